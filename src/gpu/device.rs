@@ -1,0 +1,185 @@
+//! An open device: queue, caches, and the place where driver errors become ours.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::error::{Error, Result};
+
+use super::caps::{Caps, Tier};
+use super::pipeline::{Kernel, KernelKey};
+use super::promise::promise;
+use super::reflect::Reflection;
+use super::{adapter, pipeline};
+
+/// A buffer on the device, with its size in bytes.
+#[derive(Clone, Debug)]
+pub struct Buffer {
+    pub(super) raw: wgpu::Buffer,
+    /// Size in bytes, a multiple of 16.
+    pub bytes: u64,
+}
+
+pub(super) type ShaderEntry = (wgpu::ShaderModule, std::collections::BTreeMap<String, Reflection>);
+
+/// An open device. Cheap to share behind an [`Arc`].
+pub struct Gpu {
+    pub(super) device: wgpu::Device,
+    pub(super) queue: wgpu::Queue,
+    caps: Caps,
+    name: String,
+    pub(super) shaders: Mutex<HashMap<&'static str, Arc<ShaderEntry>>>,
+    pub(super) kernels: Mutex<HashMap<KernelKey, Arc<Kernel>>>,
+    trouble: Arc<Mutex<Option<String>>>,
+}
+
+impl Gpu {
+    /// Opens the adapter that `wanted` names (index or part of its name), or the fastest one.
+    ///
+    /// `tier` lowers the capability tier, so that the floor's kernels can be run anywhere.
+    ///
+    /// # Errors
+    /// [`Error::Device`] if there is no adapter (with the driver package to install) or it cannot be opened.
+    pub async fn open(wanted: Option<&str>, tier: Option<Tier>) -> Result<Arc<Self>> {
+        let adapter = adapter::choose(wanted).await?;
+        let caps = adapter::caps(&adapter, tier);
+        let offered = adapter.limits();
+        let mut features = adapter.features() & wgpu::Features::TIMESTAMP_QUERY;
+        if caps.tier >= Tier::Subgroups {
+            features |= wgpu::Features::SUBGROUP;
+        }
+        let limits = wgpu::Limits {
+            max_storage_buffer_binding_size: offered.max_storage_buffer_binding_size,
+            max_buffer_size: offered.max_buffer_size,
+            min_uniform_buffer_offset_alignment: offered.min_uniform_buffer_offset_alignment,
+            ..wgpu::Limits::default()
+        };
+        let info = adapter.get_info();
+        let descriptor = wgpu::DeviceDescriptor {
+            label: Some("protoseg"),
+            required_features: features,
+            required_limits: limits,
+            experimental_features: wgpu::ExperimentalFeatures::disabled(),
+            memory_hints: wgpu::MemoryHints::Performance,
+            trace: wgpu::Trace::Off,
+        };
+        let (device, queue) = adapter.request_device(&descriptor).await.map_err(|e| {
+            Error::device(format!("cannot open `{}`: {e}", info.name), "choose another one with --adapter")
+        })?;
+        let trouble = Arc::new(Mutex::new(None));
+        let seen = Arc::clone(&trouble);
+        device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| keep_first(&seen, error.to_string())));
+        let seen = Arc::clone(&trouble);
+        device.set_device_lost_callback(move |reason, text| {
+            // Dropping the device at the end of a program is reported here too, and is no trouble.
+            if reason != wgpu::DeviceLostReason::Destroyed {
+                keep_first(&seen, format!("the device was lost ({reason:?}): {text}"));
+            }
+        });
+        let name = format!("{} ({}, {})", info.name, info.backend, info.driver_info);
+        let (shaders, kernels) = (Mutex::default(), Mutex::default());
+        Ok(Arc::new(Self { device, queue, caps, name, shaders, kernels, trouble }))
+    }
+
+    /// Adapter name, backend and driver, for messages and published numbers.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Capabilities.
+    #[must_use]
+    pub const fn caps(&self) -> &Caps {
+        &self.caps
+    }
+
+    /// The first error that the driver reported since the last call, as ours.
+    ///
+    /// # Errors
+    /// [`Error::Device`] for a validation error, memory that ran out or a lost device.
+    pub fn check(&self) -> Result<()> {
+        match self.trouble.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            None => Ok(()),
+            Some(text) => Err(Error::device(
+                format!("`{}` reported: {}", self.name, text.lines().collect::<Vec<_>>().join(" ")),
+                "try a smaller batch or crop, or another --adapter; if it stays, please report it",
+            )),
+        }
+    }
+
+    /// A zeroed storage buffer of at least `bytes`, rounded up to 16.
+    ///
+    /// # Errors
+    /// [`Error::Device`] if it is above the device's limits.
+    pub fn buffer(&self, label: &str, bytes: u64) -> Result<Buffer> {
+        let bytes = bytes.max(16).next_multiple_of(16);
+        let limit = self.caps.max_binding_bytes.min(self.caps.max_buffer_bytes);
+        if bytes > limit {
+            return Err(Error::device(
+                format!("`{label}` needs {bytes} bytes in one binding and the device allows {limit}"),
+                "use a smaller batch, crop or image",
+            ));
+        }
+        let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
+        let descriptor =
+            wgpu::BufferDescriptor { label: Some(label), size: bytes, usage, mapped_at_creation: false };
+        Ok(Buffer { raw: self.device.create_buffer(&descriptor), bytes })
+    }
+
+    /// Uploads `data` to the start of `buffer`; done before the next submission.
+    pub fn write(&self, buffer: &Buffer, data: &[u8]) {
+        self.queue.write_buffer(&buffer.raw, 0, data);
+    }
+
+    /// Reads the first `bytes` of `buffer` back.
+    ///
+    /// # Errors
+    /// [`Error::Device`] if the device reported trouble or cannot map the copy.
+    pub async fn read(&self, buffer: &Buffer, bytes: u64) -> Result<Vec<u8>> {
+        let size = bytes.next_multiple_of(4);
+        let staging = self.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some("read-back"),
+            size,
+            usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        });
+        let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        encoder.copy_buffer_to_buffer(&buffer.raw, 0, &staging, 0, size);
+        self.queue.submit([encoder.finish()]);
+        let (sender, receiver) = promise();
+        staging.slice(..).map_async(wgpu::MapMode::Read, move |result| sender.send(result));
+        self.wait()?;
+        let failed = |e: String| Error::device(format!("reading back failed: {e}"), "try another --adapter");
+        receiver.await.map_err(|e| failed(e.to_string()))?;
+        let data = staging.slice(..).get_mapped_range().map_err(|e| failed(e.to_string()))?;
+        let mut out = data.to_vec();
+        out.truncate(bytes as usize);
+        Ok(out)
+    }
+
+    /// Waits until all submitted work is done. In a browser it returns at once: there, callbacks run by themselves.
+    ///
+    /// # Errors
+    /// [`Error::Device`] if the device reported trouble.
+    pub fn wait(&self) -> Result<()> {
+        if !cfg!(target_arch = "wasm32")
+            && let Err(error) = self.device.poll(wgpu::PollType::wait_indefinitely())
+        {
+            keep_first(&self.trouble, error.to_string());
+        }
+        self.check()
+    }
+
+    /// The shader module `stem` with its reflection, compiled once.
+    pub(super) fn shader(&self, stem: &'static str) -> Result<Arc<ShaderEntry>> {
+        if let Some(entry) = self.shaders.lock().unwrap_or_else(PoisonError::into_inner).get(stem) {
+            return Ok(Arc::clone(entry));
+        }
+        let entry = Arc::new(pipeline::compile_shader(&self.device, stem)?);
+        self.shaders.lock().unwrap_or_else(PoisonError::into_inner).insert(stem, Arc::clone(&entry));
+        Ok(entry)
+    }
+}
+
+fn keep_first(place: &Mutex<Option<String>>, text: String) {
+    place.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(text);
+}

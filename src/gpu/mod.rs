@@ -1,0 +1,21 @@
+//! The device layer: adapters, limits, buffers, shaders, pipelines, read-back and per-kernel times.
+//!
+//! `wgpu` and `naga` are named in this module only. Everything above it speaks of [`Dispatch`]es over [`Slot`]s, which
+//! are plain data: they can be counted, costed and printed without a device.
+
+mod adapter;
+mod caps;
+mod device;
+mod pipeline;
+mod promise;
+mod record;
+mod reflect;
+pub mod shaders;
+
+pub use adapter::{AdapterReport, list_adapters};
+pub use caps::{Caps, Tier};
+pub use device::{Buffer, Gpu};
+pub use pipeline::{Commands, KernelTime, Step};
+pub(crate) use record::uniform;
+pub use record::{Dispatch, Slot, Uniform, grid};
+pub use reflect::{Access, Binding, Reflection, reflect};

@@ -1,0 +1,29 @@
+//! The table of kernels, composed from `shaders/` at build time.
+
+/// One shader file, includes resolved.
+#[derive(Clone, Copy, Debug)]
+pub struct Shader {
+    /// File name without `.wgsl`: the stem shared with `ops` and `oracle`.
+    pub stem: &'static str,
+    /// Folder below `shaders/`.
+    pub family: &'static str,
+    /// Plain WGSL.
+    pub source: &'static str,
+}
+
+include!(concat!(env!("OUT_DIR"), "/shaders.rs"));
+
+/// Every shader, ordered by path.
+#[must_use]
+pub fn all() -> &'static [Shader] {
+    TABLE
+}
+
+/// The shader with this stem.
+///
+/// # Panics
+/// If there is none: stems are written in our own code only.
+#[must_use]
+pub fn get(stem: &str) -> &'static Shader {
+    TABLE.iter().find(|s| s.stem == stem).unwrap_or_else(|| panic!("no shader `{stem}`"))
+}

@@ -1,0 +1,218 @@
+//! Runs a case on the device and on the oracle and compares them node by node, and the oracle's gradients with finite
+//! differences. The kernel test, the gradient test and the driver check of a user's machine are this one mechanism.
+
+use std::sync::Arc;
+
+use crate::error::{Error, Result};
+use crate::gpu::Gpu;
+use crate::rng::Rng;
+use crate::tape::{DType, Keep, Memory, Plan, Program, Role, Store, Tape, Value, ValueId};
+
+use super::Sums;
+use super::table::{Case, Fill, Input};
+
+/// The worst difference found in one tensor.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Difference {
+    /// The value's label.
+    pub name: String,
+    /// Largest absolute difference.
+    pub max_abs: f64,
+    /// The same over the reference's largest magnitude.
+    pub max_rel: f64,
+    /// Where it is (flat index).
+    pub index: usize,
+}
+
+/// Compares `found` with `wanted`; NaN differs from everything but NaN.
+#[must_use]
+pub fn difference(name: &str, found: &[f64], wanted: &[f64]) -> Difference {
+    let scale = wanted.iter().filter(|x| x.is_finite()).fold(0.0_f64, |m, x| m.max(x.abs()));
+    let mut worst = (0.0, 0);
+    for (index, (&f, &w)) in std::iter::zip(found, wanted).enumerate() {
+        let same = f == w || (f.is_nan() && w.is_nan());
+        let distance = if same { 0.0 } else { (f - w).abs() };
+        let distance = if distance.is_nan() { f64::INFINITY } else { distance };
+        if distance > worst.0 {
+            worst = (distance, index);
+        }
+    }
+    if found.len() != wanted.len() {
+        worst.0 = f64::INFINITY;
+    }
+    let max_rel = if worst.0 == 0.0 { 0.0 } else { worst.0 / scale.max(f64::MIN_POSITIVE) };
+    Difference { name: name.to_owned(), max_abs: worst.0, max_rel, index: worst.1 }
+}
+
+/// A recorded case: the tape, its inputs with their content, the outputs with their seeds, the gradients.
+pub struct Recorded {
+    /// The tape, gradients included.
+    pub tape: Tape,
+    inputs: Vec<(ValueId, Vec<f64>)>,
+    outputs: Vec<(ValueId, Vec<f64>)>,
+    grads: Vec<(ValueId, Option<ValueId>)>,
+}
+
+/// Records `case` with random upstream gradients on its outputs.
+///
+/// # Errors
+/// Those of recording.
+pub fn record(case: &Case) -> Result<Recorded> {
+    let mut tape = Tape::new();
+    let mut inputs = Vec::new();
+    for (index, input) in case.inputs.iter().enumerate() {
+        let id = tape.input(&format!("input{index}"), &input.shape, input.dtype);
+        inputs.push((id, content(input, index as u32)));
+    }
+    let ids: Vec<_> = inputs.iter().map(|i| i.0).collect();
+    let results = (case.record)(&mut tape, &ids)?;
+    let targets: Vec<_> =
+        std::iter::zip(&case.inputs, &ids).filter(|(i, _)| i.grad).map(|(_, &id)| id).collect();
+    let mut seeds = Vec::new();
+    let mut outputs = Vec::new();
+    for (index, &id) in results.iter().enumerate() {
+        let shape = tape.value(id).shape.clone();
+        let data = content(&Input::fixed(&shape, Fill::Uniform(-1.0, 1.0)), 1000 + index as u32);
+        if !targets.is_empty() {
+            let seed = tape.input(&format!("seed{index}"), &shape, DType::F32);
+            seeds.push((id, seed));
+            inputs.push((seed, data.clone()));
+        }
+        outputs.push((id, data));
+    }
+    let grads = tape.backward(&seeds, &targets, &Sums)?;
+    Ok(Recorded { tape, inputs, outputs, grads: targets.into_iter().zip(grads).collect() })
+}
+
+/// Random content of an input, exact in `f32`.
+fn content(input: &Input, stream: u32) -> Vec<f64> {
+    let mut rng = Rng::new(0x5eed, stream);
+    let count: usize = input.shape.iter().product();
+    let width = input.shape.last().copied().unwrap_or(1);
+    match &input.fill {
+        Fill::Uniform(low, high) => (0..count).map(|_| f64::from(rng.range(*low, *high))).collect(),
+        Fill::Away(points) => (0..count)
+            .map(|_| {
+                loop {
+                    let x = rng.range(-1.0, 1.0);
+                    if x.abs() > 0.05 && points.iter().all(|p| (x - p).abs() > 0.05) {
+                        break f64::from(x);
+                    }
+                }
+            })
+            .collect(),
+        Fill::UnitRows => {
+            let mut data: Vec<f64> = (0..count).map(|_| f64::from(rng.normal())).collect();
+            for row in data.chunks_mut(width) {
+                let norm = row.iter().map(|x| x * x).sum::<f64>().sqrt();
+                row.iter_mut().for_each(|x| *x = f64::from((*x / norm) as f32));
+            }
+            data
+        }
+        Fill::Integers { count: below, ignored } => (0..count)
+            .map(|_| if rng.chance(*ignored) { -1.0 } else { f64::from(rng.below(*below as u32)) })
+            .collect(),
+        Fill::Values(values) => values.iter().map(|&x| f64::from(x)).collect(),
+    }
+}
+
+fn memory(recorded: &Recorded) -> Memory {
+    let mut memory = Memory::new();
+    for (id, data) in &recorded.inputs {
+        memory.set(&recorded.tape, *id, data.clone());
+    }
+    memory
+}
+
+/// Runs the case on the device and compares every node with the oracle fed by the device's own values, so that a
+/// difference is that node's alone. Returns one [`Difference`] per value written.
+///
+/// # Errors
+/// Those of recording and of the device.
+pub async fn on_device(case: &Case, gpu: &Arc<Gpu>) -> Result<Vec<Difference>> {
+    let recorded = record(case)?;
+    let tape = &recorded.tape;
+    let program = Program::new(tape, gpu.caps(), Keep::Everything);
+    let plan = Plan::new(gpu, tape, &program, &mut Store::new())?;
+    plan.poison();
+    for (id, data) in &recorded.inputs {
+        write(&plan, tape.value(*id), *id, data);
+    }
+    plan.run();
+    let mut memory = memory(&recorded);
+    let last_writer: std::collections::BTreeMap<ValueId, usize> = tape
+        .nodes()
+        .iter()
+        .enumerate()
+        .flat_map(|(index, node)| node.outputs.iter().map(move |&o| (tape.root(o), index)))
+        .collect();
+    let mut differences = Vec::new();
+    for (index, node) in tape.nodes().iter().enumerate() {
+        tape.interpret_node(index, &mut memory)?;
+        for &id in &node.outputs {
+            if last_writer[&tape.root(id)] != index {
+                continue;
+            }
+            let found = plan.read_f64(id).await?;
+            let wanted = memory.get(tape, id)?;
+            differences.push(difference(&tape.value(id).name, &found, &wanted.data));
+            memory.set(tape, id, found);
+        }
+    }
+    Ok(differences)
+}
+
+fn write(plan: &Plan, value: &Value, id: ValueId, data: &[f64]) {
+    match value.dtype {
+        DType::F32 => plan.write(id, &data.iter().map(|&x| x as f32).collect::<Vec<_>>()),
+        DType::U32 => plan.write(id, &data.iter().map(|&x| x as u32).collect::<Vec<_>>()),
+        DType::I32 => plan.write(id, &data.iter().map(|&x| x as i32).collect::<Vec<_>>()),
+    }
+}
+
+/// Compares the gradients on the oracle with central differences of `sum <output, seed>` at up to 24 places per input.
+///
+/// # Errors
+/// Those of recording; [`Error::Shape`] if an input that wants a gradient gets none.
+pub fn finite_differences(case: &Case) -> Result<Vec<Difference>> {
+    const STEP: f64 = 1e-5;
+    let recorded = record(case)?;
+    let tape = &recorded.tape;
+    let mut base = memory(&recorded);
+    tape.interpret(&mut base)?;
+    let mut out = Vec::new();
+    for (target, gradient) in &recorded.grads {
+        let name = &tape.value(*target).name;
+        let gradient = gradient.ok_or_else(|| Error::shape("gradient", format!("none for `{name}`")))?;
+        debug_assert_eq!(tape.value(*target).role, Role::Input);
+        let analytic = base.get(tape, gradient)?.data;
+        let places = places(analytic.len());
+        let objective = |place: usize, step: f64| -> Result<f64> {
+            let mut memory = memory(&recorded);
+            let mut data = memory.get(tape, *target)?.data;
+            data[place] += step;
+            memory.set(tape, *target, data);
+            tape.interpret(&mut memory)?;
+            let terms = recorded.outputs.iter().map(|(id, seed)| {
+                let value = memory.get(tape, *id)?;
+                Ok(crate::oracle::dot(&value.data, seed))
+            });
+            terms.sum()
+        };
+        let numeric = places
+            .iter()
+            .map(|&p| Ok((objective(p, STEP)? - objective(p, -STEP)?) / (2.0 * STEP)))
+            .collect::<Result<Vec<f64>>>()?;
+        let picked: Vec<f64> = places.iter().map(|&p| analytic[p]).collect();
+        out.push(difference(&format!("d{name}"), &picked, &numeric));
+    }
+    Ok(out)
+}
+
+/// Up to 24 different flat indices, spread by the generator.
+fn places(count: usize) -> Vec<usize> {
+    let mut all: Vec<usize> = (0..count).collect();
+    Rng::new(0xd1ff, 0).shuffle(&mut all);
+    all.truncate(24);
+    all
+}

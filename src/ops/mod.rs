@@ -1,0 +1,36 @@
+//! The operations: one file each, with shape rule, launch, gradient and cost. One stem everywhere:
+//! `shaders/FAMILY/STEM.wgsl`, `ops/STEM.rs`, `oracle/STEM.rs` and a row in [`table`].
+
+pub mod add;
+pub mod check;
+pub mod fill;
+pub mod relu;
+pub mod scale;
+pub mod table;
+
+pub use add::add;
+pub use fill::fill;
+pub use relu::{relu, relu6};
+pub use scale::scale;
+
+use crate::error::Result;
+use crate::tape::{Linear, Tape, ValueId};
+
+/// Appends the gradients of the one-element value `loss` with respect to `targets`.
+///
+/// # Errors
+/// Those of the gradient rules.
+pub fn backward(tape: &mut Tape, loss: ValueId, targets: &[ValueId]) -> Result<Vec<Option<ValueId>>> {
+    let shape = tape.value(loss).shape.clone();
+    let seed = fill(tape, &shape, 1.0)?;
+    tape.backward(&[(loss, seed)], targets, &Sums)
+}
+
+/// Gradients add up by [`add`].
+pub struct Sums;
+
+impl Linear for Sums {
+    fn add(&self, tape: &mut Tape, a: ValueId, b: ValueId) -> Result<ValueId> {
+        add(tape, a, b, 1.0)
+    }
+}

@@ -1,0 +1,11 @@
+//! The oracle: plain f64 twins of every operation, written from the formula, sharing no code with the kernels.
+//!
+//! It is a leaf: it knows arrays and arithmetic, not tapes, plans or devices.
+
+pub mod add;
+mod array;
+pub mod fill;
+pub mod relu;
+pub mod scale;
+
+pub use array::{Array, dot};

@@ -1,0 +1,72 @@
+//! Every operation of the table: device against oracle on odd sizes, gradients against finite differences, and no hole.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use protoseg::gpu::{Gpu, shaders};
+use protoseg::ops::{check, table::TABLE};
+
+fn gpu() -> Arc<Gpu> {
+    let wanted = std::env::var("PROTOSEG_ADAPTER").ok();
+    pollster::block_on(Gpu::open(wanted.as_deref(), None)).expect("a WebGPU adapter")
+}
+
+/// Only the stems named in `PROTOSEG_OPS` (comma-separated), if that is set.
+fn selected(stem: &str) -> bool {
+    std::env::var("PROTOSEG_OPS").map_or(true, |list| list.split(',').any(|s| s == stem))
+}
+
+#[test]
+fn device_agrees_with_oracle() {
+    let gpu = gpu();
+    let mut failures = Vec::new();
+    for row in TABLE.iter().filter(|r| selected(r.stem)) {
+        for case in (row.cases)() {
+            let label = format!("{} [{}]", row.stem, case.name);
+            match pollster::block_on(check::on_device(&case, &gpu)) {
+                Err(error) => failures.push(format!("{label}: {error}")),
+                Ok(all) => {
+                    let bad = all.iter().filter(|d| d.max_rel > case.tolerance);
+                    failures.extend(bad.map(|d| {
+                        format!("{label}: {} off by {:.2e} of its maximum at {}", d.name, d.max_rel, d.index)
+                    }));
+                }
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{} failures\n{}", failures.len(), failures.join("\n"));
+}
+
+#[test]
+fn gradients_agree_with_finite_differences() {
+    let mut failures = Vec::new();
+    for row in TABLE.iter().filter(|r| selected(r.stem)) {
+        for case in (row.cases)() {
+            let label = format!("{} [{}]", row.stem, case.name);
+            match check::finite_differences(&case) {
+                Err(error) => failures.push(format!("{label}: {error}")),
+                Ok(all) => failures.extend(
+                    all.iter()
+                        .filter(|d| d.max_rel > 1e-6)
+                        .map(|d| format!("{label}: {} off by {:.2e} of the largest", d.name, d.max_rel)),
+                ),
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{} failures\n{}", failures.len(), failures.join("\n"));
+}
+
+#[test]
+fn table_has_no_hole() {
+    let rows: BTreeSet<_> = TABLE.iter().map(|r| r.stem).collect();
+    assert_eq!(rows.len(), TABLE.len(), "a stem stands twice");
+    let files: BTreeSet<_> = shaders::all().iter().map(|s| s.stem).collect();
+    for stem in rows.union(&files) {
+        for folder in ["src/ops", "src/oracle"] {
+            let path = format!("{}/{folder}/{stem}.rs", env!("CARGO_MANIFEST_DIR"));
+            assert!(std::path::Path::new(&path).exists(), "`{stem}` has no {folder}/{stem}.rs");
+        }
+    }
+    assert_eq!(rows, files, "stems of the table (left) against shader files (right)");
+    assert!(TABLE.iter().all(|r| !(r.cases)().is_empty()), "a row has no case");
+}
