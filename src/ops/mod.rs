@@ -3,12 +3,14 @@
 
 pub mod add;
 pub mod check;
+pub mod conv2d;
 pub mod fill;
 pub mod relu;
 pub mod scale;
 pub mod table;
 
 pub use add::add;
+pub use conv2d::{Conv, conv2d};
 pub use fill::fill;
 pub use relu::{relu, relu6};
 pub use scale::scale;

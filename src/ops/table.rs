@@ -104,6 +104,11 @@ pub struct Row {
 /// Every operation, by stem.
 pub static TABLE: &[Row] = &[
     Row { stem: "add", about: "a + factor * b", cases: super::add::cases },
+    Row {
+        stem: "conv2d",
+        about: "convolution: dense, depthwise, grouped; bias",
+        cases: super::conv2d::cases,
+    },
     Row { stem: "fill", about: "a constant", cases: super::fill::cases },
     Row { stem: "relu", about: "rectifier, optional ceiling", cases: super::relu::cases },
     Row { stem: "scale", about: "factor * x", cases: super::scale::cases },

@@ -4,6 +4,7 @@
 
 pub mod add;
 mod array;
+pub mod conv2d;
 pub mod fill;
 pub mod relu;
 pub mod scale;

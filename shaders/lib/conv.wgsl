@@ -1,0 +1,23 @@
+// Geometry of a convolution. "in" is where the source pixels lie, "out" where the results do; for the gradient with
+// respect to x the two change places.
+struct Params {
+    num_pixels: u32,
+    out_h: u32,
+    out_w: u32,
+    in_h: u32,
+    in_w: u32,
+    quads_in: u32,
+    quads_out: u32,
+    kernel_h: u32,
+    kernel_w: u32,
+    stride: u32,
+    fraction: u32,
+    pad_h: i32,
+    pad_w: i32,
+    dilation: u32,
+    has_bias: u32,
+    num_splits: u32,
+    split_rows: u32,
+    split_columns: u32,
+    num_lines: u32,
+}

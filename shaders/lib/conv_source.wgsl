@@ -1,0 +1,44 @@
+// Where output pixel n starts to look: image, row and column of tap (0, 0), before the division by `fraction`.
+fn pixel_origin(n: u32) -> vec3<i32> {
+    let ow = n % params.out_w;
+    let oh = (n / params.out_w) % params.out_h;
+    let b = n / (params.out_w * params.out_h);
+    return vec3<i32>(i32(b), i32(oh * params.stride) - params.pad_h, i32(ow * params.stride) - params.pad_w);
+}
+
+// Index of the first vec4 of the source pixel of tap (ky, kx), or -1 outside the image or between pixels.
+fn source(origin: vec3<i32>, ky: u32, kx: u32) -> i32 {
+    let fraction = i32(params.fraction);
+    let sy = origin.y + i32(ky * params.dilation);
+    let sx = origin.z + i32(kx * params.dilation);
+    let y = sy / fraction;
+    let x = sx / fraction;
+    let inside = sy >= 0 && sx >= 0 && y < i32(params.in_h) && x < i32(params.in_w);
+    let exact = y * fraction == sy && x * fraction == sx;
+    let at = ((origin.x * i32(params.in_h) + y) * i32(params.in_w) + x) * i32(params.quads_in);
+    return select(-1, at, inside && exact);
+}
+
+// Lines [x, y) and columns [z, w) of a split; a line is one row of output pixels of one image.
+fn split_area(split: u32) -> vec4<u32> {
+    let across = (params.out_w + params.split_columns - 1u) / params.split_columns;
+    let line = (split / across) * params.split_rows;
+    let column = (split % across) * params.split_columns;
+    return vec4<u32>(
+        line,
+        min(line + params.split_rows, params.num_lines),
+        column,
+        min(column + params.split_columns, params.out_w),
+    );
+}
+
+// As `source`, for pixel (line, ow) and tap number `tap`.
+fn line_source(line: u32, ow: u32, tap: u32) -> i32 {
+    let b = line / params.out_h;
+    let oh = line % params.out_h;
+    let sy = i32(oh * params.stride + (tap / params.kernel_w) * params.dilation) - params.pad_h;
+    let sx = i32(ow * params.stride + (tap % params.kernel_w) * params.dilation) - params.pad_w;
+    let inside = sy >= 0 && sx >= 0 && sy < i32(params.in_h) && sx < i32(params.in_w);
+    let at = (i32(b * params.in_h) + sy) * i32(params.in_w * params.quads_in) + sx * i32(params.quads_in);
+    return select(-1, at, inside);
+}

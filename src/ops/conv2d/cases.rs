@@ -1,0 +1,58 @@
+//! Test cases of the convolution.
+
+use crate::ops::table::{Case, Fill, Input};
+
+use super::{Conv, conv2d};
+
+/// `x [b,h,w,ci]`, kernel `[kh,kw]` to `co` channels.
+fn case(name: &str, x: [usize; 4], kernel: [usize; 2], co: usize, bias: bool, conv: Conv) -> Case {
+    let ci = if conv.groups == 1 { x[3].next_multiple_of(4) } else { x[3] / conv.groups };
+    let shape = [kernel[0], kernel[1], ci, co];
+    let image = Input::f32(&x, Fill::Uniform(-1.0, 1.0));
+    // Rows beyond the true channels are zero by contract.
+    let rows = if conv.groups == 1 { x[3] } else { ci };
+    let row = |i: usize| if (i / co) % ci < rows { ((i * 37 % 101) as f32 - 50.0) / 50.0 } else { 0.0 };
+    let weights = Fill::Values((0..shape.iter().product()).map(row).collect());
+    let mut inputs = vec![image, Input::f32(&shape, weights)];
+    if bias {
+        inputs.push(Input::f32(&[co], Fill::Uniform(-1.0, 1.0)));
+    }
+    Case::new(name, inputs, move |t, v| Ok(vec![conv2d(t, v[0], v[1], v.get(2).copied(), conv)?]))
+}
+
+pub fn cases() -> Vec<Case> {
+    let plain = Conv::default();
+    let same = Conv { padding: 1, ..plain };
+    let half = Conv { stride: 2, padding: 1, ..plain };
+    vec![
+        case("1x1, 3 to 5, bias", [2, 3, 7, 3], [1, 1], 5, true, plain),
+        case("1x1, 40 to 24", [1, 13, 9, 40], [1, 1], 24, false, plain),
+        case("1x1, 36 to 70, bias", [2, 7, 5, 36], [1, 1], 70, true, plain),
+        case("1x1, stride 2", [2, 7, 9, 8], [1, 1], 12, false, Conv { stride: 2, ..plain }),
+        case("3x3, stride 2, 3 to 20", [2, 9, 11, 3], [3, 3], 20, false, half),
+        case("3x3, 13 to 33, bias", [1, 7, 10, 13], [3, 3], 33, true, same),
+        case("3x3, dilation 2", [1, 9, 8, 16], [3, 3], 36, false, Conv { padding: 2, dilation: 2, ..plain }),
+        case("3x1 kernel", [1, 9, 8, 5], [3, 1], 7, false, plain),
+        case("5x5, stride 3", [1, 12, 13, 4], [5, 5], 6, false, Conv { stride: 3, padding: 2, ..plain }),
+        case("one pixel", [1, 1, 1, 1], [1, 1], 1, true, plain),
+        case("depthwise 3x3", [2, 7, 9, 13], [3, 3], 13, false, Conv { groups: 13, ..same }),
+        case("depthwise 3x3, no padding", [1, 6, 7, 8], [3, 3], 8, false, Conv { groups: 8, ..plain }),
+        case("depthwise 3x3, stride 2", [2, 8, 11, 6], [3, 3], 6, false, Conv { groups: 6, ..half }),
+        case(
+            "depthwise 3x3, dilation 2",
+            [1, 9, 10, 8],
+            [3, 3],
+            8,
+            false,
+            Conv { groups: 8, padding: 2, dilation: 2, ..plain },
+        ),
+        case("depthwise 5x5", [1, 9, 7, 4], [5, 5], 4, false, Conv { groups: 4, padding: 2, ..plain }),
+        case("depthwise with bias", [1, 5, 7, 6], [3, 3], 6, true, Conv { groups: 6, ..same }),
+        case("depthwise, 2 outputs per input", [1, 5, 6, 3], [3, 3], 6, false, Conv { groups: 3, ..same }),
+        case("2 groups, bias", [2, 5, 7, 6], [3, 3], 10, true, Conv { groups: 2, ..half }),
+        // Many pixels: several splits, whose partial results are added.
+        case("1x1, 60,000 pixels", [1, 200, 300, 12], [1, 1], 12, true, plain),
+        case("1x1, one long line", [1, 1, 70_001, 4], [1, 1], 3, true, plain),
+        case("depthwise, 20,000 pixels", [1, 100, 200, 4], [3, 3], 4, false, Conv { groups: 4, ..same }),
+    ]
+}

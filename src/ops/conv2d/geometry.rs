@@ -1,0 +1,178 @@
+//! Geometry of a convolution and the choice of its kernel.
+
+use crate::gpu::{Caps, Slot, grid, uniform};
+use crate::oracle;
+use crate::tape::{Launch, Value};
+
+/// Stride, padding, dilation and groups; the same in both directions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Conv {
+    /// Step between output pixels.
+    pub stride: usize,
+    /// Zeros around the image.
+    pub padding: usize,
+    /// Step between taps.
+    pub dilation: usize,
+    /// Groups of channels; the number of input channels for depthwise.
+    pub groups: usize,
+}
+
+impl Default for Conv {
+    fn default() -> Self {
+        Self { stride: 1, padding: 0, dilation: 1, groups: 1 }
+    }
+}
+
+impl From<Conv> for oracle::conv2d::Conv {
+    fn from(c: Conv) -> Self {
+        Self { stride: c.stride, padding: c.padding, dilation: c.dilation, groups: c.groups }
+    }
+}
+
+impl Conv {
+    /// Output height and width; `None` if the kernel does not fit.
+    pub(super) fn output_size(self, x: &[usize], w: &[usize]) -> Option<(usize, usize)> {
+        let along = |size: usize, kernel: usize| {
+            let room = (size + 2 * self.padding).checked_sub(self.dilation * (kernel - 1) + 1)?;
+            Some(room / self.stride + 1)
+        };
+        Some((along(x[1], w[0])?, along(x[2], w[1])?))
+    }
+}
+
+/// Which family of kernels a convolution uses.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Dense,
+    Depthwise,
+    Grouped,
+}
+
+impl Kind {
+    /// By groups, input and output channels.
+    pub(super) fn of(conv: Conv, inputs: usize, outputs: usize) -> Self {
+        match conv.groups {
+            1 => Self::Dense,
+            groups if groups == inputs && groups == outputs => Self::Depthwise,
+            _ => Self::Grouped,
+        }
+    }
+}
+
+uniform! {
+    pub(super) struct Params {
+        num_pixels: u32, out_h: u32, out_w: u32, in_h: u32, in_w: u32, quads_in: u32, quads_out: u32,
+        kernel_h: u32, kernel_w: u32, stride: u32, fraction: u32, pad_h: i32, pad_w: i32, dilation: u32,
+        has_bias: u32, num_splits: u32, split_rows: u32, split_columns: u32, num_lines: u32,
+    }
+}
+
+impl Params {
+    /// The forward pass.
+    pub(super) fn forward(conv: Conv, x: &Value, w: &Value, y: &Value) -> Self {
+        Self {
+            num_pixels: y.rows() as u32,
+            out_h: y.shape[1] as u32,
+            out_w: y.shape[2] as u32,
+            in_h: x.shape[1] as u32,
+            in_w: x.shape[2] as u32,
+            quads_in: x.quads() as u32,
+            quads_out: y.quads() as u32,
+            kernel_h: w.shape[0] as u32,
+            kernel_w: w.shape[1] as u32,
+            stride: conv.stride as u32,
+            fraction: 1,
+            pad_h: conv.padding as i32,
+            pad_w: conv.padding as i32,
+            dilation: conv.dilation as u32,
+            has_bias: 0,
+            num_splits: 1,
+            split_rows: 1,
+            split_columns: y.shape[2] as u32,
+            num_lines: (y.shape[0] * y.shape[1]) as u32,
+        }
+    }
+
+    /// From `dy` back to `dx`: a convolution with stride 1 between pixels that lie `stride` apart.
+    pub(super) fn backward(conv: Conv, dx: &Value, w: &Value, dy: &Value) -> Self {
+        let pad = |kernel: usize| (conv.dilation * (kernel - 1)) as i32 - conv.padding as i32;
+        Self {
+            num_pixels: dx.rows() as u32,
+            out_h: dx.shape[1] as u32,
+            out_w: dx.shape[2] as u32,
+            in_h: dy.shape[1] as u32,
+            in_w: dy.shape[2] as u32,
+            quads_in: dy.quads() as u32,
+            quads_out: dx.quads() as u32,
+            stride: 1,
+            fraction: conv.stride as u32,
+            pad_h: pad(w.shape[0]),
+            pad_w: pad(w.shape[1]),
+            num_lines: (dx.shape[0] * dx.shape[1]) as u32,
+            ..Self::forward(conv, dx, w, dy)
+        }
+    }
+
+    /// Cuts the pixels into splits of about `target` pixels for a weight gradient of `floats` floats per split.
+    ///
+    /// At most 16,384 pixels per split bound the loop (lavapipe ends an invocation after 65,535 iterations) and the
+    /// rounding error; at most 64 MiB of partial results bound the memory.
+    pub(super) fn split(&mut self, target: usize, floats: usize) {
+        const MOST: usize = 16_384;
+        let room = ((64 << 20) / (4 * floats.max(1))).max(1);
+        let target = target.max((self.num_pixels as usize).div_ceil(room)).min(MOST);
+        let width = self.out_w as usize;
+        self.split_columns = width.min(target) as u32;
+        self.split_rows = (target / width).clamp(1, self.num_lines as usize) as u32;
+        self.num_splits = self.num_lines.div_ceil(self.split_rows) * self.out_w.div_ceil(self.split_columns);
+    }
+}
+
+/// Kernel and workgroups of a dense convolution: 32x32 tiles by broadcast on software adapters with subgroups of 8,
+/// unless there are so few output channels that most of a tile would be idle.
+pub(super) fn tiles(caps: &Caps, params: &Params) -> (&'static str, [u32; 3]) {
+    let (pixels, quads) = (params.num_pixels as usize, params.quads_out as usize);
+    if broadcast(caps) && quads > 4 {
+        ("conv2d.subgroup", grid(pixels.div_ceil(32) * quads.div_ceil(8), 1))
+    } else {
+        ("conv2d", grid(pixels.div_ceil(8) * quads.div_ceil(2), 64))
+    }
+}
+
+/// The same for the weight gradient.
+pub(super) fn tiles_dw(caps: &Caps, params: &Params) -> (&'static str, [u32; 3]) {
+    let (quads_in, quads_out) = (params.quads_in as usize, params.quads_out as usize);
+    let count = (params.kernel_h * params.kernel_w * params.num_splits) as usize;
+    if broadcast(caps) && quads_in > 2 && quads_out > 2 {
+        ("conv2d.subgroup", grid(count * quads_in.div_ceil(8) * quads_out.div_ceil(8), 1))
+    } else {
+        ("conv2d", grid(count * quads_in.div_ceil(2) * quads_out.div_ceil(2), 64))
+    }
+}
+
+const fn broadcast(caps: &Caps) -> bool {
+    caps.software && caps.subgroup_size == 8
+}
+
+/// Appends a depthwise convolution; `params.has_bias` = 1 reverses the taps.
+pub(super) fn depthwise(l: &mut Launch<'_>, params: Params, x: Slot, w: Slot, y: Slot) {
+    let window = is_3x3(&params) && params.stride == 1 && params.fraction == 1;
+    let entry = if window { "depthwise_3x3" } else { "depthwise" };
+    let count = (params.num_lines * params.out_w.div_ceil(4) * params.quads_in) as usize;
+    l.dispatch("conv2d.depthwise", entry, &params, &[("x", x), ("w", w), ("y", y)], grid(count, 64));
+}
+
+/// A 3x3 kernel without dilation.
+pub(super) const fn is_3x3(params: &Params) -> bool {
+    params.kernel_h == 3 && params.kernel_w == 3 && params.dilation == 1
+}
+
+/// `override` constants of the grouped kernels.
+pub(super) fn group_constants(conv: Conv, x: &Value, w: &Value) -> [(&'static str, f64); 3] {
+    let groups = conv.groups;
+    [
+        ("GROUP_IN", (x.shape[3] / groups) as f64),
+        ("GROUP_OUT", (w.shape[3] / groups) as f64),
+        ("GROUPS", groups as f64),
+    ]
+}

@@ -1,0 +1,179 @@
+//! Gradients of the convolution with respect to its input, weights and bias.
+
+use crate::error::Result;
+use crate::gpu::{Slot, grid};
+use crate::oracle::{self, Array};
+use crate::tape::{Launch, Op, Spec, Value};
+
+use super::geometry::{Conv, Kind, Params, depthwise, group_constants, is_3x3, tiles, tiles_dw};
+
+/// Inputs `dy`, `w`; output `dx` of shape `x_shape`.
+#[derive(Clone, Debug)]
+pub struct Conv2dDx {
+    /// The forward convolution.
+    pub conv: Conv,
+    /// Shape of the forward input.
+    pub x_shape: Vec<usize>,
+}
+
+/// Inputs `x`, `dy`; output `dw` of shape `w_shape`.
+#[derive(Clone, Debug)]
+pub struct Conv2dDw {
+    /// The forward convolution.
+    pub conv: Conv,
+    /// Shape of the weights.
+    pub w_shape: Vec<usize>,
+}
+
+/// Input `dy`; output `db [Co]`, the sum over pixels.
+#[derive(Clone, Copy, Debug)]
+pub struct Conv2dDb;
+
+impl Op for Conv2dDx {
+    fn stem(&self) -> &'static str {
+        "conv2d"
+    }
+
+    fn outputs(&self, _: &[&Value]) -> Result<Vec<Spec>> {
+        Ok(vec![Spec::f32(&self.x_shape)])
+    }
+
+    fn launch(&self, l: &mut Launch<'_>) {
+        let (dy, w, dx) = (l.input(0), l.input(1), l.output(0));
+        let mut params = Params::backward(self.conv, dx, w, dy);
+        let (dy_slot, w_slot, dx_slot) = (l.read(0), l.read(1), l.write(0));
+        match Kind::of(self.conv, self.x_shape[3], w.shape[3]) {
+            Kind::Depthwise => {
+                params.has_bias = 1;
+                depthwise(l, params, dy_slot, w_slot, dx_slot);
+            }
+            Kind::Dense => {
+                let forward = Params { quads_in: dx.quads() as u32, quads_out: dy.quads() as u32, ..params };
+                let taps = w.shape[0] * w.shape[1];
+                let flipped = l.scratch(taps * dy.quads() * 4 * dx.quads() * 4);
+                let blocks = grid(taps * dy.quads() * dx.quads(), 64);
+                l.dispatch("conv2d", "flip", &forward, &[("w", w_slot), ("y", flipped)], blocks);
+                let (shader, groups) = tiles(l.caps, &params);
+                let bindings = [("x", dy_slot), ("w", flipped), ("bias", flipped), ("y", dx_slot)];
+                l.dispatch(shader, "conv2d", &params, &bindings, groups);
+            }
+            _ => {
+                let groups = grid(params.num_pixels as usize * dx.quads() * 4, 64);
+                let bindings = [("x", dy_slot), ("w", w_slot), ("y", dx_slot)];
+                l.dispatch("conv2d.grouped", "conv2d_dx", &params, &bindings, groups);
+                l.constants(&group_constants(self.conv, dx, w));
+            }
+        }
+    }
+
+    fn oracle(&self, inputs: &[&Array]) -> Vec<Array> {
+        vec![oracle::conv2d::dx(inputs[0], inputs[1], &self.x_shape, &self.conv.into())]
+    }
+
+    fn flops(&self, inputs: &[&Value], _: &[&Value]) -> u64 {
+        2 * inputs[0].len() as u64 * inputs[1].shape[..3].iter().product::<usize>() as u64
+    }
+}
+
+impl Op for Conv2dDw {
+    fn stem(&self) -> &'static str {
+        "conv2d"
+    }
+
+    fn outputs(&self, _: &[&Value]) -> Result<Vec<Spec>> {
+        Ok(vec![Spec::f32(&self.w_shape)])
+    }
+
+    fn launch(&self, l: &mut Launch<'_>) {
+        let (x, dy, dw) = (l.input(0), l.input(1), l.output(0));
+        let mut params = Params::forward(self.conv, x, dw, dy);
+        let floats = dw.padded_len();
+        let (x_slot, dy_slot, out) = (l.read(0), l.read(1), l.write(0));
+        match Kind::of(self.conv, x.shape[3], self.w_shape[3]) {
+            Kind::Depthwise => {
+                let window = is_3x3(&params) && params.stride == 1;
+                params.split(512, floats);
+                let (entry, taps) = if window {
+                    ("depthwise_dw_3x3", 1)
+                } else {
+                    ("depthwise_dw", self.w_shape[0] * self.w_shape[1])
+                };
+                let count = params.num_splits as usize * taps * x.quads();
+                partial(l, params, floats, out, |l, y| {
+                    let bindings = [("x", x_slot), ("dy", dy_slot), ("y", y)];
+                    l.dispatch("conv2d.depthwise", entry, &params, &bindings, grid(count, 64));
+                });
+            }
+            Kind::Dense => {
+                params.split(1024, floats);
+                let (shader, groups) = tiles_dw(l.caps, &params);
+                partial(l, params, floats, out, |l, y| {
+                    let bindings = [("x", x_slot), ("dy", dy_slot), ("y", y)];
+                    l.dispatch(shader, "conv2d_dw", &params, &bindings, groups);
+                });
+            }
+            _ => {
+                params.split(1024, floats);
+                let count = params.num_splits as usize * floats;
+                let constants = group_constants(self.conv, x, dw);
+                partial(l, params, floats, out, |l, y| {
+                    let bindings = [("x", x_slot), ("dy", dy_slot), ("y", y)];
+                    l.dispatch("conv2d.grouped", "conv2d_dw", &params, &bindings, grid(count, 64));
+                    l.constants(&constants);
+                });
+            }
+        }
+    }
+
+    fn oracle(&self, inputs: &[&Array]) -> Vec<Array> {
+        vec![oracle::conv2d::dw(inputs[0], inputs[1], &self.w_shape, &self.conv.into())]
+    }
+
+    fn flops(&self, inputs: &[&Value], _: &[&Value]) -> u64 {
+        2 * inputs[1].len() as u64 * self.w_shape[..3].iter().product::<usize>() as u64
+    }
+}
+
+impl Op for Conv2dDb {
+    fn stem(&self) -> &'static str {
+        "conv2d"
+    }
+
+    fn outputs(&self, inputs: &[&Value]) -> Result<Vec<Spec>> {
+        Ok(vec![Spec::f32(&[inputs[0].channels()])])
+    }
+
+    fn launch(&self, l: &mut Launch<'_>) {
+        let (dy, db) = (l.input(0), l.output(0));
+        let mut params = Params::forward(Conv::default(), dy, dy, dy);
+        params.split(512, 4 * dy.quads());
+        let (dy_slot, out) = (l.read(0), l.write(0));
+        let count = params.num_splits as usize * dy.quads();
+        partial(l, params, 4 * db.quads(), out, |l, y| {
+            l.dispatch("conv2d", "conv2d_db", &params, &[("dy", dy_slot), ("y", y)], grid(count, 64));
+        });
+    }
+
+    fn oracle(&self, inputs: &[&Array]) -> Vec<Array> {
+        vec![oracle::conv2d::db(inputs[0])]
+    }
+}
+
+/// Runs `kernel` into scratch, one result of `floats` floats per split, and adds the results up in order; straight into
+/// `out` if there is one split.
+fn partial(
+    l: &mut Launch<'_>,
+    params: Params,
+    floats: usize,
+    out: Slot,
+    kernel: impl FnOnce(&mut Launch<'_>, Slot),
+) {
+    if params.num_splits == 1 {
+        return kernel(l, out);
+    }
+    let parts = l.scratch(params.num_splits as usize * floats);
+    kernel(l, parts);
+    let quads = floats / 4;
+    let params = Params { num_pixels: quads as u32, ..params };
+    l.dispatch("conv2d", "sum_splits", &params, &[("x", parts), ("y", out)], grid(quads, 64));
+}
