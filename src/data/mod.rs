@@ -1,0 +1,17 @@
+//! Images and labels, without a GPU: the folder layout, the label check before training, augmentation, and the loader
+//! that prefetches batches on other threads.
+//!
+//! A data set is a folder: `images/SPLIT/NAME.{jpg,jpeg,png}`, `masks/SPLIT/NAME.png` (one byte per pixel: the class
+//! id, or the ignore index) and `classes.json`.
+
+pub mod classes;
+pub mod dataset;
+pub mod export;
+#[cfg(test)]
+mod fixture;
+pub mod read;
+
+pub use classes::{ClassInfo, Classes};
+pub use dataset::{Dataset, Sample, SampleFiles, list_images, list_splits};
+pub use export::{write_mask_png, write_rgb_png};
+pub use read::{Mask, RgbImage, read_image, read_mask};
