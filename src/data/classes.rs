@@ -176,7 +176,7 @@ impl Classes {
 /// A colour for a class that names none: hues a golden ratio apart, so that neighbours differ whatever C is.
 fn default_color(id: u8) -> [u8; 3] {
     let hue = (f32::from(id) * 0.618_034).fract() * 6.0;
-    let value = if id % 2 == 0 { 230.0 } else { 170.0 };
+    let value = if id.is_multiple_of(2) { 230.0 } else { 170.0 };
     [5.0, 3.0, 1.0].map(|offset: f32| {
         let k = (offset + hue) % 6.0;
         (value * (1.0 - 0.75 * k.min(4.0 - k).clamp(0.0, 1.0))) as u8

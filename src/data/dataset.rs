@@ -45,16 +45,7 @@ impl Dataset {
     pub fn open(root: impl AsRef<Path>, split: &str) -> Result<Self> {
         let root = root.as_ref();
         let classes = Classes::open(root)?;
-        let splits = list_splits(root)?;
-        let folder = root.join("images").join(split);
-        if !splits.iter().any(|name| name == split) {
-            let remedy = if splits.is_empty() {
-                "make a folder for each split there, such as images/train and images/val".to_owned()
-            } else {
-                format!("choose among the splits there are: {}", splits.join(", "))
-            };
-            return Err(Error::data(root.join("images"), format!("has no split `{split}`"), remedy));
-        }
+        let folder = split_folder(root, split)?;
         let images = list_images(&folder)?;
         if images.is_empty() {
             return Err(Error::data(folder, "holds no image", "put .jpg or .png files there"));
@@ -132,6 +123,20 @@ impl Dataset {
         }
         Ok(Sample { image, mask })
     }
+}
+
+/// `ROOT/images/SPLIT`, where there is such a split.
+pub(crate) fn split_folder(root: &Path, split: &str) -> Result<PathBuf> {
+    let splits = list_splits(root)?;
+    if splits.iter().any(|name| name == split) {
+        return Ok(root.join("images").join(split));
+    }
+    let remedy = if splits.is_empty() {
+        "make a folder for each split there, such as images/train and images/val".to_owned()
+    } else {
+        format!("choose among the splits there are: {}", splits.join(", "))
+    };
+    Err(Error::data(root.join("images"), format!("has no split `{split}`"), remedy))
 }
 
 /// The names of the folders in `ROOT/images`, sorted.

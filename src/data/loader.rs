@@ -1,6 +1,6 @@
 //! Training batches, made ahead of time on other threads.
 //!
-//! The batch of step t is a function of the data, the settings, the seed and t alone ([`recipe`]), so neither the number
+//! The batch of step t is a function of the data, the settings, the seed and t alone, so neither the number
 //! of threads nor a restart changes what is trained on. Threads take the next step that nobody has taken, at most a few
 //! ahead of what was delivered; batches are delivered in the order of the steps.
 

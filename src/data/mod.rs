@@ -4,6 +4,7 @@
 //! A data set is a folder: `images/SPLIT/NAME.{jpg,jpeg,png}`, `masks/SPLIT/NAME.png` (one byte per pixel: the class
 //! id, or the ignore index) and `classes.json`.
 
+pub mod audit;
 pub mod augment;
 pub mod batch;
 pub mod classes;
@@ -14,6 +15,7 @@ mod fixture;
 pub mod loader;
 pub mod read;
 
+pub use audit::{Audit, audit, audit_splits};
 pub use augment::{AugmentSettings, Crop, Padding, augment};
 pub use batch::{Batch, Normalisation, eval_batch};
 pub use classes::{ClassInfo, Classes};

@@ -51,7 +51,11 @@ pub fn read_image(path: impl AsRef<Path>) -> Result<RgbImage> {
         )
     };
     let reader = ImageReader::new(Cursor::new(&bytes)).with_guessed_format();
-    let reader = reader.map_err(|e| Error::io("read the image", path, e))?;
+    let mut reader = reader.map_err(|e| Error::io("read the image", path, e))?;
+    // The default would refuse pictures well below our own limit, which counts pixels; 8 bytes is RGBA of 16 bits.
+    let mut limits = image::Limits::default();
+    limits.max_alloc = Some(MAX_PIXELS * 8);
+    reader.limits(limits);
     let is_jpeg = reader.format() == Some(image::ImageFormat::Jpeg);
     let decoder = reader.into_decoder().map_err(damaged)?;
     let (width, height) = decoder.dimensions();
