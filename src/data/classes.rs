@@ -1,0 +1,247 @@
+//! The classes of a data set: ids, names, colours, and which label means "ignore".
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::fs_atomic::write_atomic;
+
+/// One class.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ClassInfo {
+    /// The label of its pixels in a mask, in `0..C`.
+    pub id: u8,
+    /// Its name, unique in the data set.
+    pub name: String,
+    /// Its colour in pictures, RGB.
+    pub color: [u8; 3],
+}
+
+/// The classes of a data set in order of their ids, `0..C` without a gap.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Classes {
+    /// The label of pixels that belong to no class.
+    pub ignore_index: u8,
+    /// The classes; the position is the id.
+    pub classes: Vec<ClassInfo>,
+}
+
+/// `classes.json` as people write it: a colour may be left out, the ignore index too, and keys of other tools are
+/// passed over. Ids are wide here so that 300 is answered by our sentence.
+#[derive(Deserialize)]
+struct RawClasses {
+    #[serde(default = "default_ignore_index")]
+    ignore_index: i64,
+    classes: Vec<RawClass>,
+}
+
+#[derive(Deserialize)]
+struct RawClass {
+    id: i64,
+    name: String,
+    color: Option<[u8; 3]>,
+}
+
+fn default_ignore_index() -> i64 {
+    255
+}
+
+impl Classes {
+    /// Reads `ROOT/classes.json` of the data set in `root`.
+    ///
+    /// # Errors
+    /// As [`Classes::read`].
+    pub fn open(root: impl AsRef<Path>) -> Result<Self> {
+        Self::read(root.as_ref().join("classes.json"))
+    }
+
+    /// Reads a `classes.json`.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where the file cannot be read; [`Error::Data`] where it is not JSON of the expected form, ids are
+    /// not `0..C`, or a name is empty or used twice.
+    pub fn read(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let text =
+            std::fs::read_to_string(path).map_err(|e| Error::io("read the class names from", path, e))?;
+        Self::parse(&text).map_err(|(problem, remedy)| Error::data(path, problem, remedy))
+    }
+
+    /// Parses the text of a `classes.json`, as a model's metadata holds it.
+    ///
+    /// # Errors
+    /// The problem and its remedy, for the caller to name the file.
+    pub fn parse(text: &str) -> std::result::Result<Self, (String, String)> {
+        let raw: RawClasses = serde_json::from_str(text).map_err(|e| {
+            let remedy = "write {\"ignore_index\": 255, \"classes\": [{\"id\": 0, \"name\": \"Sky\", \"color\": [128, 128, 128]}, ...]}";
+            (format!("is not a list of classes ({e})"), remedy.to_owned())
+        })?;
+        let Ok(ignore_index) = u8::try_from(raw.ignore_index) else {
+            return Err((
+                format!("has the ignore index {}", raw.ignore_index),
+                "choose a label in 0..=255 that is no class, usually 255".into(),
+            ));
+        };
+        let mut list = raw.classes;
+        list.sort_by_key(|class| class.id);
+        let mut classes: Vec<ClassInfo> = Vec::with_capacity(list.len());
+        for (expected, class) in list.into_iter().enumerate() {
+            let Some(id) = u8::try_from(class.id).ok().filter(|&id| usize::from(id) == expected) else {
+                return Err((
+                    format!(
+                        "has a class `{}` with id {} where id {expected} is expected",
+                        class.name, class.id
+                    ),
+                    "number the classes 0, 1, 2, ... without gap or repetition, at most 255 of them".into(),
+                ));
+            };
+            if id == ignore_index {
+                return Err((
+                    format!("gives the label {id} both to the class `{}` and to ignored pixels", class.name),
+                    "choose an ignore_index that is no class, usually 255".into(),
+                ));
+            }
+            let name = class.name.trim().to_owned();
+            if name.is_empty() {
+                return Err((format!("has no name for class {id}"), "give every class a name".into()));
+            }
+            if let Some(other) = classes.iter().find(|other| other.name == name) {
+                return Err((
+                    format!("names both class {} and class {id} `{name}`", other.id),
+                    "give every class a name of its own".into(),
+                ));
+            }
+            classes.push(ClassInfo { id, name, color: class.color.unwrap_or_else(|| default_color(id)) });
+        }
+        if classes.is_empty() {
+            return Err(("names no class".into(), "list at least one class".into()));
+        }
+        Ok(Self { ignore_index, classes })
+    }
+
+    /// Writes a `classes.json`; the old file stays where that fails.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where the file cannot be written.
+    pub fn write(&self, path: impl AsRef<Path>) -> Result<()> {
+        write_atomic(path, (self.to_json() + "\n").as_bytes())
+    }
+
+    /// The text of `classes.json`: what [`Classes::parse`] reads.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        serde_json::to_string_pretty(self).expect("class names and numbers always form JSON")
+    }
+
+    /// The number of classes, C.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.classes.len()
+    }
+
+    /// Never true for classes that were read from a file.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.classes.is_empty()
+    }
+
+    /// The class called `name`; capitals do not matter where that leaves one class.
+    ///
+    /// # Errors
+    /// [`Error::Config`] naming the classes there are.
+    pub fn by_name(&self, name: &str) -> Result<&ClassInfo> {
+        if let Some(class) = self.classes.iter().find(|class| class.name == name) {
+            return Ok(class);
+        }
+        let wanted = name.trim().to_lowercase();
+        let mut alike = self.classes.iter().filter(|class| class.name.to_lowercase() == wanted);
+        if let (Some(class), None) = (alike.next(), alike.next()) {
+            return Ok(class);
+        }
+        let names: Vec<&str> = self.classes.iter().map(|class| class.name.as_str()).collect();
+        Err(Error::config(
+            format!("there is no class `{name}`"),
+            format!("choose among: {}", names.join(", ")),
+        ))
+    }
+
+    /// The label as training uses it: the class id, or -1 for the ignore index and for every value that is no class.
+    #[must_use]
+    pub fn training_label(&self, value: u8) -> i32 {
+        if usize::from(value) < self.classes.len() { i32::from(value) } else { -1 }
+    }
+}
+
+/// A colour for a class that names none: hues a golden ratio apart, so that neighbours differ whatever C is.
+fn default_color(id: u8) -> [u8; 3] {
+    let hue = (f32::from(id) * 0.618_034).fract() * 6.0;
+    let value = if id.is_multiple_of(2) { 230.0 } else { 170.0 };
+    [5.0, 3.0, 1.0].map(|offset: f32| {
+        let k = (offset + hue) % 6.0;
+        (value * (1.0 - 0.75 * k.min(4.0 - k).clamp(0.0, 1.0))) as u8
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::TempDir;
+
+    fn problem(text: &str) -> String {
+        let dir = TempDir::new("classes");
+        let path = dir.join("classes.json");
+        std::fs::write(&path, text).unwrap();
+        let message = Classes::read(&path).unwrap_err().to_string();
+        assert!(message.contains("classes.json"), "{message}");
+        message
+    }
+
+    #[test]
+    fn reads_sorts_fills_in_and_writes_the_same() {
+        let text = r#"{"origin": "a tool", "classes": [{"id": 1, "name": "Car", "color": [1, 2, 3], "supercategory": 4},
+            {"id": 0, "name": " Road "}, {"id": 2, "name": "car"}]}"#;
+        let classes = Classes::parse(text).unwrap();
+        assert_eq!(classes.ignore_index, 255);
+        let names: Vec<&str> = classes.classes.iter().map(|class| class.name.as_str()).collect();
+        assert_eq!(names, ["Road", "Car", "car"]);
+        assert_eq!(classes.classes[1].color, [1, 2, 3]);
+        assert_ne!(classes.classes[0].color, classes.classes[2].color);
+        let dir = TempDir::new("classes");
+        classes.write(dir.join("classes.json")).unwrap();
+        assert_eq!(Classes::open(dir.path()).unwrap(), classes);
+        assert_eq!([0, 2, 3, 255].map(|value| classes.training_label(value)), [0, 2, -1, -1]);
+    }
+
+    #[test]
+    fn lookup_names_what_there_is() {
+        let text =
+            r#"{"classes": [{"id": 0, "name": "Road"}, {"id": 1, "name": "Car"}, {"id": 2, "name": "car"}]}"#;
+        let classes = Classes::parse(text).unwrap();
+        assert_eq!(classes.by_name("road").unwrap().id, 0);
+        assert_eq!(classes.by_name("car").unwrap().id, 2);
+        assert!(classes.by_name("CAR").is_err(), "two classes are meant equally well");
+        let message = classes.by_name("Tree").unwrap_err().to_string();
+        assert!(message.contains("`Tree`") && message.contains("Road, Car, car"), "{message}");
+    }
+
+    #[test]
+    fn bad_files_are_answered_in_words() {
+        assert!(problem("{").contains("is not a list of classes"));
+        assert!(problem(r#"{"classes": []}"#).contains("names no class"));
+        assert!(problem(r#"{"classes": [{"id": 1, "name": "a"}]}"#).contains("id 1 where id 0"));
+        let twice = r#"{"classes": [{"id": 0, "name": "a"}, {"id": 0, "name": "b"}]}"#;
+        assert!(problem(twice).contains("id 0 where id 1"));
+        assert!(problem(r#"{"classes": [{"id": -1, "name": "a"}]}"#).contains("id -1"));
+        assert!(problem(r#"{"classes": [{"id": 0, "name": "  "}]}"#).contains("no name for class 0"));
+        let same = r#"{"classes": [{"id": 0, "name": "a"}, {"id": 1, "name": "a"}]}"#;
+        assert!(problem(same).contains("both class 0 and class 1 `a`"));
+        assert!(
+            problem(r#"{"ignore_index": 0, "classes": [{"id": 0, "name": "a"}]}"#).contains("label 0 both")
+        );
+        assert!(problem(r#"{"ignore_index": 300, "classes": [{"id": 0, "name": "a"}]}"#).contains("300"));
+        let dir = TempDir::new("classes");
+        let message = Classes::open(dir.path()).unwrap_err().to_string();
+        assert!(message.contains("cannot read the class names"), "{message}");
+    }
+}

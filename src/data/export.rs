@@ -1,0 +1,108 @@
+//! Pictures and label maps to PNG files.
+
+use std::path::Path;
+
+use crate::data::classes::Classes;
+use crate::error::{Error, Result};
+use crate::fs_atomic::write_atomic;
+
+/// Writes a label map as an indexed 8-bit PNG: the value is the label, the palette shows the classes' colours, and
+/// every other value (the ignore index among them) is black.
+///
+/// # Errors
+/// [`Error::Shape`] where `labels` is not `width * height` long; [`Error::Io`] where the file cannot be written.
+pub fn write_mask_png(
+    path: impl AsRef<Path>,
+    labels: &[u8],
+    width: usize,
+    height: usize,
+    classes: &Classes,
+) -> Result<()> {
+    let (png_width, png_height) = check(labels.len(), width, height, 1)?;
+    let mut palette = vec![0; 256 * 3];
+    for class in &classes.classes {
+        palette[usize::from(class.id) * 3..][..3].copy_from_slice(&class.color);
+    }
+    let color = png::ColorType::Indexed;
+    write_atomic(path, &encode_png(png_width, png_height, color, png::BitDepth::Eight, Some(palette), labels))
+}
+
+/// Writes `height * width * 3` RGB bytes as a PNG.
+///
+/// # Errors
+/// [`Error::Shape`] where `rgb` is not `width * height * 3` long; [`Error::Io`] where the file cannot be written.
+pub fn write_rgb_png(path: impl AsRef<Path>, rgb: &[u8], width: usize, height: usize) -> Result<()> {
+    let (png_width, png_height) = check(rgb.len(), width, height, 3)?;
+    write_atomic(
+        path,
+        &encode_png(png_width, png_height, png::ColorType::Rgb, png::BitDepth::Eight, None, rgb),
+    )
+}
+
+/// The size as a PNG header holds it, where it fits `num_bytes`.
+fn check(num_bytes: usize, width: usize, height: usize, channels: usize) -> Result<(u32, u32)> {
+    let fits = width.checked_mul(height).and_then(|pixels| pixels.checked_mul(channels)) == Some(num_bytes);
+    // A PNG stores sizes in 31 bits.
+    match (i32::try_from(width), i32::try_from(height)) {
+        (Ok(1..), Ok(1..)) if fits => Ok((width as u32, height as u32)),
+        _ => Err(Error::shape(
+            "write_png",
+            format!(
+                "{num_bytes} bytes are not a picture of {width} x {height} with {channels} bytes per pixel"
+            ),
+        )),
+    }
+}
+
+/// A PNG of `data`, whose length the caller has checked.
+pub(crate) fn encode_png(
+    width: u32,
+    height: u32,
+    color: png::ColorType,
+    depth: png::BitDepth,
+    palette: Option<Vec<u8>>,
+    data: &[u8],
+) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut encoder = png::Encoder::new(&mut bytes, width, height);
+    encoder.set_color(color);
+    encoder.set_depth(depth);
+    if let Some(palette) = palette {
+        encoder.set_palette(palette);
+    }
+    let written = encoder.write_header().and_then(|mut writer| {
+        writer.write_image_data(data)?;
+        writer.finish()
+    });
+    written.expect("a checked picture always encodes into memory");
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::read::{read_image, read_mask};
+    use crate::testing::TempDir;
+
+    #[test]
+    fn a_mask_comes_back_as_labels_and_shows_as_colours() {
+        let text = r#"{"classes": [{"id": 0, "name": "a", "color": [1, 2, 3]}, {"id": 1, "name": "b", "color": [4, 5, 6]}]}"#;
+        let classes = Classes::parse(text).unwrap();
+        let dir = TempDir::new("export");
+        let path = dir.join("mask.png");
+        write_mask_png(&path, &[0, 1, 255, 1, 1, 0], 3, 2, &classes).unwrap();
+        assert_eq!(read_mask(&path).unwrap().labels, [0, 1, 255, 1, 1, 0]);
+        let colours = read_image(&path).unwrap();
+        assert_eq!(colours.rgb, [1, 2, 3, 4, 5, 6, 0, 0, 0, 4, 5, 6, 4, 5, 6, 1, 2, 3]);
+    }
+
+    #[test]
+    fn a_wrong_size_or_folder_is_an_error() {
+        let dir = TempDir::new("export");
+        let message = write_rgb_png(dir.join("a.png"), &[0; 10], 2, 2).unwrap_err().to_string();
+        assert!(message.contains("10 bytes are not a picture of 2 x 2"), "{message}");
+        write_rgb_png(dir.join("a.png"), &[], 0, 5).unwrap_err();
+        let message = write_rgb_png(dir.path().join("none/a.png"), &[0; 12], 2, 2).unwrap_err().to_string();
+        assert!(message.contains("cannot write the file"), "{message}");
+    }
+}
