@@ -5,6 +5,7 @@ pub mod add;
 pub mod check;
 pub mod conv2d;
 pub mod fill;
+pub mod global_mean;
 pub mod relu;
 pub mod scale;
 pub mod table;
@@ -12,6 +13,7 @@ pub mod table;
 pub use add::add;
 pub use conv2d::{Conv, conv2d};
 pub use fill::fill;
+pub use global_mean::global_mean;
 pub use relu::{relu, relu6};
 pub use scale::scale;
 

@@ -110,6 +110,7 @@ pub static TABLE: &[Row] = &[
         cases: super::conv2d::cases,
     },
     Row { stem: "fill", about: "a constant", cases: super::fill::cases },
+    Row { stem: "global_mean", about: "mean over the pixels of an image", cases: super::global_mean::cases },
     Row { stem: "relu", about: "rectifier, optional ceiling", cases: super::relu::cases },
     Row { stem: "scale", about: "factor * x", cases: super::scale::cases },
 ];

@@ -6,6 +6,7 @@ pub mod add;
 mod array;
 pub mod conv2d;
 pub mod fill;
+pub mod global_mean;
 pub mod relu;
 pub mod scale;
 

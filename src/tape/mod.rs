@@ -162,10 +162,20 @@ impl Tape {
     /// # Errors
     /// Those of `body`.
     pub fn scoped<T>(&mut self, name: &str, body: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
-        self.scope.push(name.to_owned());
+        self.enter(name);
         let result = body(self);
-        self.scope.pop();
+        self.leave();
         result
+    }
+
+    /// Opens a scope: labels of nodes recorded until [`Tape::leave`] start with `name`.
+    pub fn enter(&mut self, name: &str) {
+        self.scope.push(name.to_owned());
+    }
+
+    /// Closes the scope opened last.
+    pub fn leave(&mut self) {
+        self.scope.pop();
     }
 
     /// Records `body` as a block: the reverse pass calls `rule` with the gradients of the block's outputs and takes

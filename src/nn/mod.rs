@@ -1,0 +1,13 @@
+//! Layers and backbones made of operations, with weights under their torchvision names.
+
+mod backbone;
+mod layers;
+mod mobilenet_v2;
+mod neck;
+mod scratch;
+mod weights;
+
+pub use backbone::{Arch, Tap};
+pub use layers::{Builder, Mode};
+pub use neck::{NeckOptions, neck};
+pub use weights::{Entry, Init, Layout, Weights};
