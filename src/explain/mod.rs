@@ -7,5 +7,6 @@ mod canvas;
 pub mod figure;
 pub mod overlay;
 pub mod palette;
+pub mod report;
 
 pub mod text;
