@@ -130,8 +130,8 @@ fn paper(height: i32) -> RgbImage {
 
 fn header(spec: &FigureSpec) -> RgbImage {
     let (headline, sentence) = (Style::new(62.0, INK).bold(), Style::new(31.0, MUTED));
-    let titles = text::wrap(&spec.title, &headline, CONTENT as f32);
-    let sentences = text::wrap(&spec.subtitle, &sentence, CONTENT as f32);
+    let titles = balanced(&spec.title, &headline);
+    let sentences = balanced(&spec.subtitle, &sentence);
     let mut strip = paper(74 * titles.len() as i32 + 44 * sentences.len() as i32 + 8);
     let mut y = 0.0;
     for line in &titles {
@@ -143,6 +143,17 @@ fn header(spec: &FigureSpec) -> RgbImage {
         y += 44.0;
     }
     strip
+}
+
+/// Lines of about the same length rather than a full line and a stray word.
+fn balanced(text: &str, style: &Style) -> Vec<String> {
+    let full = CONTENT as f32;
+    let lines = text::wrap(text, style, full);
+    (1..12)
+        .map(|i| text::wrap(text, style, full * (1.0 - 0.04 * i as f32)))
+        .take_while(|narrow| narrow.len() == lines.len() && narrow.join(" ") == lines.join(" "))
+        .last()
+        .unwrap_or(lines)
 }
 
 /// Strips under one another with a hairline between each two.

@@ -3,7 +3,8 @@
 use super::ClassRow;
 use super::markup::{change, count, css, escape, percent, swatch};
 
-pub(super) const LEAD: &str = "IoU on the validation split: the bar is the trained model, the mark the untrained one.";
+pub(super) const LEAD: &str =
+    "IoU on the validation split: the bar is the trained model, the mark the untrained one.";
 
 /// The table; empty without classes.
 pub(super) fn section(classes: &[ClassRow]) -> String {
@@ -22,11 +23,14 @@ pub(super) fn section(classes: &[ClassRow]) -> String {
 fn row(class: &ClassRow, total: f64) -> String {
     let name = format!("<td class=\"name\">{}<span>{}</span></td>", swatch(class.color), escape(&class.name));
     let Some(iou) = class.iou.filter(|v| v.is_finite()) else {
-        return format!("<tr class=\"absent\">{name}<td colspan=\"6\" class=\"why\">absent from the split</td></tr>");
+        return format!(
+            "<tr class=\"absent\">{name}<td colspan=\"6\" class=\"why\">absent from the split</td></tr>"
+        );
     };
     let width = |v: f64| (v.clamp(0.0, 1.0) * 100.0).min(99.6);
     let before = class.iou_before.filter(|v| v.is_finite());
-    let mark = before.map_or(String::new(), |b| format!("<i class=\"mark\" style=\"left:{:.1}%\"></i>", width(b)));
+    let mark =
+        before.map_or(String::new(), |b| format!("<i class=\"mark\" style=\"left:{:.1}%\"></i>", width(b)));
     let bar = format!(
         "<span class=\"track\"><i class=\"fill\" style=\"width:{:.1}%;background:{}\"></i>{mark}</span>",
         width(iou),

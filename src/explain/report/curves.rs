@@ -32,9 +32,10 @@ fn chart(curve: &Curve, color: &str) -> String {
     let mut notes = Vec::new();
     let (last, body) = match (finite.last(), finite.len()) {
         (Some(&(_, last)), num_points) => {
-            let window = if num_points > SMOOTHED_FROM { (num_points / 40).max(3) } else { 1 };
             let lowest = finite.iter().map(|p| p.1).fold(f64::INFINITY, f64::min);
             let highest = finite.iter().map(|p| p.1).fold(f64::NEG_INFINITY, f64::max);
+            let smoothed = num_points > SMOOTHED_FROM && noisy(&finite, highest - lowest);
+            let window = if smoothed { num_points / 40 + 1 } else { 1 };
             notes.push(format!("lowest {}, highest {}", short(lowest), short(highest)));
             if window > 1 {
                 notes.push(format!("thick: mean of {window}"));
@@ -43,16 +44,22 @@ fn chart(curve: &Curve, color: &str) -> String {
         }
         (None, _) => ("\u{2013}".to_owned(), "<p class=\"empty\">No value was recorded.</p>".to_owned()),
     };
+    let mut warning = String::new();
     if missing > 0 {
         let what = if missing == 1 { "1 value is" } else { &format!("{missing} values are") };
-        notes.push(format!("<b class=\"bad\">{what} not finite and left out</b>"));
+        warning = format!("<p class=\"note\"><b class=\"bad\">{what} not finite and left out</b></p>");
     }
     format!(
         "<figure class=\"chart\" style=\"--line:{color}\"><figcaption><b>{}</b><output data-unit=\"{unit}\">{last}</output>\
-         </figcaption>{body}<p class=\"note\">{}</p></figure>",
+         </figcaption>{body}<p class=\"note\">{}</p>{warning}</figure>",
         escape(&curve.name),
         notes.join(" \u{b7} "),
     )
+}
+
+/// Whether the line goes up and down so much (three times its range in all) that its mean tells more than itself.
+fn noisy(finite: &[(f64, f64)], range: f64) -> bool {
+    finite.windows(2).map(|p| (p[1].1 - p[0].1).abs()).sum::<f64>() > 3.0 * range
 }
 
 /// Where values land in the drawing.
@@ -79,19 +86,36 @@ impl Axes {
     }
 }
 
-fn plot(points: &[(f64, f64)], finite: &[(f64, f64)], window: usize, range: (f64, f64), color: &str) -> String {
+fn plot(
+    points: &[(f64, f64)],
+    finite: &[(f64, f64)],
+    window: usize,
+    range: (f64, f64),
+    color: &str,
+) -> String {
     let axes = Axes::new(finite, range);
     let [left, right, top, bottom] = PLOT;
-    let mut svg = format!("<svg viewBox=\"0 0 {} {}\" role=\"img\" data-points=\"{}\">", VIEW.0, VIEW.1, hover(&axes, finite));
+    let mut svg = format!(
+        "<svg viewBox=\"0 0 {} {}\" role=\"img\" data-points=\"{}\">",
+        VIEW.0,
+        VIEW.1,
+        hover(&axes, finite)
+    );
     for tick in ticks(axes.y, 4) {
         let (_, y) = axes.place((axes.x.0, tick));
         let _ = write!(svg, "<path class=\"grid\" d=\"M{left} {y:.1}H{right}\"/>");
-        let _ = write!(svg, "<text class=\"tick y\" x=\"{}\" y=\"{:.1}\">{}</text>", left - 6.0, y + 3.5, short(tick));
+        let _ = write!(
+            svg,
+            "<text class=\"tick y\" x=\"{}\" y=\"{:.1}\">{}</text>",
+            left - 6.0,
+            y + 3.5,
+            short(tick)
+        );
     }
-    for tick in ticks(axes.x, 4) {
+    for (i, tick) in ticks(axes.x, 4).into_iter().enumerate() {
         let (x, _) = axes.place((tick, axes.y.0));
         let _ = write!(svg, "<path class=\"axis\" d=\"M{x:.1} {bottom}v4\"/>");
-        let label = short(tick);
+        let label = if i == 0 { format!("step {}", short(tick)) } else { short(tick) };
         // A label centred on the last tick would leave the drawing.
         let x = x.min(VIEW.0 - 3.2 * label.len() as f64);
         let _ = write!(svg, "<text class=\"tick x\" x=\"{x:.1}\" y=\"{}\">{label}</text>", bottom + 16.0);
@@ -102,16 +126,19 @@ fn plot(points: &[(f64, f64)], finite: &[(f64, f64)], window: usize, range: (f64
     for segment in &segments {
         let _ = write!(svg, "<path class=\"{raw}\" d=\"{}\"/>", path(&axes, segment));
         if window > 1 {
-            let _ = write!(svg, "<path class=\"line\" d=\"{}\"/>", path(&axes, &moving_mean(segment, window)));
+            let _ =
+                write!(svg, "<path class=\"line\" d=\"{}\"/>", path(&axes, &moving_mean(segment, window)));
         }
     }
     if finite.len() <= 24 {
         for &point in finite {
             let (x, y) = axes.place(point);
-            let _ = write!(svg, "<circle class=\"dot\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"2.6\" fill=\"{color}\"/>");
+            let _ =
+                write!(svg, "<circle class=\"dot\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"2.6\" fill=\"{color}\"/>");
         }
     }
-    let _ = write!(svg, "<path class=\"cursor\" d=\"M0 {top}V{bottom}\"/><circle class=\"spot\" r=\"4\"/></svg>");
+    let _ =
+        write!(svg, "<path class=\"cursor\" d=\"M0 {top}V{bottom}\"/><circle class=\"spot\" r=\"4\"/></svg>");
     svg
 }
 
@@ -119,7 +146,11 @@ fn plot(points: &[(f64, f64)], finite: &[(f64, f64)], window: usize, range: (f64
 fn ticks((low, high): (f64, f64), wanted: usize) -> Vec<f64> {
     let rough = (high - low) / wanted as f64;
     let power = 10f64.powf(rough.log10().floor());
-    let step = [1.0, 2.0, 2.5, 5.0, 10.0].into_iter().map(|m| m * power).find(|&s| s >= rough).unwrap_or(10.0 * power);
+    let step = [1.0, 2.0, 2.5, 5.0, 10.0]
+        .into_iter()
+        .map(|m| m * power)
+        .find(|&s| s >= rough)
+        .unwrap_or(10.0 * power);
     let first = (low / step).ceil();
     (0..=2 * wanted)
         .map(|i| (first + i as f64) * step)
@@ -213,6 +244,13 @@ mod tests {
     }
 
     #[test]
+    fn only_noise_is_smoothed() {
+        let zigzag = curve((0..400).map(|i| (f64::from(i), f64::from(i % 2))).collect());
+        assert!(zigzag.contains("thick: mean of 11") && zigzag.contains("class=\"raw\""));
+        assert!(!curve((0..400).map(|i| (f64::from(i), f64::from(i))).collect()).contains("thick"));
+    }
+
+    #[test]
     fn many_points_keep_their_spike_and_stay_small() {
         let mut points: Vec<(f64, f64)> = (0..50_000).map(|i| (f64::from(i), 1.0)).collect();
         points[31_337].1 = 9.0;
@@ -220,6 +258,6 @@ mod tests {
         let (_, top) = axes.place((0.0, 9.0));
         let d = path(&axes, &points);
         assert!(d.contains(&format!(" {top:.1}")) && d.len() < 20_000);
-        assert!(curve(points).contains("mean of 1250"));
+        assert!(curve(points).contains("highest 9"));
     }
 }

@@ -28,11 +28,15 @@ fn card(class: &PrototypeHealth) -> Result<String> {
     let k = class.usage.len();
     if class.cosines.len() != k * k || k == 0 {
         let (name, n) = (&class.class_name, class.cosines.len());
-        return Err(Error::shape("report", format!("class `{name}` has {k} usages and {n} cosines, wanted K and K*K")));
+        return Err(Error::shape(
+            "report",
+            format!("class `{name}` has {k} usages and {n} cosines, wanted K and K*K"),
+        ));
     }
     let problems = problems(class);
     let verdict = if problems.is_empty() {
-        let all = if k == 1 { "its one prototype is used".to_owned() } else { format!("all {k} used, no twins") };
+        let all =
+            if k == 1 { "its one prototype is used".to_owned() } else { format!("all {k} used, no twins") };
         format!("<p class=\"verdict good\">{all}</p>")
     } else {
         problems.iter().map(|p| format!("<p class=\"verdict bad\">{}</p>", escape(p))).collect()
@@ -80,7 +84,11 @@ fn problems(class: &PrototypeHealth) -> Vec<String> {
 }
 
 fn signed(v: f64) -> String {
-    if v.is_finite() { format!("{v:.2}").replace('-', "\u{2212}") } else { "\u{2013}".to_owned() }
+    if v.is_finite() {
+        format!("{:.2}", if v.abs() < 0.005 { 0.0 } else { v }).replace('-', "\u{2212}")
+    } else {
+        "\u{2013}".to_owned()
+    }
 }
 
 fn usage(class: &PrototypeHealth, k: usize) -> String {
@@ -116,12 +124,24 @@ fn heat_map(class: &PrototypeHealth, k: usize) -> String {
         let at = LABEL + (i as f64 + 0.5) * cell;
         if k <= 10 || i % 5 == 4 {
             let _ = write!(labels, "<text class=\"tick x\" x=\"{at:.1}\" y=\"9\">{}</text>", i + 1);
-            let _ = write!(labels, "<text class=\"tick y\" x=\"{}\" y=\"{:.1}\">{}</text>", LABEL - 4.0, at + 3.0, i + 1);
+            let _ = write!(
+                labels,
+                "<text class=\"tick y\" x=\"{}\" y=\"{:.1}\">{}</text>",
+                LABEL - 4.0,
+                at + 3.0,
+                i + 1
+            );
         }
         for j in 0..k {
             let v = class.cosines[i * k + j];
             let (x, y) = (LABEL + j as f64 * cell, LABEL + i as f64 * cell);
-            let fill = if i == j { "same" } else if v < 0.0 { "cold" } else { "warm" };
+            let fill = if i == j {
+                "same"
+            } else if v < 0.0 {
+                "cold"
+            } else {
+                "warm"
+            };
             let opacity = if i == j || !v.is_finite() { 1.0 } else { v.abs().min(1.0).powi(2) * 0.92 + 0.08 };
             let _ = write!(
                 svg,
@@ -135,12 +155,16 @@ fn heat_map(class: &PrototypeHealth, k: usize) -> String {
                 j + 1,
                 signed(v)
             );
-            if i != j && k <= 4 {
+            if i != j && k <= 3 {
                 let (cx, cy) = (x + cell / 2.0, y + cell / 2.0 + 3.5);
-                let _ = write!(labels, "<text class=\"cosine\" x=\"{cx:.1}\" y=\"{cy:.1}\">{}</text>", signed(v));
+                let _ =
+                    write!(labels, "<text class=\"cosine\" x=\"{cx:.1}\" y=\"{cy:.1}\">{}</text>", signed(v));
             }
             if i != j && v > TWINS {
-                let _ = write!(outlines, "<rect class=\"twin\" x=\"{x:.2}\" y=\"{y:.2}\" width=\"{cell:.2}\" height=\"{cell:.2}\"/>");
+                let _ = write!(
+                    outlines,
+                    "<rect class=\"twin\" x=\"{x:.2}\" y=\"{y:.2}\" width=\"{cell:.2}\" height=\"{cell:.2}\"/>"
+                );
             }
         }
     }
@@ -176,15 +200,25 @@ mod tests {
 
     #[test]
     fn healthy_unseen_and_single_prototypes() {
-        assert!(card(&class(vec![0.5, 0.5], vec![1.0, 0.1, 0.1, 1.0])).expect("a card").contains("all 2 used, no twins"));
-        assert!(card(&class(vec![0.0, 0.0], vec![1.0, 0.1, 0.1, 1.0])).expect("a card").contains("no pixel of this class"));
+        assert!(
+            card(&class(vec![0.5, 0.5], vec![1.0, 0.1, 0.1, 1.0]))
+                .expect("a card")
+                .contains("all 2 used, no twins")
+        );
+        assert!(
+            card(&class(vec![0.0, 0.0], vec![1.0, 0.1, 0.1, 1.0]))
+                .expect("a card")
+                .contains("no pixel of this class")
+        );
         assert!(card(&class(vec![1.0], vec![1.0])).expect("a card").contains("its one prototype is used"));
     }
 
     #[test]
     fn numbers_that_are_none_are_said_and_wrong_lengths_refused() {
         let html = card(&class(vec![f64::NAN, 1.0], vec![1.0, f64::NAN, f64::NAN, 1.0])).expect("a card");
-        assert!(html.contains("prototype 1 is dead") && html.contains("is not a number") && !html.contains("NaN"));
+        assert!(
+            html.contains("prototype 1 is dead") && html.contains("is not a number") && !html.contains("NaN")
+        );
         assert!(card(&class(vec![1.0, 0.0], vec![1.0])).is_err());
         assert!(card(&class(vec![], vec![])).is_err());
     }

@@ -68,13 +68,13 @@ fn tidy(scientific: &str) -> String {
     }
 }
 
-/// A count of pixels in a few characters: 812, 45.1 k, 3.20 M.
+/// A count of pixels in a few characters: 812, 45 k, 3.2 M.
 pub(super) fn count(n: u64) -> String {
     match n {
         0..1_000 => n.to_string(),
-        1_000..1_000_000 => format!("{:.1}\u{2009}k", n as f64 / 1e3),
-        1_000_000..1_000_000_000 => format!("{:.2}\u{2009}M", n as f64 / 1e6),
-        _ => format!("{:.2}\u{2009}G", n as f64 / 1e9),
+        1_000..1_000_000 => format!("{:.0}\u{2009}k", n as f64 / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.1}\u{2009}M", n as f64 / 1e6),
+        _ => format!("{:.1}\u{2009}G", n as f64 / 1e9),
     }
 }
 
@@ -98,7 +98,9 @@ pub(super) fn picture(image: &RgbImage, alt: &str) -> Result<String> {
     let mut png = Vec::new();
     PngEncoder::new_with_quality(&mut png, CompressionType::Default, FilterType::Adaptive)
         .write_image(image.as_raw(), w, h, ExtendedColorType::Rgb8)
-        .map_err(|e| Error::shape("report", format!("the picture `{alt}` ({w} x {h}) cannot be stored as PNG: {e}")))?;
+        .map_err(|e| {
+            Error::shape("report", format!("the picture `{alt}` ({w} x {h}) cannot be stored as PNG: {e}"))
+        })?;
     let data = base64::engine::general_purpose::STANDARD.encode(&png);
     let alt = escape(alt);
     Ok(format!("<img width=\"{w}\" height=\"{h}\" alt=\"{alt}\" src=\"data:image/png;base64,{data}\">"))
@@ -110,18 +112,28 @@ mod tests {
 
     #[test]
     fn text_cannot_become_markup() {
-        assert_eq!(escape("<a href=\"x\">'&\u{1}</a>"), "&lt;a href=&quot;x&quot;&gt;&#39;&amp;\u{fffd}&lt;/a&gt;");
+        assert_eq!(
+            escape("<a href=\"x\">'&\u{1}</a>"),
+            "&lt;a href=&quot;x&quot;&gt;&#39;&amp;\u{fffd}&lt;/a&gt;"
+        );
     }
 
     #[test]
     fn numbers_are_short() {
-        let cases = [(0.0, "0"), (0.01, "0.01"), (2.302_585, "2.303"), (1e-4, "1e-4"), (12_345.6, "12346"), (3e7, "3e7")];
+        let cases = [
+            (0.0, "0"),
+            (0.01, "0.01"),
+            (2.302_585, "2.303"),
+            (1e-4, "1e-4"),
+            (12_345.6, "12346"),
+            (3e7, "3e7"),
+        ];
         for (v, text) in cases {
             assert_eq!(short(v), text);
         }
         assert_eq!(short(f64::NAN), "\u{2013}");
         assert_eq!(percent(0.1234), "12.3\u{2009}%");
-        assert_eq!((count(999), count(45_100)), ("999".to_owned(), "45.1\u{2009}k".to_owned()));
+        assert_eq!((count(999), count(45_100)), ("999".to_owned(), "45\u{2009}k".to_owned()));
     }
 
     #[test]
@@ -135,6 +147,10 @@ mod tests {
     fn an_empty_picture_is_refused_and_a_real_one_is_a_png() {
         assert!(picture(&RgbImage::new(0, 3), "x").expect_err("empty").to_string().contains("0 x 3"));
         // "iVBOR" is base64 of the PNG signature's first bytes.
-        assert!(picture(&RgbImage::new(2, 3), "a\"b").expect("a picture").contains("alt=\"a&quot;b\" src=\"data:image/png;base64,iVBOR"));
+        assert!(
+            picture(&RgbImage::new(2, 3), "a\"b")
+                .expect("a picture")
+                .contains("alt=\"a&quot;b\" src=\"data:image/png;base64,iVBOR")
+        );
     }
 }

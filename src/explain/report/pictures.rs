@@ -14,7 +14,8 @@ pub(super) fn figure(figure: Option<&RgbImage>) -> Result<String> {
     let Some(figure) = figure else { return Ok(String::new()) };
     let alt = "Images beside their pixels, coloured by the nearest prototype of the class";
     let img = if figure.width() > FIGURE_WIDTH {
-        let height = (u64::from(figure.height()) * u64::from(FIGURE_WIDTH) / u64::from(figure.width())).max(1);
+        let height =
+            (u64::from(figure.height()) * u64::from(FIGURE_WIDTH) / u64::from(figure.width())).max(1);
         picture(&resize(figure, FIGURE_WIDTH, height as u32, FilterType::Lanczos3), alt)?
     } else {
         picture(figure, alt)?
@@ -42,7 +43,10 @@ pub(super) fn section(overlays: &[Overlay], classes: &[ClassRow]) -> Result<Stri
             let img = picture(image, &format!("{}, {caption}", overlay.title))?;
             cells += &format!("<figure>{img}<figcaption>{caption}</figcaption></figure>");
         }
-        out += &format!("<div class=\"overlay\"><h3>{}</h3><div class=\"views\">{cells}</div></div>", escape(&overlay.title));
+        out += &format!(
+            "<div class=\"overlay\"><h3>{}</h3><div class=\"views\">{cells}</div></div>",
+            escape(&overlay.title)
+        );
     }
     Ok(out)
 }

@@ -1,8 +1,9 @@
 // The value under the pointer; each chart carries "x y step value" of its points.
 for (const svg of document.querySelectorAll("svg[data-points]")) {
   const points = svg.dataset.points.split("|").map((p) => p.split(" "));
-  const out = svg.parentNode.querySelector("output");
-  const last = out.textContent;
+  const note = svg.parentNode.querySelector(".note");
+  const unit = svg.parentNode.querySelector("output").dataset.unit;
+  const rest = note.textContent;
   const cursor = svg.querySelector(".cursor");
   const spot = svg.querySelector(".spot");
   const show = (event) => {
@@ -13,11 +14,13 @@ for (const svg of document.querySelectorAll("svg[data-points]")) {
     spot.setAttribute("cx", near[0]);
     spot.setAttribute("cy", near[1]);
     svg.classList.add("on");
-    out.textContent = `${near[3]}${out.dataset.unit} at step ${near[2]}`;
+    // The line keeps its height, or the page would jump under the pointer.
+    note.style.minHeight = `${note.offsetHeight}px`;
+    note.textContent = `step ${near[2]}: ${near[3]}${unit}`;
   };
   const hide = () => {
     svg.classList.remove("on");
-    out.textContent = last;
+    note.textContent = rest;
   };
   svg.addEventListener("pointermove", show);
   svg.addEventListener("pointerdown", show);

@@ -9,10 +9,22 @@ fn picture() -> RgbImage {
 }
 
 fn full(text: &str) -> Report {
-    let class = ClassRow { name: text.into(), color: [9, 8, 7], iou_before: Some(0.1), iou: Some(0.7), acc: Some(0.8), pixels: 5 };
+    let class = ClassRow {
+        name: text.into(),
+        color: [9, 8, 7],
+        iou_before: Some(0.1),
+        iou: Some(0.7),
+        acc: Some(0.8),
+        pixels: 5,
+    };
     let absent = ClassRow { iou: None, iou_before: None, acc: None, ..class.clone() };
-    let overlay =
-        Overlay { title: text.into(), image: picture(), truth: picture(), prediction: picture(), prototypes: picture() };
+    let overlay = Overlay {
+        title: text.into(),
+        image: picture(),
+        truth: picture(),
+        prediction: picture(),
+        prototypes: picture(),
+    };
     let health = PrototypeHealth {
         class_name: text.into(),
         color: [1, 2, 3],
@@ -28,7 +40,11 @@ fn full(text: &str) -> Report {
         summary: vec![(text.into(), text.into())],
         miou_before: Some(0.1),
         miou: 0.7,
-        curves: vec![Curve { name: text.into(), unit: text.into(), points: vec![(0.0, 1.0), (1.0, f64::NAN), (2.0, 0.5)] }],
+        curves: vec![Curve {
+            name: text.into(),
+            unit: text.into(),
+            points: vec![(0.0, 1.0), (1.0, f64::NAN), (2.0, 0.5)],
+        }],
         classes: vec![class, absent],
         overlays: vec![overlay],
         health: vec![health],
