@@ -27,13 +27,14 @@ struct Line {
 
 impl Line {
     /// Places for an image of width / height `aspect`; the pictures fill the content's width unless that made them
-    /// too high. The close-ups share a square: side by side where the region stands, one over the other where it lies.
-    fn new(aspect: f32, zoom: Option<bool>) -> Self {
+    /// too high. Two `paired` images share a line, this is the left one. The close-ups share a square: side by side where the region stands, one over the other where it lies.
+    fn new(aspect: f32, zoom: Option<bool>, paired: bool) -> Self {
         // Panoramas and towers are set into a cell of bearable shape.
         let aspect = aspect.clamp(0.35, 3.2);
+        let room = if paired { CONTENT / 2 - GAP } else { CONTENT };
         let gaps = if zoom.is_some() { 3 * GAP } else { GAP };
         let zoom_aspect = if zoom.is_some() { 1.0 } else { 0.0 };
-        let h = ((CONTENT - gaps) as f32 / (2.0 * aspect + zoom_aspect)).min(MAX_HEIGHT);
+        let h = ((room - gaps) as f32 / (2.0 * aspect + zoom_aspect)).min(MAX_HEIGHT);
         let (w, h) = ((h * aspect).round() as i32, h.round() as i32);
         let photo = Rect::new(MARGIN, 0, w, h);
         let colored = Rect::new(photo.right() + GAP, 0, w, h);
@@ -47,6 +48,16 @@ impl Line {
             }
         });
         Self { photo, colored, zoom }
+    }
+
+    /// The place of the right one of two paired images.
+    fn partner(&self) -> Self {
+        let right = |rect: Rect| Rect { x: rect.x + CONTENT / 2 + GAP, ..rect };
+        Self {
+            photo: right(self.photo),
+            colored: right(self.colored),
+            zoom: self.zoom.map(|(photo, colored)| (right(photo), right(colored))),
+        }
     }
 
     fn height(&self) -> i32 {
@@ -69,16 +80,28 @@ pub(super) fn draw(class: &FigureClass) -> RgbImage {
     let aspect = |upright: bool| if upright { 0.48 } else { 2.08 };
     let zooms: Vec<_> = class.rows.iter().map(|row| region::close_up(row, aspect)).collect();
     let zoomed = zooms.iter().flatten().any(|z| z.share < SMALL_REGION);
+    let aspects: Vec<f32> =
+        class.rows.iter().map(|r| r.image.width() as f32 / r.image.height() as f32).collect();
+    // Standing images without close-ups would leave half of the sheet empty.
+    let paired = !zoomed && class.rows.len() > 1 && aspects.iter().all(|&a| a < 0.85);
     let mut columns = None;
-    for (row, zoom) in class.rows.iter().zip(zooms) {
-        let zoom = zoom.filter(|_| zoomed);
-        let aspect = row.image.width() as f32 / row.image.height() as f32;
+    let mut at = 0;
+    while at < class.rows.len() {
+        let zoom = zooms[at].filter(|_| zoomed);
         // A row without the class keeps the columns of its neighbours; its close-up stays empty.
-        let line = Line::new(aspect, zoomed.then(|| zoom.is_none_or(|z| z.upright)));
-        let heading = (columns != Some(line.columns())).then(|| column_heads(&line, class.num_prototypes));
-        columns = Some(line.columns());
-        strips.extend(heading);
-        strips.push(image_line(row, zoom, &line, &colors));
+        let mut lines = vec![Line::new(aspects[at], zoomed.then(|| zoom.is_none_or(|z| z.upright)), paired)];
+        if paired && aspects.get(at + 1) == Some(&aspects[at]) {
+            lines.push(lines[0].partner());
+        }
+        if columns.replace(lines[0].columns()) != Some(lines[0].columns()) {
+            strips.push(column_heads(&lines, class.num_prototypes));
+        }
+        let mut strip = paper(lines[0].height());
+        for (line, row) in lines.iter().zip(&class.rows[at..]) {
+            image_line(&mut strip, row, zoom, line, &colors);
+        }
+        strips.push(strip);
+        at += lines.len();
     }
     if class.rows.is_empty() {
         let mut strip = paper(56);
@@ -164,47 +187,46 @@ fn percent(share: f64) -> String {
     if share > 0.0 && share < 0.01 { "<1 %".to_owned() } else { format!("{:.0} %", share * 100.0) }
 }
 
-fn column_heads(line: &Line, num_prototypes: usize) -> RgbImage {
+fn column_heads(lines: &[Line], num_prototypes: usize) -> RgbImage {
     let mut strip = paper(COLUMN_HEAD);
     let style = Style::new(26.0, MUTED);
     let nearest = match num_prototypes {
         1 => "pixels of the class (one prototype)".to_owned(),
         k => format!("nearest of the {k} prototypes"),
     };
-    let heads = [(line.photo, "image"), (line.colored, nearest.as_str())];
-    let zoom =
-        line.zoom.map(|(photo, _)| (Rect { w: line.photo.h, ..photo }, "close-up of the largest region"));
-    for (rect, head) in heads.into_iter().chain(zoom) {
-        text::draw(&mut strip, &text::fit(head, &style, rect.w as f32), rect.x as f32, 28.0, &style);
+    for line in lines {
+        let heads = [(line.photo, "image"), (line.colored, nearest.as_str())];
+        let zoom = line.zoom.map(|(photo, _)| (photo, "close-up"));
+        for (rect, head) in heads.into_iter().chain(zoom) {
+            text::draw(&mut strip, &text::fit(head, &style, rect.w as f32), rect.x as f32, 28.0, &style);
+        }
     }
     strip
 }
 
 /// Photograph, colouring, close-ups and caption of one image.
-fn image_line(row: &FigureRow, zoom: Option<CloseUp>, line: &Line, colors: &[[u8; 3]]) -> RgbImage {
-    let mut strip = paper(line.height());
+fn image_line(strip: &mut RgbImage, row: &FigureRow, zoom: Option<CloseUp>, line: &Line, colors: &[[u8; 3]]) {
     let counts = row.counts(colors.len());
     let whole = Window::whole(&row.image);
     let (photo_at, colored_at) = (contain(line.photo, whole), contain(line.colored, whole));
-    pair(&mut strip, row, whole, (photo_at, colored_at), colors);
+    pair(strip, row, whole, (photo_at, colored_at), colors);
     if let (Some(zoom), Some(places)) = (zoom, line.zoom) {
-        pair(&mut strip, row, zoom.window, places, colors);
-        mark(&mut strip, photo_at, whole, zoom.window);
-        mark(&mut strip, colored_at, whole, zoom.window);
+        pair(strip, row, zoom.window, places, colors);
+        mark(strip, photo_at, whole, zoom.window);
+        mark(strip, colored_at, whole, zoom.window);
     }
     let baseline = (line.photo.h + 34) as f32;
     let style = Style::new(23.0, MUTED);
     let name = text::fit(&row.name, &style, photo_at.w.max(200) as f32);
-    text::draw(&mut strip, &name, photo_at.x as f32, baseline, &style);
+    text::draw(strip, &name, photo_at.x as f32, baseline, &style);
     if counts.iter().all(|&n| n == 0) {
         let style = Style { align: Align::Center, weight: Weight::Bold, ..Style::new(28.0, [235; 3]) };
         let middle = (colored_at.x as f32 + colored_at.w as f32 / 2.0, colored_at.h as f32 / 2.0);
-        text::draw(&mut strip, "no pixel of this class", middle.0, middle.1 + 10.0, &style);
+        text::draw(strip, "no pixel of this class", middle.0, middle.1 + 10.0, &style);
     }
     let parts: Vec<_> = colors.iter().copied().zip(shares(&counts)).collect();
     let bar = Rect::new(colored_at.x, line.photo.h + 20, colored_at.w, 12);
-    stacked_bar(&mut strip, bar, HAIRLINE, &parts);
-    strip
+    stacked_bar(strip, bar, HAIRLINE, &parts);
 }
 
 /// The window's photograph and its colouring at two places of the same size.

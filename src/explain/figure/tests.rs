@@ -56,6 +56,17 @@ fn odd_shapes_are_drawn() {
 }
 
 #[test]
+fn standing_images_without_close_ups_stand_in_pairs() {
+    let full = || FigureRow { nearest: vec![0; 30 * 50], ..row(30, 50, 1) };
+    let height = |n: usize| {
+        let rows = (0..n).map(|_| full()).collect();
+        render(&spec(vec![class("sky", 1, rows)])).expect("a figure").height()
+    };
+    assert_eq!(height(3), height(4), "the fourth stands beside the third");
+    assert!(height(5) > height(4));
+}
+
+#[test]
 fn the_same_input_gives_the_same_picture() {
     let draw = || render(&spec(vec![class("car", 4, vec![row(33, 21, 4)])])).expect("a figure");
     assert!(draw() == draw());
