@@ -66,9 +66,9 @@ pub(super) struct CloseUp {
     pub share: f32,
 }
 
-/// The window around the largest region (with what an occluder cut off it), a fifth of its size wider on every side, grown to the aspect (width / height)
-/// that `aspect(upright)` asks for and kept inside the image. `None` without a pixel of the class or where the image
-/// is too small for a close-up to mean anything.
+/// The window around the largest region and what an occluder cut off it, an eighth of its size wider on every side,
+/// grown to the aspect (width / height) that `aspect(upright)` asks for and kept inside the image. `None` without a
+/// pixel of the class or where the image is too small for a close-up to mean anything.
 pub(super) fn close_up(row: &FigureRow, aspect: impl Fn(bool) -> f32) -> Option<CloseUp> {
     const SMALLEST: f32 = 12.0;
     let [x0, y0, x1, y1] = subject(&regions(row))?;
@@ -79,7 +79,7 @@ pub(super) fn close_up(row: &FigureRow, aspect: impl Fn(bool) -> f32) -> Option<
     let (box_w, box_h) = ((x1 - x0) as f32, (y1 - y0) as f32);
     let upright = box_h > box_w;
     let aspect = aspect(upright);
-    let (mut w, mut h) = ((box_w * 1.4).max(SMALLEST), (box_h * 1.4).max(SMALLEST));
+    let (mut w, mut h) = ((box_w * 1.25).max(SMALLEST), (box_h * 1.25).max(SMALLEST));
     (w, h) = (w.max(h * aspect), h.max(w / aspect));
     let shrink = (image_w / w).min(image_h / h).min(1.0);
     (w, h) = ((w * shrink).round().max(1.0), (h * shrink).round().max(1.0));
