@@ -2,6 +2,7 @@
 
 pub mod data;
 pub mod error;
+pub mod explain;
 pub mod fs_atomic;
 pub mod gpu;
 pub mod model_file;

@@ -1,0 +1,52 @@
+//! Validation images four ways, the classes' colours, and the retrieval figure.
+
+use super::markup::{escape, picture, swatch};
+use super::{ClassRow, Overlay};
+use crate::error::Result;
+use image::RgbImage;
+use image::imageops::{FilterType, resize};
+
+/// The figure is printed at 2400 pixels; a page needs less, and base64 adds a third.
+const FIGURE_WIDTH: u32 = 1600;
+
+/// The retrieval figure; empty without one.
+pub(super) fn figure(figure: Option<&RgbImage>) -> Result<String> {
+    let Some(figure) = figure else { return Ok(String::new()) };
+    let alt = "Images beside their pixels, coloured by the nearest prototype of the class";
+    let img = if figure.width() > FIGURE_WIDTH {
+        let height =
+            (u64::from(figure.height()) * u64::from(FIGURE_WIDTH) / u64::from(figure.width())).max(1);
+        picture(&resize(figure, FIGURE_WIDTH, height as u32, FilterType::Lanczos3), alt)?
+    } else {
+        picture(figure, alt)?
+    };
+    Ok(format!("<div class=\"sheet\">{img}</div>"))
+}
+
+/// All validation images under the colours of the classes; empty without images.
+pub(super) fn section(overlays: &[Overlay], classes: &[ClassRow]) -> Result<String> {
+    if overlays.is_empty() {
+        return Ok(String::new());
+    }
+    let legend: String =
+        classes.iter().map(|c| format!("<li>{}{}</li>", swatch(c.color), escape(&c.name))).collect();
+    let mut out = if legend.is_empty() { legend } else { format!("<ul class=\"legend\">{legend}</ul>") };
+    for overlay in overlays {
+        let mut cells = String::new();
+        let views = [
+            ("image", &overlay.image),
+            ("labels", &overlay.truth),
+            ("prediction", &overlay.prediction),
+            ("nearest prototype", &overlay.prototypes),
+        ];
+        for (caption, image) in views {
+            let img = picture(image, &format!("{}, {caption}", overlay.title))?;
+            cells += &format!("<figure>{img}<figcaption>{caption}</figcaption></figure>");
+        }
+        out += &format!(
+            "<div class=\"overlay\"><h3>{}</h3><div class=\"views\">{cells}</div></div>",
+            escape(&overlay.title)
+        );
+    }
+    Ok(out)
+}
