@@ -2,6 +2,7 @@
 //! `shaders/FAMILY/STEM.wgsl`, `ops/STEM.rs`, `oracle/STEM.rs` and a row in [`table`].
 
 pub mod add;
+pub mod batch_norm;
 pub mod check;
 pub mod conv2d;
 pub mod fill;
@@ -9,9 +10,11 @@ pub mod global_mean;
 pub mod relu;
 pub mod scale;
 pub mod table;
+mod walk;
 
 pub use add::add;
 pub use conv2d::{Conv, conv2d};
+pub use batch_norm::{Act, BatchNormed, batch_norm, batch_norm_eval};
 pub use fill::fill;
 pub use global_mean::global_mean;
 pub use relu::{relu, relu6};

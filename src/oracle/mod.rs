@@ -5,6 +5,7 @@
 pub mod add;
 mod array;
 pub mod conv2d;
+pub mod batch_norm;
 pub mod fill;
 pub mod global_mean;
 pub mod relu;

@@ -1,0 +1,20 @@
+// Walks down the rows of one vec4 column, so that everything per channel stays in registers.
+//
+// Invocations form teams of quads * team_rows with consecutive vec4s; a team steps through its block of block_rows rows,
+// team_rows at a time. So neighbours always touch neighbouring addresses, for few wide rows and for many narrow ones.
+struct Walk {
+    quad: u32,
+    row: u32,
+    end: u32,
+    // Number of the partial result: invocations with one `part` cover all quads of the same rows.
+    part: u32,
+}
+
+fn walk(index: u32, quads: u32, team_rows: u32, block_rows: u32, rows: u32) -> Walk {
+    let team = quads * team_rows;
+    let block = index / team;
+    let place = index - block * team;
+    let first = place / quads;
+    let start = block * block_rows;
+    return Walk(place - first * quads, start + first, min(start + block_rows, rows), block * team_rows + first);
+}

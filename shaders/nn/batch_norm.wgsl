@@ -1,0 +1,210 @@
+// Batch normalisation over rows: y = act(gamma * (x - mean) / sqrt(var + eps) + beta), act = clamp(., low, high).
+//
+// Layout: x, y, dy, dx are rows of `quads` vec4s; per-channel vectors are rank 1, read as vec4s with the padding masked.
+// Forward: batch_norm_stats, batch_norm_merge (while there are many parts), batch_norm_finish, batch_norm.
+// Backward: batch_norm_grad_sums, columns_merge, batch_norm_grad_finish, batch_norm_grad.
+// The activation's mask is computed again from x: loading y costs more than two multiplications.
+// Workgroup: 64 invocations, each walking down one vec4 column (lib/walk.wgsl), so per-channel numbers are loaded once.
+// Iterations per invocation: rows per block (host: at most 64) or parts to merge (at most 128).
+//!include lib/index.wgsl
+//!include lib/lanes.wgsl
+//!include lib/walk.wgsl
+//!include lib/columns.wgsl
+
+struct Params {
+    rows: u32,
+    quads: u32,
+    channels: u32,
+    team_rows: u32,
+    block_rows: u32,
+    // Parts written, and read by a merging or finishing kernel: `fan_in` by each invocation.
+    num_parts: u32,
+    parts_in: u32,
+    fan_in: u32,
+    eps: f32,
+    low: f32,
+    high: f32,
+    // 1 / rows, or 0 where the statistics are constants (evaluation mode).
+    weight: f32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> dy: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read> mean: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read> variance: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read> gamma: array<vec4<f32>>;
+@group(0) @binding(6) var<storage, read> beta: array<vec4<f32>>;
+@group(0) @binding(7) var<storage, read> constants: array<vec4<f32>>;
+@group(0) @binding(8) var<storage, read_write> out: array<vec4<f32>>;
+@group(0) @binding(9) var<storage, read_write> mean_out: array<vec4<f32>>;
+@group(0) @binding(10) var<storage, read_write> variance_out: array<vec4<f32>>;
+@group(0) @binding(11) var<storage, read_write> dgamma: array<vec4<f32>>;
+@group(0) @binding(12) var<storage, read_write> dbeta: array<vec4<f32>>;
+@group(0) @binding(13) var<storage, read_write> constants_out: array<vec4<f32>>;
+
+fn start(id: vec3<u32>, groups: vec3<u32>) -> Walk {
+    let i = linear_index(id, groups, 64u);
+    return walk(i, params.quads, params.team_rows, params.block_rows, params.rows);
+}
+
+fn inverse_deviation(quad: u32) -> vec4<f32> {
+    return 1.0 / sqrt(masked(variance[quad], quad, params.channels) + params.eps);
+}
+
+// Count, mean and sum of squared deviations of some rows.
+struct Moments {
+    count: f32,
+    mean: vec4<f32>,
+    spread: vec4<f32>,
+}
+
+fn store_moments(part: u32, quad: u32, m: Moments) {
+    let at = 3u * part * params.quads + quad;
+    parts_out[at] = vec4<f32>(m.count);
+    parts_out[at + params.quads] = m.mean;
+    parts_out[at + 2u * params.quads] = m.spread;
+}
+
+// Sums are taken of the distance from the invocation's first row, so that a mean far from 0 cancels nothing.
+@compute @workgroup_size(64)
+fn batch_norm_stats(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+    let at = start(id, groups);
+    if (at.part >= params.num_parts) {
+        return;
+    }
+    let shift = x[min(at.row, params.rows - 1u) * params.quads + at.quad];
+    var sum = vec4<f32>(0.0);
+    var squares = vec4<f32>(0.0);
+    var count = 0.0;
+    for (var row = at.row; row < at.end; row += params.team_rows) {
+        let d = x[row * params.quads + at.quad] - shift;
+        sum += d;
+        squares += d * d;
+        count += 1.0;
+    }
+    let offset = sum / max(count, 1.0);
+    store_moments(at.part, at.quad, Moments(count, shift + offset, max(squares - sum * offset, vec4<f32>(0.0))));
+}
+
+// Chan's rule for the moments of disjoint sets, over the parts that fall to `part`.
+fn merged(part: u32, quad: u32) -> Moments {
+    var m = Moments(0.0, vec4<f32>(0.0), vec4<f32>(0.0));
+    let last = min((part + 1u) * params.fan_in, params.parts_in);
+    for (var p = part * params.fan_in; p < last; p++) {
+        let at = 3u * p * params.quads + quad;
+        let count = parts[at].x;
+        let share = count / max(m.count + count, 1.0);
+        let d = parts[at + params.quads] - m.mean;
+        m.mean += d * share;
+        m.spread += parts[at + 2u * params.quads] + d * d * (m.count * share);
+        m.count += count;
+    }
+    return m;
+}
+
+@compute @workgroup_size(64)
+fn batch_norm_merge(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+    let i = linear_index(id, groups, 64u);
+    let part = i / params.quads;
+    if (part < params.num_parts) {
+        let quad = i - part * params.quads;
+        store_moments(part, quad, merged(part, quad));
+    }
+}
+
+@compute @workgroup_size(64)
+fn batch_norm_finish(@builtin(global_invocation_id) id: vec3<u32>) {
+    if (id.x < params.quads) {
+        let m = merged(0u, id.x);
+        mean_out[id.x] = masked(m.mean, id.x, params.channels);
+        variance_out[id.x] = masked(m.spread / m.count, id.x, params.channels);
+    }
+}
+
+@compute @workgroup_size(64)
+fn batch_norm(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+    let at = start(id, groups);
+    let quad = min(at.quad, params.quads - 1u);
+    let center = masked(mean[quad], quad, params.channels);
+    let slope = masked(gamma[quad] * inverse_deviation(quad), quad, params.channels);
+    let shift = masked(beta[quad], quad, params.channels);
+    let low = vec4<f32>(params.low);
+    let high = vec4<f32>(params.high);
+    for (var row = at.row; row < at.end; row += params.team_rows) {
+        let i = row * params.quads + quad;
+        out[i] = clamp((x[i] - center) * slope + shift, low, high);
+    }
+}
+
+// dy where the activation is open, else 0.
+fn through(d: vec4<f32>, slope: vec4<f32>, shift: vec4<f32>, g: vec4<f32>) -> vec4<f32> {
+    let before = d * slope + shift;
+    let open = (before > vec4<f32>(params.low)) & (before < vec4<f32>(params.high));
+    return select(vec4<f32>(0.0), g, open);
+}
+
+// Parts of dgamma = sum g * xhat and, behind them, of dbeta = sum g, with g the gradient before the activation.
+@compute @workgroup_size(64)
+fn batch_norm_grad_sums(
+    @builtin(global_invocation_id) id: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+) {
+    let at = start(id, groups);
+    if (at.part >= params.num_parts) {
+        return;
+    }
+    let quad = at.quad;
+    let center = masked(mean[quad], quad, params.channels);
+    let inverse = inverse_deviation(quad);
+    let slope = masked(gamma[quad] * inverse, quad, params.channels);
+    let shift = masked(beta[quad], quad, params.channels);
+    var sum = vec4<f32>(0.0);
+    var product = vec4<f32>(0.0);
+    for (var row = at.row; row < at.end; row += params.team_rows) {
+        let i = row * params.quads + quad;
+        let d = x[i] - center;
+        let g = through(d, slope, shift, dy[i]);
+        sum += g;
+        product += g * d;
+    }
+    let to = 2u * at.part * params.quads + quad;
+    parts_out[to] = product * inverse;
+    parts_out[to + params.quads] = sum;
+}
+
+// Adds up the last parts and lays out what batch_norm_grad needs per channel: center, slope, shift, pull, offset.
+@compute @workgroup_size(64)
+fn batch_norm_grad_finish(@builtin(global_invocation_id) id: vec3<u32>) {
+    let quad = id.x;
+    if (quad >= params.quads) {
+        return;
+    }
+    let product = masked(column_sum(0u, params.parts_in, 2u * params.quads, quad), quad, params.channels);
+    let sum = masked(column_sum(0u, params.parts_in, 2u * params.quads, quad + params.quads), quad, params.channels);
+    dgamma[quad] = product;
+    dbeta[quad] = sum;
+    let inverse = inverse_deviation(quad);
+    let slope = masked(gamma[quad] * inverse, quad, params.channels);
+    constants_out[quad] = masked(mean[quad], quad, params.channels);
+    constants_out[quad + params.quads] = slope;
+    constants_out[quad + 2u * params.quads] = masked(beta[quad], quad, params.channels);
+    constants_out[quad + 3u * params.quads] = slope * inverse * product * params.weight;
+    constants_out[quad + 4u * params.quads] = slope * sum * params.weight;
+}
+
+// dx = slope * (g - mean(g) - xhat * mean(g * xhat)).
+@compute @workgroup_size(64)
+fn batch_norm_grad(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+    let at = start(id, groups);
+    let center = constants[at.quad];
+    let slope = constants[at.quad + params.quads];
+    let shift = constants[at.quad + 2u * params.quads];
+    let pull = constants[at.quad + 3u * params.quads];
+    let offset = constants[at.quad + 4u * params.quads];
+    for (var row = at.row; row < at.end; row += params.team_rows) {
+        let i = row * params.quads + at.quad;
+        let d = x[i] - center;
+        out[i] = slope * through(d, slope, shift, dy[i]) - pull * d - offset;
+    }
+}
