@@ -6,8 +6,10 @@ pub mod add;
 mod array;
 pub mod conv2d;
 pub mod batch_norm;
+pub mod dropout;
 pub mod fill;
 pub mod global_mean;
+pub mod l2_normalize;
 pub mod relu;
 pub mod scale;
 

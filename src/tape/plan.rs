@@ -123,6 +123,13 @@ impl Plan {
         }
     }
 
+    /// Uploads an input's content that is padded already, as [`pack`] lays it out.
+    pub fn write_padded<T: bytemuck::Pod>(&self, id: ValueId, held: &[T]) {
+        if let Some(buffer) = &self.buffers[self.roots[id.index()].index()] {
+            self.gpu.write(buffer, bytemuck::cast_slice(held));
+        }
+    }
+
     /// Submits one run; returns without waiting.
     pub fn run(&self) {
         self.commands.run();

@@ -1,0 +1,54 @@
+//! From features to unit embeddings (spec section 3).
+
+use crate::error::Result;
+use crate::nn::{Builder, Init, Layout};
+use crate::ops::{self, Axis};
+use crate::tape::ValueId;
+
+use super::options::{HeadOptions, ProjNorm};
+
+/// Epsilon of the LayerNorms (spec sections 3 and 4).
+pub const LAYER_NORM_EPS: f32 = 1e-5;
+
+/// The embedding and the values on the way to it.
+#[derive(Clone, Copy, Debug)]
+pub struct Embedded {
+    /// Projected vectors u, `[B,H,W,D]`.
+    pub raw: ValueId,
+    /// After the first L2 norm, v, `[B,H,W,D]`.
+    pub normed: ValueId,
+    /// After the LayerNorm, z, `[N,D]`.
+    pub ln: ValueId,
+    /// Unit embeddings i, `[N,D]`.
+    pub emb: ValueId,
+}
+
+/// Records the embedding of `features` `[B,H,W,Cin]`; without a projection D is `Cin`, whatever `dimension` says.
+///
+/// # Errors
+/// Those of the shape rules.
+pub fn embed(b: &mut Builder<'_>, features: ValueId, dimension: usize, o: &HeadOptions) -> Result<Embedded> {
+    let mut raw = features;
+    if o.projection {
+        let inputs = b.tape.value(features).channels();
+        let hidden = b.pointwise("head.proj.0", features, inputs)?;
+        let hidden = ops::relu(b.tape, hidden)?;
+        raw = b.pointwise("head.proj.2", hidden, dimension)?;
+    }
+    let normed = match o.proj_norm {
+        ProjNorm::Channel => ops::l2_normalize(b.tape, raw, Axis::Channel)?,
+        ProjNorm::Width => ops::l2_normalize(b.tape, raw, Axis::Width)?,
+        ProjNorm::None => raw,
+    };
+    let shape = b.tape.value(normed).shape.clone();
+    let rows = b.tape.reshape(normed, &[shape[..3].iter().product(), shape[3]])?;
+    let ln = if o.embed_layernorm {
+        let gamma = b.param("head.feat_norm.weight", &shape[3..], Layout::Same, Init::Constant(1.0));
+        let beta = b.param("head.feat_norm.bias", &shape[3..], Layout::Same, Init::Constant(0.0));
+        ops::layer_norm(b.tape, rows, gamma, beta, LAYER_NORM_EPS)?
+    } else {
+        rows
+    };
+    let emb = ops::l2_normalize(b.tape, ln, Axis::Channel)?;
+    Ok(Embedded { raw, normed, ln, emb })
+}

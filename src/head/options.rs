@@ -1,0 +1,185 @@
+//! Options of the head (spec sections 10, 14 and 15) and the three profiles.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::proto::{EmptyLoss, SmallClass, UpdateAssign, UpdatePixels};
+
+/// Bundles of options (spec section 15).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Profile {
+    /// The released code, quirks included.
+    Off,
+    /// Recommended.
+    #[default]
+    Rec,
+    /// The paper's logits and update rule.
+    Pap,
+}
+
+/// Axis of the first L2 norm (quirk Q1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProjNorm {
+    /// Over channels, per pixel.
+    Channel,
+    /// Over the image width: needed for the official checkpoints.
+    Width,
+    /// Not at all.
+    None,
+}
+
+/// From class similarities to logits (quirk Q4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogitKind {
+    /// LayerNorm over the classes, with 2C learnable numbers.
+    Layernorm,
+    /// Divided by `ce_tau`.
+    Scaled,
+    /// As they are.
+    Plain,
+}
+
+macro_rules! options {
+    ($($(#[doc = $doc:literal])+ $name:ident : $ty:ty = $off:expr, $rec:expr, $pap:expr;)+) => {
+        /// The `[head]` section: a profile, and whatever departs from it.
+        #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+        #[serde(deny_unknown_fields, default)]
+        pub struct HeadConfig {
+            /// Where the options that are not given come from.
+            pub profile: Profile,
+            $($(#[doc = $doc])+
+            #[serde(skip_serializing_if = "Option::is_none")]
+            pub $name: Option<$ty>,)+
+        }
+
+        /// Every option, resolved.
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        pub struct HeadOptions {
+            $($(#[doc = $doc])+
+            pub $name: $ty,)+
+        }
+
+        impl HeadOptions {
+            /// The options of a profile.
+            #[must_use]
+            pub fn profile(profile: Profile) -> Self {
+                match profile {
+                    Profile::Off => Self { $($name: $off,)+ },
+                    Profile::Rec => Self { $($name: $rec,)+ },
+                    Profile::Pap => Self { $($name: $pap,)+ },
+                }
+            }
+        }
+
+        impl HeadConfig {
+            /// Fills in the profile.
+            ///
+            /// # Errors
+            /// [`Error::Config`] for a value out of range.
+            pub fn resolve(&self) -> Result<HeadOptions> {
+                let mut options = HeadOptions::profile(self.profile);
+                $(if let Some(value) = &self.$name {
+                    options.$name = *value;
+                })+
+                options.check()?;
+                Ok(options)
+            }
+        }
+    };
+}
+
+options! {
+    /// Projection MLP of two 1x1 convolutions, or the features as they are (quirk Q6).
+    projection: bool = true, true, true;
+    /// Axis of the first L2 norm.
+    proj_norm: ProjNorm = ProjNorm::Width, ProjNorm::Channel, ProjNorm::Channel;
+    /// LayerNorm on the embedding (quirk Q5).
+    embed_layernorm: bool = true, true, true;
+    /// From class similarities to logits.
+    class_logit: LogitKind = LogitKind::Layernorm, LogitKind::Layernorm, LogitKind::Plain;
+    /// Temperature of `class_logit = "scaled"`.
+    ce_tau: f32 = 0.1, 0.1, 0.1;
+    /// Temperature of the contrastive loss (quirk Q3).
+    ppc_tau: f32 = 1.0, 0.1, 0.1;
+    /// Weight of the pixel-prototype contrastive loss (lambda 1).
+    ppc_weight: f32 = 0.01, 0.01, 0.01;
+    /// Weight of the pixel-prototype distance loss (lambda 2).
+    ppd_weight: f32 = 0.001, 0.001, 0.001;
+    /// Assignment that moves the prototypes (quirk Q2).
+    update_assign: UpdateAssign = UpdateAssign::Gumbel, UpdateAssign::Argmax, UpdateAssign::Argmax;
+    /// Pixels that move the prototypes (quirk Q7).
+    update_pixels: UpdatePixels = UpdatePixels::Correct, UpdatePixels::Correct, UpdatePixels::All;
+    /// A loss without a valid pixel (quirk Q10).
+    empty_loss: EmptyLoss = EmptyLoss::Nan, EmptyLoss::Zero, EmptyLoss::Zero;
+    /// Classes with fewer pixels than prototypes.
+    small_class: SmallClass = SmallClass::Sinkhorn, SmallClass::Sinkhorn, SmallClass::Sinkhorn;
+    /// Momentum mu of the prototypes.
+    momentum: f32 = 0.999, 0.999, 0.999;
+    /// Smoothness kappa of the clustering.
+    kappa: f32 = 0.05, 0.05, 0.05;
+    /// Rounds of Sinkhorn.
+    sinkhorn_iterations: u32 = 3, 3, 3;
+    /// Steps with the cross-entropy alone, without clustering or prototype update (spec section 10).
+    warmup_steps: u64 = 0, 0, 0;
+    /// Whether gradients train the prototypes in those steps (quirk Q12).
+    learnable_warmup: bool = true, false, false;
+    /// False: warm up for ever, a parametric cosine classifier with K learnable prototypes per class.
+    use_prototype: bool = true, true, true;
+    /// False: clustering and losses run, the prototypes stay where they are.
+    update_prototype: bool = true, true, true;
+}
+
+impl HeadOptions {
+    fn check(&self) -> Result<()> {
+        let positive = [("ce_tau", self.ce_tau), ("ppc_tau", self.ppc_tau), ("kappa", self.kappa)];
+        for (key, value) in positive {
+            if !(value.is_finite() && value > 0.0) {
+                return Err(Error::config(format!("head.{key} is {value}"), "it must be above 0"));
+            }
+        }
+        for (key, value) in [("ppc_weight", self.ppc_weight), ("ppd_weight", self.ppd_weight)] {
+            if !(value.is_finite() && value >= 0.0) {
+                return Err(Error::config(format!("head.{key} is {value}"), "it must be 0 or more"));
+            }
+        }
+        if !(0.0..=1.0).contains(&self.momentum) {
+            return Err(Error::config(format!("head.momentum is {}", self.momentum), "choose 0 to 1"));
+        }
+        Ok(())
+    }
+
+    /// Whether the step runs without clustering.
+    #[must_use]
+    pub const fn warms_up(&self, step: u64) -> bool {
+        !self.use_prototype || step < self.warmup_steps
+    }
+
+    /// Whether gradients train the prototypes in a warm-up step.
+    #[must_use]
+    pub const fn learns_prototypes(&self) -> bool {
+        !self.use_prototype || self.learnable_warmup
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn overrides_depart_from_the_profile() {
+        let config: HeadConfig = toml::from_str("profile = \"off\"\nppc_tau = 0.5").expect("valid");
+        let options = config.resolve().expect("valid");
+        assert_eq!(options.ppc_tau, 0.5);
+        assert_eq!(options.proj_norm, ProjNorm::Width);
+    }
+
+    #[test]
+    fn unknown_keys_and_values_out_of_range_are_refused() {
+        assert!(toml::from_str::<HeadConfig>("kapa = 0.1").is_err());
+        let config = HeadConfig { kappa: Some(0.0), ..HeadConfig::default() };
+        assert!(config.resolve().is_err_and(|e| e.to_string().contains("head.kappa")));
+    }
+}

@@ -1,0 +1,280 @@
+//! One image through the network: plans per image size, kept while they are in use.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::data::RgbImage;
+use crate::error::{Error, Result};
+use crate::gpu::Gpu;
+use crate::head::{self, ClassInputs};
+use crate::model::{ModelSpec, load_model, record_network};
+use crate::nn::{Builder, Mode, Weights};
+use crate::ops;
+use crate::tape::{DType, Keep, Plan, Program, Store, Tape, ValueId};
+
+use super::window;
+
+/// Plans kept at a time: validation images come in few sizes.
+const MAX_PLANS: usize = 4;
+
+/// What is known about every pixel of an image; all maps are row-major, `height * width`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Prediction {
+    /// Columns.
+    pub width: usize,
+    /// Rows.
+    pub height: usize,
+    /// Predicted class.
+    pub classes: Vec<u32>,
+    /// Nearest of that class's K prototypes.
+    pub prototypes: Vec<u32>,
+    /// Cosine to that prototype.
+    pub similarity: Vec<f32>,
+    /// Share of that prototype in the softmax over the K cosines / 0.1 (spec section 12).
+    pub strength: Vec<f32>,
+    /// Logit of the predicted class minus that of the runner-up; infinite for one class.
+    pub margin: Vec<f32>,
+}
+
+/// How much is computed and read back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Want {
+    /// The class map.
+    Classes,
+    /// All of [`Prediction`].
+    Everything,
+    /// Class logits at feature resolution, for ensembles.
+    Logits,
+}
+
+pub(super) struct Recorded {
+    pub tape: Tape,
+    image: ValueId,
+    pred: ValueId,
+    best: ValueId,
+    nearest: ValueId,
+    sims: ValueId,
+    pub logits: Vec<ValueId>,
+    /// Height and width of the logits.
+    pub size: [usize; 2],
+    weights: Weights,
+}
+
+/// A plan for one image size.
+pub(super) struct Sized {
+    key: (usize, usize, Want),
+    pub recorded: Recorded,
+    pub plan: Plan,
+}
+
+/// Runs images through the network of one spec.
+pub struct Predictor {
+    pub(super) gpu: Arc<Gpu>,
+    pub(super) spec: ModelSpec,
+    plans: Vec<Sized>,
+}
+
+/// A model file on a device.
+pub struct Model {
+    /// Runs images.
+    pub predictor: Predictor,
+    /// Its weights.
+    pub store: Store,
+}
+
+impl Model {
+    /// Reads a model file.
+    ///
+    /// # Errors
+    /// [`Error::Model`] for a file that is no model or lacks a tensor.
+    pub fn open(gpu: &Arc<Gpu>, path: &Path) -> Result<Self> {
+        let mut store = Store::new();
+        let spec = load_model(gpu, &mut store, path, |spec| Ok(record(spec, 32, 32)?.weights))?;
+        Ok(Self { predictor: Predictor::new(gpu, &spec), store })
+    }
+
+    /// Class names, options and provenance.
+    #[must_use]
+    pub const fn spec(&self) -> &ModelSpec {
+        &self.predictor.spec
+    }
+
+    /// Everything about one image.
+    ///
+    /// # Errors
+    /// Those of the device.
+    pub async fn predict(&mut self, image: &RgbImage) -> Result<Prediction> {
+        self.predictor.predict(&mut self.store, image).await
+    }
+}
+
+/// Records inference for an image of `height` x `width`.
+pub(super) fn record(spec: &ModelSpec, height: usize, width: usize) -> Result<Recorded> {
+    let mut tape = Tape::new();
+    let image = tape.input("image", &[1, height, width, 3], DType::F32);
+    let step = tape.input("step", &[1], DType::U32);
+    let mut b = Builder::new(&mut tape, Mode::Eval);
+    let net = record_network(&mut b, spec, image, step, 0, false)?;
+    let weights = b.weights;
+    tape.enter("classify");
+    let emb = net.embedded.emb;
+    let inputs = ClassInputs { emb, protos: net.protos, mask_norm: net.mask_norm, learnable: false };
+    let scores = head::record_scores(&mut tape, &inputs, &spec.head)?;
+    let [_, h, w] = net.size;
+    let found = head::record_prediction(&mut tape, &scores, net.size, [height, width])?;
+    let d = tape.value(emb).channels();
+    let map = tape.reshape(emb, &[1, h, w, d])?;
+    let (nearest, sims) = ops::nearest_prototype(&mut tape, found.pred, map, net.protos)?;
+    tape.leave();
+    let logits = scores.tiles.iter().map(|t| t.logits).collect();
+    let (pred, best) = (found.pred, found.best);
+    Ok(Recorded { tape, image, pred, best, nearest, sims, logits, size: [h, w], weights })
+}
+
+impl Predictor {
+    /// A predictor without plans yet.
+    #[must_use]
+    pub fn new(gpu: &Arc<Gpu>, spec: &ModelSpec) -> Self {
+        Self { gpu: Arc::clone(gpu), spec: spec.clone(), plans: Vec::new() }
+    }
+
+    /// The model's description.
+    #[must_use]
+    pub const fn spec(&self) -> &ModelSpec {
+        &self.spec
+    }
+
+    /// Everything about one image; an image that does not fit the device goes through in overlapping windows.
+    ///
+    /// # Errors
+    /// Those of the device.
+    pub async fn predict(&mut self, store: &mut Store, image: &RgbImage) -> Result<Prediction> {
+        self.run(store, image, Want::Everything).await
+    }
+
+    /// The class map of one image `[H * W]`.
+    ///
+    /// # Errors
+    /// Those of the device.
+    pub async fn classes(&mut self, store: &mut Store, image: &RgbImage) -> Result<Vec<u32>> {
+        Ok(self.run(store, image, Want::Classes).await?.classes)
+    }
+
+    async fn run(&mut self, store: &mut Store, image: &RgbImage, want: Want) -> Result<Prediction> {
+        let (height, width) = (image.height, image.width);
+        let [tall, wide] = self.window(height, width, want)?;
+        if [tall, wide] == [height, width] {
+            return self.whole(store, image, want).await;
+        }
+        let mut out = Prediction { width, height, ..Prediction::default() };
+        for place in window::places(height, width, tall, wide) {
+            let part = self.whole(store, &place.cut(image), want).await?;
+            place.paste(&part, &mut out);
+        }
+        Ok(out)
+    }
+
+    /// The largest window of `height` x `width` whose plan fits the device.
+    fn window(&self, height: usize, width: usize, want: Want) -> Result<[usize; 2]> {
+        let (mut tall, mut wide) = (height, width);
+        while !self.fits(tall, wide, want)? {
+            if tall.max(wide) <= 64 {
+                return Err(Error::device(
+                    format!("not even a window of {wide}x{tall} pixels fits the adapter"),
+                    "choose another --adapter",
+                ));
+            }
+            let longer = if tall >= wide { &mut tall } else { &mut wide };
+            *longer = longer.div_ceil(2).next_multiple_of(32);
+        }
+        Ok([tall, wide])
+    }
+
+    fn fits(&self, height: usize, width: usize, want: Want) -> Result<bool> {
+        if self.plans.iter().any(|p| p.key == (height, width, want)) {
+            return Ok(true);
+        }
+        let recorded = record(&self.spec, height, width)?;
+        let program = Program::new(&recorded.tape, self.gpu.caps(), Keep::Only(&recorded.kept(want)));
+        let caps = self.gpu.caps();
+        Ok(program.largest_bytes() <= caps.max_binding_bytes.min(caps.max_buffer_bytes))
+    }
+
+    /// The plan for an image size, made if it is new.
+    pub(super) fn plan(&mut self, store: &mut Store, height: usize, width: usize, want: Want) -> Result<&Sized> {
+        let key = (height, width, want);
+        let known = self.plans.iter().position(|p| p.key == key);
+        let entry = match known {
+            Some(index) => self.plans.remove(index),
+            None => {
+                self.plans.truncate(MAX_PLANS - 1);
+                let recorded = record(&self.spec, height, width)?;
+                let program = Program::new(&recorded.tape, self.gpu.caps(), Keep::Only(&recorded.kept(want)));
+                let plan = Plan::new(&self.gpu, &recorded.tape, &program, store)?;
+                Sized { key, recorded, plan }
+            }
+        };
+        // Most recently used first.
+        self.plans.insert(0, entry);
+        Ok(&self.plans[0])
+    }
+
+    async fn whole(&mut self, store: &mut Store, image: &RgbImage, want: Want) -> Result<Prediction> {
+        let pixels = self.spec.normalisation.image(image);
+        let num_prototypes = self.spec.net.prototypes;
+        let single = self.spec.num_classes() == 1;
+        let Sized { recorded: r, plan, .. } = self.plan(store, image.height, image.width, want)?;
+        plan.write_padded(r.image, &pixels);
+        plan.run();
+        let mut out = Prediction { width: image.width, height: image.height, ..Prediction::default() };
+        out.classes = plan.read(r.pred).await?;
+        if want == Want::Everything {
+            out.prototypes = plan.read(r.nearest).await?;
+            let best: Vec<f32> = plan.read(r.best).await?;
+            out.margin =
+                best.chunks_exact(4).map(|s| if single { f32::INFINITY } else { s[0] - s[1] }).collect();
+            let sims: Vec<f32> = plan.read(r.sims).await?;
+            for (row, &k) in sims.chunks_exact(num_prototypes).zip(&out.prototypes) {
+                let own = row[k as usize];
+                out.similarity.push(own);
+                out.strength.push(1.0 / row.iter().map(|s| ((s - own) / 0.1).exp()).sum::<f32>());
+            }
+        }
+        Ok(out)
+    }
+
+    /// Class logits of one image at feature resolution, `[h * w, C]`, with `[h, w]`.
+    pub(super) async fn logits(&mut self, store: &mut Store, image: &RgbImage) -> Result<(Vec<f32>, [usize; 2])> {
+        let pixels = self.spec.normalisation.image(image);
+        let num_classes = self.spec.num_classes();
+        let Sized { recorded: r, plan, .. } = self.plan(store, image.height, image.width, Want::Logits)?;
+        plan.write_padded(r.image, &pixels);
+        plan.run();
+        let mut out = vec![0.0; r.size[0] * r.size[1] * num_classes];
+        let mut first = 0;
+        for &tile in &r.logits {
+            let width = r.tape.value(tile).channels();
+            let data: Vec<f32> = plan.read(tile).await?;
+            for (to, row) in out.chunks_exact_mut(num_classes).zip(data.chunks_exact(width)) {
+                to[first..first + width].copy_from_slice(row);
+            }
+            first += width;
+        }
+        Ok((out, r.size))
+    }
+}
+
+impl Recorded {
+    fn kept(&self, want: Want) -> Vec<ValueId> {
+        match want {
+            Want::Classes => vec![self.pred],
+            Want::Everything => vec![self.pred, self.best, self.nearest, self.sims],
+            Want::Logits => self.logits.clone(),
+        }
+    }
+
+    /// Everything that [`Want::Everything`] keeps, for `protoseg plan`.
+    pub(super) fn everything(&self) -> Vec<ValueId> {
+        self.kept(Want::Everything)
+    }
+}

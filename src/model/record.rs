@@ -1,0 +1,70 @@
+//! Records the network: image to unit embeddings and normalised prototypes. Training and inference share it.
+
+use crate::error::Result;
+use crate::head::{self, Embedded, LogitKind};
+use crate::nn::{Builder, Init, Layout, NeckOptions, neck};
+use crate::ops;
+use crate::tape::ValueId;
+
+use super::spec::ModelSpec;
+
+/// Standard deviation of a new prototype's components (spec section 7); only its direction matters.
+const PROTOTYPE_STD: f32 = 0.02;
+
+/// Name of the prototypes on disk and in the store.
+pub const PROTOTYPES: &str = "prototypes";
+
+/// What the rest of a tape is built on.
+#[derive(Clone, Copy, Debug)]
+pub struct Network {
+    /// Batch, height and width of the embedding map.
+    pub size: [usize; 3],
+    /// The embedding and the values on the way to it.
+    pub embedded: Embedded,
+    /// Prototypes `[C,K,D]`, normalised in place before anything reads them.
+    pub protos: ValueId,
+    /// Scale and shift of the class LayerNorm, if there is one.
+    pub mask_norm: Option<(ValueId, ValueId)>,
+}
+
+/// Records the network of `spec` on `image` `[B,H,W,3]`. `step` is the training step `[1]`, read by dropout. `learnable`
+/// makes the prototypes a weight instead of a state.
+///
+/// # Errors
+/// Those of the shape rules.
+pub fn record_network(
+    b: &mut Builder<'_>,
+    spec: &ModelSpec,
+    image: ValueId,
+    step: ValueId,
+    seed: u32,
+    learnable: bool,
+) -> Result<Network> {
+    let net = &spec.net;
+    let mut taps = net.arch.record(b, image, net.output_stride)?;
+    taps.retain(|t| net.taps.contains(&t.stride));
+    b.tape.enter("head");
+    let options = NeckOptions { lateral: net.lateral, width: net.width, dropout: net.dropout, seed };
+    let features = neck(b, &taps, step, &options)?;
+    let embedded = head::embed(b, features, net.embedding, &spec.head)?;
+    let shape = b.tape.value(features).shape.clone();
+    let classes = spec.num_classes();
+    let dimension = b.tape.value(embedded.emb).channels();
+    let proto_shape = [classes, net.prototypes, dimension];
+    let init = Init::Normal(PROTOTYPE_STD);
+    let protos = if learnable {
+        b.param(PROTOTYPES, &proto_shape, Layout::Same, init)
+    } else {
+        b.state(PROTOTYPES, &proto_shape, init)
+    };
+    ops::l2_normalize_into(b.tape, protos)?;
+    let mask_norm = if spec.head.class_logit == LogitKind::Layernorm {
+        let gamma = b.param("head.mask_norm.weight", &[classes], Layout::Same, Init::Constant(1.0));
+        let beta = b.param("head.mask_norm.bias", &[classes], Layout::Same, Init::Constant(0.0));
+        Some((gamma, beta))
+    } else {
+        None
+    };
+    b.tape.leave();
+    Ok(Network { size: [shape[0], shape[1], shape[2]], embedded, protos, mask_norm })
+}

@@ -1,0 +1,119 @@
+//! Everything about a model that is not a number in a tensor; stored as JSON in the model file.
+
+use serde::{Deserialize, Serialize};
+
+use crate::data::{Classes, Normalisation};
+use crate::error::{Error, Result};
+use crate::head::HeadOptions;
+use crate::nn::Arch;
+
+/// Architecture and widths.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct NetOptions {
+    /// Backbone.
+    pub arch: Arch,
+    /// Image pixels per pixel of the last map: 8, 16 or 32; smaller by dilation.
+    pub output_stride: usize,
+    /// Strides whose maps are used, finest first; the finest is the resolution of the embeddings.
+    pub taps: Vec<usize>,
+    /// Channels of each lateral map.
+    pub lateral: usize,
+    /// Channels that enter the projection head.
+    pub width: usize,
+    /// Probability of dropping a channel before the head while training.
+    pub dropout: f32,
+    /// Dimension D of the embedding.
+    pub embedding: usize,
+    /// Prototypes K per class.
+    pub prototypes: usize,
+}
+
+impl Default for NetOptions {
+    fn default() -> Self {
+        Self {
+            arch: Arch::MobilenetV2,
+            output_stride: 32,
+            taps: vec![4, 8, 16, 32],
+            lateral: 64,
+            width: 128,
+            dropout: 0.1,
+            embedding: 64,
+            prototypes: 10,
+        }
+    }
+}
+
+impl NetOptions {
+    /// Checks what the types do not.
+    ///
+    /// # Errors
+    /// [`Error::Config`] that names the key.
+    pub fn check(&self) -> Result<()> {
+        let wrong = |problem: String, want: &str| Err(Error::config(problem, want));
+        if ![8, 16, 32].contains(&self.output_stride) {
+            return wrong(format!("model.output_stride is {}", self.output_stride), "choose 8, 16 or 32");
+        }
+        let ordered = self.taps.windows(2).all(|pair| pair[0] < pair[1]);
+        let known = self.taps.iter().all(|t| [4, 8, 16, 32].contains(t) && *t <= self.output_stride);
+        if self.taps.is_empty() || !ordered || !known {
+            let want = "list strides out of 4, 8, 16, 32, ascending and up to model.output_stride";
+            return wrong(format!("model.taps is {:?}", self.taps), want);
+        }
+        if self.arch == Arch::Scratch && self.taps.contains(&32) {
+            return wrong("model.taps holds 32 and the scratch backbone ends at 16".into(), "use taps up to 16");
+        }
+        for (key, value) in [
+            ("lateral", self.lateral),
+            ("width", self.width),
+            ("embedding", self.embedding),
+            ("prototypes", self.prototypes),
+        ] {
+            if value == 0 || value > 4096 {
+                return wrong(format!("model.{key} is {value}"), "choose 1 to 4096");
+            }
+        }
+        if !(0.0..1.0).contains(&self.dropout) {
+            return wrong(format!("model.dropout is {}", self.dropout), "choose a probability below 1");
+        }
+        Ok(())
+    }
+}
+
+/// How a model came to be.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Provenance {
+    /// Version of this crate.
+    pub protoseg: String,
+    /// Seed of the run.
+    pub seed: u32,
+    /// Steps done.
+    pub step: u64,
+    /// Validation mIoU at that step, as a fraction, if it was evaluated then.
+    pub miou: Option<f64>,
+    /// Name of the data set's folder.
+    pub data: String,
+}
+
+/// What a model file's metadata holds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ModelSpec {
+    /// Architecture and widths.
+    pub net: NetOptions,
+    /// Options of the head.
+    pub head: HeadOptions,
+    /// Class names and colours.
+    pub classes: Classes,
+    /// Input normalisation.
+    pub normalisation: Normalisation,
+    /// Training provenance.
+    pub provenance: Provenance,
+}
+
+impl ModelSpec {
+    /// Number of classes C.
+    #[must_use]
+    pub fn num_classes(&self) -> usize {
+        self.classes.len()
+    }
+}

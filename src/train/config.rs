@@ -1,0 +1,214 @@
+//! The training configuration: one struct is the TOML file, the defaults and the resolved copy in the run folder.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::data::{AugmentSettings, Normalisation};
+use crate::error::{Error, Result};
+use crate::fs_atomic::write_atomic;
+use crate::head::HeadConfig;
+use crate::model::NetOptions;
+
+/// A training run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Images and labels.
+    pub data: DataConfig,
+    /// The network.
+    #[serde(default)]
+    pub model: NetOptions,
+    /// The prototype head.
+    #[serde(default)]
+    pub head: HeadConfig,
+    /// Random scale, crop, flip and colours.
+    #[serde(default)]
+    pub augment: AugmentSettings,
+    /// Mean and deviation of the input.
+    #[serde(default)]
+    pub normalisation: Normalisation,
+    /// Schedule and optimiser.
+    #[serde(default)]
+    pub train: TrainConfig,
+}
+
+/// Where the data set is. Relative paths are relative to the configuration file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataConfig {
+    /// The data set's folder (`images/SPLIT`, `masks/SPLIT`, `classes.json`).
+    pub root: PathBuf,
+    /// Split to train on.
+    #[serde(default = "train_split")]
+    pub train: String,
+    /// Split to evaluate on.
+    #[serde(default = "val_split")]
+    pub val: String,
+    /// Evaluate on at most this many images while training; 0 for all. The last evaluation always takes all.
+    #[serde(default)]
+    pub val_images: usize,
+    /// Weights of the classes in the cross-entropy; empty for 1 each.
+    #[serde(default)]
+    pub class_weights: Vec<f32>,
+}
+
+fn train_split() -> String {
+    "train".into()
+}
+
+fn val_split() -> String {
+    "val".into()
+}
+
+
+/// Schedule and optimiser (spec section 13).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TrainConfig {
+    /// Pretrained backbone weights (safetensors, torchvision names); absent to start from random ones. A relative path is
+    /// relative to the configuration file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weights: Option<PathBuf>,
+    /// Seed of everything random.
+    pub seed: u32,
+    /// Optimiser steps.
+    pub steps: u64,
+    /// Images per step.
+    pub batch: usize,
+    /// First learning rate of the head.
+    pub lr: f32,
+    /// The backbone's learning rate as a multiple of the head's.
+    pub backbone_lr: f32,
+    /// The schedule is `lr * (1 - step / steps)^power`.
+    pub power: f32,
+    /// Steps over which the learning rate rises linearly from 0.
+    pub warmup_steps: u64,
+    /// Momentum of the optimiser.
+    pub momentum: f32,
+    /// Weight decay.
+    pub weight_decay: f32,
+    /// Steps between evaluations; 0 for one at the end only.
+    pub eval_every: u64,
+    /// Steps between log lines.
+    pub log_every: u64,
+    /// Threads that load and augment images; 0 for one per core.
+    pub threads: usize,
+}
+
+impl Default for TrainConfig {
+    fn default() -> Self {
+        Self {
+            weights: None,
+            seed: 0,
+            steps: 10_000,
+            batch: 8,
+            lr: 0.01,
+            backbone_lr: 1.0,
+            power: 0.9,
+            warmup_steps: 0,
+            momentum: 0.9,
+            weight_decay: 5e-4,
+            eval_every: 1000,
+            log_every: 10,
+            threads: 0,
+        }
+    }
+}
+
+impl TrainConfig {
+    /// Learning rate of the head at `step` (counted from 0).
+    #[must_use]
+    pub fn lr_at(&self, step: u64) -> f32 {
+        let progress = step as f64 / self.steps as f64;
+        let rise = ((step + 1) as f64 / (self.warmup_steps + 1) as f64).min(1.0);
+        (f64::from(self.lr) * rise * (1.0 - progress).powf(f64::from(self.power))) as f32
+    }
+}
+
+impl Config {
+    /// Reads a configuration and applies `key.key=value` overrides.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the file cannot be read; [`Error::Config`] for anything wrong in it, with line and key.
+    pub fn load(path: &Path, overrides: &[String]) -> Result<Self> {
+        let text = std::fs::read_to_string(path).map_err(|e| Error::io("read the configuration", path, e))?;
+        let name = path.display();
+        let mut table: toml::Table =
+            toml::from_str(&text).map_err(|e| Error::config(one_line(&e, &name.to_string()), "mend the file"))?;
+        for text in overrides {
+            set(&mut table, text)?;
+        }
+        let merged = toml::to_string(&table).map_err(|e| Error::config(e.to_string(), "mend the file"))?;
+        let mut config: Self = toml::from_str(&merged)
+            .map_err(|e| Error::config(one_line(&e, &name.to_string()), "`protoseg train --help` lists every key"))?;
+        let base = path.parent().unwrap_or(Path::new(""));
+        config.data.root = base.join(&config.data.root);
+        config.train.weights = config.train.weights.map(|w| base.join(w));
+        config.check()?;
+        Ok(config)
+    }
+
+    /// Checks what the types do not.
+    fn check(&self) -> Result<()> {
+        self.augment.validate()?;
+        self.normalisation.validate()?;
+        let t = &self.train;
+        let wrong = |key: &str, value: String, want: &str| {
+            Err(Error::config(format!("{key} is {value}"), format!("it must be {want}")))
+        };
+        if t.steps == 0 {
+            return wrong("train.steps", "0".into(), "at least 1");
+        }
+        if t.batch == 0 {
+            return wrong("train.batch", "0".into(), "at least 1");
+        }
+        for (key, value) in [
+            ("train.lr", t.lr),
+            ("train.backbone_lr", t.backbone_lr),
+            ("train.power", t.power),
+            ("train.momentum", t.momentum),
+            ("train.weight_decay", t.weight_decay),
+        ] {
+            if !(value.is_finite() && value >= 0.0) {
+                return wrong(key, value.to_string(), "a finite number of 0 or more");
+            }
+        }
+        if t.log_every == 0 {
+            return wrong("train.log_every", "0".into(), "at least 1");
+        }
+        self.model.check()?;
+        self.head.resolve().map(|_| ())
+    }
+
+    /// Writes the configuration with every default filled in.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the file cannot be written.
+    pub fn save(&self, path: &Path) -> Result<()> {
+        let text = toml::to_string(self).map_err(|e| Error::config(e.to_string(), "report this"))?;
+        write_atomic(path, text.as_bytes())
+    }
+}
+
+/// Sets `a.b=value`; the value is read as TOML and, failing that, as a string.
+fn set(table: &mut toml::Table, text: &str) -> Result<()> {
+    let bad = |problem: String| Error::config(problem, "write --set section.key=value");
+    let (key, value) = text.split_once('=').ok_or_else(|| bad(format!("--set `{text}` has no `=`")))?;
+    let parsed = toml::from_str::<toml::Table>(&format!("v = {value}")).ok().and_then(|mut t| t.remove("v"));
+    let value = parsed.unwrap_or_else(|| toml::Value::String(value.to_owned()));
+    let mut path: Vec<&str> = key.trim().split('.').collect();
+    let last = path.pop().unwrap_or_default();
+    let mut place = table;
+    for part in path {
+        let entry = place.entry(part).or_insert_with(|| toml::Value::Table(toml::Table::new()));
+        place = entry.as_table_mut().ok_or_else(|| bad(format!("--set {key}: `{part}` is not a section")))?;
+    }
+    place.insert(last.to_owned(), value);
+    Ok(())
+}
+
+/// serde's message with the line, on one line.
+fn one_line(error: &toml::de::Error, name: &str) -> String {
+    format!("{name}: {}", error.message().lines().collect::<Vec<_>>().join(" "))
+}

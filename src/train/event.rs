@@ -1,0 +1,92 @@
+//! What happens in a run: one stream for the progress bar, the log file and every other front end.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use crate::infer::Scores;
+
+/// Something that happened.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// The run starts.
+    Start {
+        /// Adapter, backend and driver.
+        adapter: String,
+        /// First step to do; above 0 for a resumed run.
+        first_step: u64,
+        /// Steps in all.
+        steps: u64,
+        /// Images to train on and to evaluate on.
+        images: [usize; 2],
+    },
+    /// The training step is planned.
+    Plan {
+        /// Bytes on the device.
+        bytes: u64,
+        /// Floating point operations per step.
+        flops: u64,
+        /// Dispatches per step.
+        dispatches: usize,
+    },
+    /// Steps were done.
+    Step {
+        /// Steps done so far.
+        step: u64,
+        /// Total loss.
+        loss: f32,
+        /// Cross-entropy.
+        ce: f32,
+        /// Pixel-prototype contrastive loss, not weighted.
+        ppc: f32,
+        /// Pixel-prototype distance loss, not weighted.
+        ppd: f32,
+        /// Learning rate of the head.
+        lr: f32,
+        /// Images per second since the last line.
+        images_per_sec: f64,
+    },
+    /// The model was evaluated.
+    Evaluation {
+        /// Steps done so far.
+        step: u64,
+        /// Images evaluated.
+        images: usize,
+        /// The scores.
+        #[serde(flatten)]
+        scores: Scores,
+        /// Whether this is the best mIoU so far.
+        best: bool,
+    },
+    /// A model was saved.
+    Saved {
+        /// Steps done so far.
+        step: u64,
+        /// Where.
+        path: PathBuf,
+    },
+    /// Something to look at that does not stop the run.
+    Warning {
+        /// In one sentence.
+        text: String,
+    },
+    /// The run ended.
+    Done {
+        /// Steps done.
+        step: u64,
+        /// Best validation mIoU, a fraction.
+        best_miou: f64,
+        /// Wall time of this session in seconds.
+        seconds: f64,
+    },
+}
+
+/// What a front end answers an event with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Go on.
+    Continue,
+    /// Save a checkpoint and stop.
+    Stop,
+}

@@ -1,0 +1,10 @@
+//! The training loop: configuration in, events out.
+
+mod checkpoint;
+mod config;
+mod event;
+mod session;
+
+pub use config::{Config, DataConfig, TrainConfig};
+pub use event::{Command, Event};
+pub use session::Session;
