@@ -12,5 +12,6 @@ pub mod rng;
 pub mod tape;
 #[cfg(test)]
 mod testing;
+pub mod synth;
 
 pub use error::{Error, Result};
