@@ -58,10 +58,22 @@ fn end_wall(stage: &mut Stage, house: &House, z: f32, normal: Vec3) {
     }
     wall.push(corner(0.0, house.height));
     let seed = house.along.0.to_bits();
+    let (light, eye) = (stage.light, stage.camera.eye);
     let albedo = house.facade.wall * 0.85;
-    stage.textured(&wall, normal, Some(class::BUILDING), |point, _| {
-        let stain = fractal(seed, vec2(point.x * 0.4, point.y * 0.2), 3);
-        Surface { albedo: albedo * (0.75 + 0.4 * stain), glow: Vec3::ZERO }
+    // Half of the ends have windows like the front; the others are fire walls.
+    let blind = cell(seed, 0, 0) < 0.5;
+    let start = wall[0];
+    let run = (wall[1] - start).normalize();
+    let size = vec2(DEPTH, house.height);
+    stage.textured(&wall, normal, Some(class::BUILDING), |point, footprint| {
+        let at = vec2((point - start).dot(run), point.y);
+        if blind || point.y > house.height {
+            let stain = fractal(seed, at * vec2(0.4, 0.2), 3);
+            return Surface { albedo: albedo * (0.75 + 0.4 * stain), glow: Vec3::ZERO };
+        }
+        let ray = (point - eye).normalize_or_zero();
+        let mirror = light.mirror(ray - 2.0 * ray.dot(normal) * normal);
+        house.facade.surface(at, size, vec2(footprint.dot(run.abs()), footprint.y), light, mirror)
     });
 }
 

@@ -54,6 +54,23 @@ impl Car {
             && d.dot(self.left).abs() < 0.5 * self.size.y + margin
     }
 
+    /// Whether the car stands between `eye` and `point` (true), or `point` between `eye` and the car (false), as far as
+    /// the car's sides can tell.
+    pub fn hides(&self, point: Vec3, eye: Vec3) -> Option<bool> {
+        let mut answer = None;
+        for (axis, half) in [(self.front, 0.5 * self.size.x), (self.left, 0.5 * self.size.y)] {
+            let (there, here) = ((point - self.foot).dot(axis), (eye - self.foot).dot(axis));
+            if there.abs() > half {
+                let hidden = here * there.signum() <= half;
+                if answer == Some(!hidden) {
+                    return None;
+                }
+                answer = Some(hidden);
+            }
+        }
+        answer
+    }
+
     /// The point `p.x` metres ahead of the middle, `p.y` up, `z` to the left.
     fn at(&self, p: Vec2, z: f32) -> Vec3 {
         self.foot + self.front * p.x + Vec3::Y * p.y + self.left * z
@@ -81,6 +98,7 @@ impl Car {
                 self.tyre(stage, x, side);
             }
         }
+        self.mirror(stage, -near, lit);
         self.hull(stage, lit, near);
         self.nose_and_tail(stage, lit);
         for x in [self.shape.axles.0, self.shape.axles.1] {
@@ -270,6 +288,14 @@ impl Car {
         }
     }
 
+    fn mirror(&self, stage: &mut Stage, side: f32, lit: f32) {
+        let at = vec2(self.shape.cabin[3].x - 0.42, self.shape.belt + 0.07);
+        let z = side * (0.5 * self.size.y + 0.04);
+        let balls = [(self.at(at, z), 0.07), (self.at(at, z + side * 0.09), 0.075)];
+        let paint = self.paint * 0.7;
+        stage.body(&balls, Some(class::CAR), lit, |_, _| paint);
+    }
+
     fn cabin(&self, stage: &mut Stage, lit: f32, near: f32) {
         let cabin = &self.shape.cabin;
         let (belt, roof) = self.shape.cabin_widths();
@@ -309,14 +335,7 @@ impl Car {
             let polygon: Vec<Vec3> = pane.iter().map(|p| self.at(*p, near * (half(*p) + 0.004))).collect();
             self.panel(stage, &polygon, normal, glass, 0.15, lit);
         }
-        if let Some(&mirror) = self.shape.doors.last() {
-            let at =
-                vec2(mirror + if self.shape.doors.len() > 1 { 0.85 } else { 0.7 }, self.shape.belt + 0.06);
-            for side in [-near, near] {
-                let ball = (self.at(at, side * (0.5 * self.size.y + 0.07)), 0.085);
-                stage.body(&[ball], Some(class::CAR), lit, |_, _| self.paint * 0.6);
-            }
-        }
+        self.mirror(stage, near, lit);
         if self.taxi {
             let y = cabin[1].y;
             let quad = |x: f32, z: f32| self.at(vec2(x - 0.2, y + 0.0), z);

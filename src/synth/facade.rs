@@ -183,7 +183,7 @@ impl Facade {
 
     /// The wall without openings.
     fn bare(&self, at: Vec2, footprint: Vec2) -> Vec3 {
-        let stain = fractal(self.seed, at * vec2(0.35, 0.16), 3);
+        let stain = fractal(self.seed, at * vec2(0.35, 0.16), 2);
         let grain = value(self.seed ^ 1, at * 7.0);
         let detail = 1.0 - (footprint.max_element() / 0.15).min(1.0);
         let mut wall = self.wall * (0.82 + 0.3 * stain) * (1.0 + detail * 0.10 * (grain - 0.5));

@@ -23,7 +23,7 @@ pub(super) struct Ground {
 impl Ground {
     /// A look at random.
     pub fn random(rng: &mut Rng) -> Self {
-        let grey = rng.range(0.055, 0.15);
+        let grey = rng.range(0.085, 0.20);
         let asphalt = Vec3::new(grey, grey * rng.range(0.96, 1.02), grey * rng.range(0.95, 1.12));
         let slabs = [0xb3aca0, 0x9c9890, 0xc4b8a2, 0xa88f80, 0x8d9296];
         Self {
@@ -49,6 +49,11 @@ impl Ground {
             let pixel = vec2((i % width) as f32 + 0.5, (i / width) as f32 + 0.5);
             let Some(point) = hit(pixel) else { continue };
             let depth = camera.depth(point);
+            if street.is_built_over(point) {
+                stage.canvas.color[i] = light.through_air(light.shade(self.slab, Vec3::Y, 0.0), depth);
+                stage.canvas.labels[i] = class::PAVEMENT;
+                continue;
+            }
             let next = |step: Vec2| hit(pixel + step).map_or(Vec3::splat(9.0), |p| (p - point).abs());
             let footprint = (next(Vec2::X) + next(Vec2::Y)).min(Vec3::splat(30.0));
             let (albedo, label) = self.at(street, point, footprint);
@@ -115,7 +120,7 @@ impl Ground {
 
     fn road(&self, street: &Street, place: Vec2, footprint: Vec2) -> Vec3 {
         let fine = 1.0 - (footprint.max_element() / 0.3).min(1.0);
-        let patch = fractal(self.seed, place * vec2(0.30, 0.11), 4);
+        let patch = fractal(self.seed, place * vec2(0.30, 0.11), 3);
         let mut color = self.asphalt * (0.72 + 0.55 * patch);
         if fine > 0.0 {
             color *= 1.0 + fine * 0.5 * (value(self.seed ^ 9, place * 14.0) - 0.5);
@@ -127,7 +132,10 @@ impl Ground {
         let track = ((place.x.abs() - lane).abs() - 0.75).abs();
         color *= 1.0 - 0.14 * (1.0 - smooth(0.1, 0.55, track));
         let mark = self.marks(street, place, footprint);
-        let rubbed = 1.0 - self.wear * smooth(0.35, 0.75, fractal(self.seed ^ 20, place * 2.3, 3));
+        if mark < 0.01 {
+            return color;
+        }
+        let rubbed = 1.0 - self.wear * smooth(0.35, 0.75, fractal(self.seed ^ 20, place * 2.3, 2));
         color.lerp(self.mark * 0.72, mark * rubbed)
     }
 

@@ -101,14 +101,14 @@ impl Light {
         };
         let (elevation, strength, direct, ambient, zenith, horizon, haze, clouds, lamps) = weather;
         let (sin, cos) = elevation.to_radians().sin_cos();
-        // A closed sky gives nearly all of the light from above.
-        let sky = if strength < 0.3 { 1.0 } else { 0.55 + 0.1 * strength.min(1.0) };
-        let ambient = rgb(ambient) * sky * if lamps > 0.4 { 0.8 } else { 1.0 };
+        // A closed sky gives nearly all of the light from above; at dusk the eye has adapted.
+        let sky = if strength < 0.3 { 1.05 } else { 0.80 };
+        let ambient = rgb(ambient) * if lamps > 0.4 { 1.15 } else { sky };
         Self {
             sun: Vec3::new(azimuth.sin() * cos, sin, azimuth.cos() * cos),
             direct: rgb(direct) * strength * jitter,
             ambient,
-            bounce: Vec3::new(0.30, 0.27, 0.23) * (ambient + rgb(direct) * strength * sin * 0.35),
+            bounce: Vec3::new(0.36, 0.33, 0.29) * (ambient + rgb(direct) * strength * sin * 0.45),
             zenith: rgb(zenith) * jitter,
             horizon: rgb(horizon),
             haze: haze * rng.range(0.6, 1.5),
@@ -148,7 +148,7 @@ impl Light {
         let thick = fractal(self.seed, plane * Vec2::new(1.1, 1.5) + Vec2::splat(warp), 5);
         let cover = smooth(0.80 - 0.55 * self.clouds, 1.02 - 0.5 * self.clouds, thick);
         let towards_sun = Vec2::new(self.sun.x, self.sun.z) * 0.18;
-        let shaded = fractal(self.seed, plane * Vec2::new(1.1, 1.5) + Vec2::splat(warp) + towards_sun, 3);
+        let shaded = fractal(self.seed, plane * Vec2::new(1.1, 1.5) + Vec2::splat(warp) + towards_sun, 2);
         let bright = (0.62 + 0.9 * (thick - shaded)).clamp(0.35, 1.1);
         let cloud = (self.ambient * 0.75 + self.direct * 0.32 + self.horizon * 0.25) * bright;
         let fade = smooth(0.0, 0.12, ray.y);

@@ -26,7 +26,7 @@ mod tree;
 
 use crate::rng::Rng;
 use canvas::{Canvas, Shadows};
-use glam::vec2;
+use glam::{Vec3, vec2};
 
 pub use dataset::write_dataset;
 
@@ -87,12 +87,7 @@ pub fn scene(width: usize, height: usize, seed: u32, index: u32) -> Scene {
         light: &light,
         street: &street,
     };
-    for (i, pixel) in stage.canvas.color.iter_mut().enumerate() {
-        let ray = camera.ray(vec2((i % width) as f32 + 0.5, (i / width) as f32 + 0.5));
-        if ray.y > -0.1 {
-            *pixel = light.sky(ray.normalize());
-        }
-    }
+    sky(&mut stage);
     building::skyline(&mut stage, &mut stream(5));
     for object in &objects {
         object.cast(&mut stage);
@@ -101,6 +96,28 @@ pub fn scene(width: usize, height: usize, seed: u32, index: u32) -> Scene {
     paint(&mut stage, &objects);
     let rgb = post::develop(&stage.canvas.color, width, height, &mut stream(6));
     Scene { width, height, rgb, labels: stage.canvas.labels }
+}
+
+/// The sky, which is smooth: evaluated on every third pixel of every third row and interpolated between.
+fn sky(stage: &mut stage::Stage) {
+    const STEP: usize = 3;
+    let Canvas { width, height, color, .. } = &mut stage.canvas;
+    let (columns, rows) = (width.div_ceil(STEP) + 1, height.div_ceil(STEP) + 1);
+    let grid: Vec<Vec3> = (0..columns * rows)
+        .map(|i| {
+            let ray = stage.camera.ray(vec2((i % columns) as f32, (i / columns) as f32) * STEP as f32);
+            // Nothing but ground is seen far below the horizon.
+            if ray.y > -0.1 { stage.light.sky(ray.normalize()) } else { stage.light.horizon }
+        })
+        .collect();
+    for (i, pixel) in color.iter_mut().enumerate() {
+        let (x, y) = (i % *width, i / *width);
+        let corner = y / STEP * columns + x / STEP;
+        let part = |v: usize| ((v % STEP) as f32 + 0.5) / STEP as f32;
+        let above = grid[corner].lerp(grid[corner + 1], part(x));
+        let below = grid[corner + columns].lerp(grid[corner + columns + 1], part(x));
+        *pixel = above.lerp(below, part(y));
+    }
 }
 
 /// Houses and objects from far to near. On a straight street nothing stands behind a house; in a bend, what is beyond

@@ -29,6 +29,7 @@ pub(super) struct Person {
     pack: Option<Limb>,
     face: Limb,
     hair: Limb,
+    eyes: [Ball; 2],
     hat: Option<Limb>,
     umbrella: Option<(Vec3, f32, Vec3)>,
     stripes: f32,
@@ -143,6 +144,8 @@ impl Person {
             ],
             skin,
         );
+        let eyes = [-1.0, 1.0]
+            .map(|s| (face.0[0].0 + front * 0.72 * r + right * (s * 0.3 * r) - Vec3::Y * 0.08 * r, 0.1 * r));
         let crown = head - front * 0.16 * r + Vec3::Y * 0.26 * r;
         let nape = if long {
             head - front * 0.45 * r - Vec3::Y * 1.5 * r
@@ -171,8 +174,20 @@ impl Person {
             .chance(0.05)
             .then(|| (shoulder + right * 0.16 * h + front * 0.1 * h, 0.36 * h, pick(&TOPS, rng)));
         let stripes = if rng.chance(0.25) { rng.range(6.0, 12.0) } else { 0.0 };
-        let mut person =
-            Self { foot, legs, arms, trunk, pack, face, hair, hat, umbrella, stripes, seed: rng.bits() };
+        let mut person = Self {
+            foot,
+            legs,
+            arms,
+            trunk,
+            pack,
+            face,
+            hair,
+            eyes,
+            hat,
+            umbrella,
+            stripes,
+            seed: rng.bits(),
+        };
         person.shift(drop);
         person
     }
@@ -189,6 +204,9 @@ impl Person {
             for ball in &mut limb.0 {
                 ball.0 += by;
             }
+        }
+        for eye in &mut self.eyes {
+            eye.0 += by;
         }
         if let Some(umbrella) = &mut self.umbrella {
             umbrella.0 += by;
@@ -245,6 +263,12 @@ impl Person {
         let (first, second) = if toward { (&self.hair, &self.face) } else { (&self.face, &self.hair) };
         self.limb(stage, first, lit);
         self.limb(stage, second, lit);
+        for &(eye, radius) in &self.eyes {
+            // Eyes are seen from the front only.
+            if (eye - self.face.0[0].0).dot(stage.camera.forward) < -0.45 * self.face.0[0].1 {
+                stage.body(&[(eye, radius)], Some(class::PERSON), lit, |_, _| Vec3::splat(0.01));
+            }
+        }
         if let Some(hat) = &self.hat {
             self.limb(stage, hat, lit);
         }

@@ -28,15 +28,11 @@ pub(super) fn develop(color: &[Vec3], width: usize, height: usize, rng: &mut Rng
             let grey = light.dot(Vec3::new(0.3, 0.59, 0.11));
             let light = Vec3::splat(grey).lerp(light, saturation).max(Vec3::ZERO);
             let display = Vec3::new(light.x.sqrt(), light.y.sqrt(), light.z.sqrt());
-            // Shared and per-channel noise from one hash each, near enough to a bell curve as the sum of two draws.
-            let noise = |channel: u32| {
-                let bits = rng::bits(seed, channel, here as u32);
-                ((bits & 0xffff) as f32 + (bits >> 16) as f32) / 65_535.0 - 1.0
-            };
-            let common = noise(3);
+            // Noise shared by the channels plus noise of their own: four short draws from two hashes.
+            let draws = [rng::hash(seed ^ here as u32), rng::hash(!seed ^ here as u32)];
+            let noise = |i: usize| ((draws[i / 2] >> (16 * (i % 2))) & 0xffff) as f32 / 32_767.5 - 1.0;
             for (channel, value) in display.to_array().into_iter().enumerate() {
-                let grained =
-                    value + 2.0 * grain * (0.7 * common + 0.6 * noise(channel as u32)) * (1.2 - 0.6 * value);
+                let grained = value + 1.6 * grain * (noise(3) + noise(channel)) * (1.2 - 0.6 * value);
                 bytes.push((grained * 255.0 + 0.5).clamp(0.0, 255.0) as u8);
             }
         }

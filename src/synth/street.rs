@@ -136,6 +136,18 @@ impl Street {
         self.beyond_kerb(offset, z).0 > margin && offset.abs() < self.road + self.pavement - margin
     }
 
+    /// Whether a house stands on the ground point, well inside its walls.
+    pub fn is_built_over(&self, point: Vec3) -> bool {
+        let offset = self.offset(point);
+        offset.abs() > self.road + self.pavement + 1.5
+            && self.houses.iter().any(|h| {
+                h.side * offset > 0.0
+                    && point.z > h.along.0 + 0.5
+                    && point.z < h.along.1 - 0.5
+                    && offset.abs() < h.front + 9.0
+            })
+    }
+
     /// How much of the sun in direction `sun` passes the houses on its way to `point`: 0..=1.
     pub fn sun_reaches(&self, sun: Vec3, point: Vec3) -> f32 {
         let offset = self.offset(point);

@@ -114,10 +114,10 @@ impl Tree {
         let (camera, light) = (stage.camera, stage.light);
         let Some((middle, size)) = camera.circle(at, radius) else { return };
         let seed = self.seed.wrapping_add(index as u32 * 31);
-        let count = (9.0 + size * 1.3).min(44.0) as usize;
+        let count = (9.0 + size * 1.5).min(96.0) as usize;
         let outline: Vec<Vec2> = (0..count)
             .map(|i| {
-                let ragged = 0.80 + 0.42 * cell(seed, i as i32, 0);
+                let ragged = 0.86 + 0.26 * cell(seed, i as i32, 0) + 0.10 * cell(seed, i as i32 / 4, 1);
                 middle + Vec2::from_angle(std::f32::consts::TAU * i as f32 / count as f32) * size * ragged
             })
             .collect();
@@ -125,9 +125,9 @@ impl Tree {
         let depth = camera.depth(at);
         // Clusters deep in the crown, and low ones, get less of sun and sky.
         let place = (at - self.centre) / self.half;
-        let open = (0.55 + 0.45 * place.length().min(1.0)) * (0.78 + 0.22 * place.y);
+        let open = (0.50 + 0.50 * place.length().min(1.0)) * (0.80 + 0.26 * place.y);
         let toward = place.normalize_or_zero();
-        let leaf_size = (0.11 * camera.focal / depth).max(1.6);
+        let leaf_size = (0.10 * camera.focal / depth).max(1.5);
         stage.fill(&outline, Some(class::TREE), |pixel| {
             let offset = ((pixel - middle) / size).clamp_length_max(0.95);
             let front = (1.0 - offset.length_squared()).sqrt();
@@ -135,7 +135,9 @@ impl Tree {
             let normal = (round + toward * 0.8).normalize();
             let leaf =
                 value(seed, pixel / leaf_size) * 0.65 + value(seed ^ 3, pixel / leaf_size * 2.3) * 0.35;
-            let albedo = self.leaf * tone * open * (0.45 + 1.1 * leaf);
+            // The lower rim of a cluster lies in the shade of the next one.
+            let rim = 1.0 - 0.45 * (offset.y * 0.8 + offset.length_squared() * 0.4).max(0.0);
+            let albedo = self.leaf * tone * open * rim * (0.45 + 1.1 * leaf);
             // Leaves let some light through: the side away from the sun glows a little.
             let through = self.leaf * light.direct * (0.10 * lit * (-normal.dot(light.sun)).max(0.0));
             let color = light.shade(albedo, normal, lit * (0.45 + 0.75 * leaf)) + through;
