@@ -49,14 +49,35 @@ pub(super) fn draw(stage: &mut Stage, house: &House) {
     }
 }
 
+/// One end of a house, as far as the next house leaves it free: a strip at the front, where fronts step back
+/// differently, and what rises above the neighbour.
 fn end_wall(stage: &mut Stage, house: &House, z: f32, normal: Vec3) {
+    let touches =
+        |h: &&House| h.side == house.side && (h.along.0 - z).abs().min((h.along.1 - z).abs()) < 0.01;
+    let neighbours = stage.street.houses.iter().filter(touches).filter(|h| h.along != house.along);
+    let covered = neighbours.map(|h| h.height - 0.1).fold(0.0, f32::max);
+    if covered > 0.0 {
+        wall_piece(stage, house, (z, normal), (0.6, 0.0, house.height.min(covered)));
+    }
+    if covered < house.height + house.roof {
+        wall_piece(stage, house, (z, normal), (DEPTH, covered.min(house.height), house.height));
+    }
+}
+
+/// The part of an end wall from the front to `reach` metres back, between two heights; a full wall carries the gable.
+fn wall_piece(
+    stage: &mut Stage,
+    house: &House,
+    (z, normal): (f32, Vec3),
+    (reach, low, high): (f32, f32, f32),
+) {
     let street = stage.street;
     let corner = |back: f32, y: f32| street.point(z, house.side * (house.front + back), y);
-    let mut wall = vec![corner(0.0, 0.0), corner(DEPTH, 0.0), corner(DEPTH, house.height)];
-    if house.roof > 0.0 {
+    let mut wall = vec![corner(0.0, low), corner(reach, low), corner(reach, high)];
+    if house.roof > 0.0 && reach == DEPTH {
         wall.push(corner(0.5 * DEPTH, house.height + house.roof));
     }
-    wall.push(corner(0.0, house.height));
+    wall.push(corner(0.0, high));
     let seed = house.along.0.to_bits();
     let (light, eye) = (stage.light, stage.camera.eye);
     let albedo = house.facade.wall * 0.85;

@@ -172,6 +172,9 @@ impl Car {
                 self.panel(stage, &quad, normal, self.paint, 0.10, lit);
             }
         }
+        if !Self::seen(stage, self.at(vec2(0.0, self.shape.belt), near * half(body[4])), self.left * near) {
+            return;
+        }
         let side: Vec<Vec3> = body.iter().map(|p| self.at(*p, near * half(*p))).collect();
         let normal = (self.left * near + Vec3::Y * 0.08).normalize();
         let (camera, light) = (stage.camera, stage.light);
@@ -321,8 +324,13 @@ impl Car {
                 continue;
             }
             self.panel(stage, &quad(0.0), normal, self.paint, 0.10, lit);
-            if i != 1 && !(i == 0 && self.shape.model == Model::Van) {
+            if i != 1 {
                 self.panel(stage, &quad(0.09), normal, glass, 0.16, lit);
+                // A streak of mirrored sky across the pane.
+                let [p, q, r, s] = quad(0.09);
+                let (top, low) = (q.lerp(r, 0.35), p.lerp(s, 0.15));
+                let streak = [top, q.lerp(r, 0.55), p.lerp(s, 0.40), low];
+                stage.tinted(&streak, None, stage.light.horizon, 0.13);
             }
         }
         let normal = (self.left * near * height + Vec3::Y * (belt - roof)).normalize();

@@ -58,7 +58,9 @@ impl Ground {
             let footprint = (next(Vec2::X) + next(Vec2::Y)).min(Vec3::splat(30.0));
             let (albedo, label) = self.at(street, point, footprint);
             let blocked = stage.shadows.blocked[i];
-            let lit = street.sun_reaches(light.sun, point) * (1.0 - blocked.x);
+            // A jittered look-up gives the ends of house shadows a soft, grainy edge.
+            let jitter = (cell(self.seed, i as i32, 1) - 0.5) * (0.3 + 1.2 * footprint.z.min(3.0));
+            let lit = street.sun_reaches(light.sun, point + Vec3::Z * jitter) * (1.0 - blocked.x);
             let mut color = light.shade(albedo, Vec3::Y, lit) * (1.0 - 0.75 * blocked.y);
             if self.wet > 0.0 {
                 color = self.wet_look(color, light, camera.ray(pixel).normalize(), point);
@@ -123,10 +125,9 @@ impl Ground {
         let patch = fractal(self.seed, place * vec2(0.30, 0.11), 3);
         let mut color = self.asphalt * (0.72 + 0.55 * patch);
         if fine > 0.0 {
-            color *= 1.0 + fine * 0.5 * (value(self.seed ^ 9, place * 14.0) - 0.5);
-            let crack = (value(self.seed ^ 10, place * vec2(0.9, 0.6)) - 0.5).abs();
-            color *= 1.0 - 0.35 * fine * (1.0 - smooth(0.0, 0.02, crack)) * smooth(0.45, 0.6, patch);
+            color *= 1.0 + fine * 0.45 * (value(self.seed ^ 9, place * 26.0) - 0.5);
         }
+        color *= self.repairs(place, footprint);
         // Tyres polish two tracks per lane.
         let lane = 0.5 * street.road.min(3.6);
         let track = ((place.x.abs() - lane).abs() - 0.75).abs();
@@ -137,6 +138,28 @@ impl Ground {
         }
         let rubbed = 1.0 - self.wear * smooth(0.35, 0.75, fractal(self.seed ^ 20, place * 2.3, 2));
         color.lerp(self.mark * 0.72, mark * rubbed)
+    }
+
+    /// Newer asphalt in straight-edged patches, and manhole covers: the factor on the colour.
+    fn repairs(&self, place: Vec2, footprint: Vec2) -> f32 {
+        let size = vec2(4.5, 9.0);
+        let tile = (place / size).floor();
+        let draw = |salt: u32| cell(self.seed ^ salt, tile.x as i32, tile.y as i32);
+        let p = place - tile * size;
+        if draw(30) < 0.22 {
+            let (x, y) = (0.2 + 1.5 * draw(31), 0.3 + 3.0 * draw(32));
+            let inside = bar(p.x, x, x + 0.8 + 1.8 * draw(33), footprint.x);
+            return 1.0 - 0.30 * inside * bar(p.y, y, y + 1.0 + 4.0 * draw(34), footprint.y);
+        }
+        if draw(30) > 0.80 {
+            let distance = (p - vec2(1.0 + 2.5 * draw(31), 1.0 + 7.0 * draw(32))).length();
+            let span = footprint.length();
+            let lid = bar(distance, -1.0, 0.31, span);
+            let ring = bar(distance, 0.27, 0.34, span);
+            let grid = stripes(p.x + p.y, 0.12, 0.0, 0.05, span);
+            return 1.0 - 0.35 * lid - 0.35 * ring + 0.2 * lid * (1.0 - ring) * grid;
+        }
+        1.0
     }
 
     /// The share of a pixel that is painted.

@@ -266,20 +266,20 @@ fn people(
     let wanted = 3 + rng.below(9);
     let mut feet: Vec<Vec3> = objects.iter().map(Object::foot).collect();
     let mut found = 0;
-    for trial in 0..wanted * 8 {
+    for trial in 0..wanted * 14 {
         if found == wanted {
             break;
         }
         // The first few are drawn towards the camera: they are the ones whose limbs can be told apart.
         let depth =
-            if trial < 12 && found < 3 { rng.range(3.6, 9.0) } else { 5.0 + 32.0 * rng.uniform().powi(2) };
+            if trial < 30 && found < 3 { rng.range(3.6, 9.0) } else { 5.0 + 32.0 * rng.uniform().powi(2) };
         let across = (rng.range(0.03, 0.97) * width as f32 - camera.centre.x) / camera.focal * depth;
         let level = camera.forward.with_y(0.0).normalize();
         let side = camera.right.with_y(0.0).normalize();
         let foot = (camera.eye + level * depth + side * across).with_y(0.0);
         let (offset, z) = (street.offset(foot), foot.z);
         let zebra = street.zebra.is_some_and(|s| z > s + 0.3 && z < s + 3.1) && offset.abs() < street.road;
-        let stray = rng.chance(0.10) && offset.abs() < street.road;
+        let stray = rng.chance(0.03) && offset.abs() < street.road;
         let taken = feet.iter().any(|f| f.distance(foot) < 0.55) || cars.iter().any(|c| c.covers(foot, 0.3));
         if taken || !(street.is_pavement(offset, z, 0.3) || zebra || stray) {
             continue;

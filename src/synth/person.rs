@@ -139,20 +139,20 @@ impl Person {
         let long = rng.chance(0.38);
         let face = (
             vec![
-                (head + front * 0.22 * r + Vec3::Y * 0.1 * r, 0.82 * r),
+                (head + front * 0.16 * r + Vec3::Y * 0.12 * r, 0.88 * r),
                 (head + front * 0.2 * r - Vec3::Y * 0.42 * r, 0.64 * r),
             ],
             skin,
         );
         let eyes = [-1.0, 1.0]
             .map(|s| (face.0[0].0 + front * 0.72 * r + right * (s * 0.3 * r) - Vec3::Y * 0.08 * r, 0.1 * r));
-        let crown = head - front * 0.16 * r + Vec3::Y * 0.26 * r;
+        let crown = head - front * 0.20 * r + Vec3::Y * 0.34 * r;
         let nape = if long {
             head - front * 0.45 * r - Vec3::Y * 1.5 * r
         } else {
-            head - front * 0.3 * r - Vec3::Y * 0.2 * r
+            head - front * 0.42 * r - Vec3::Y * 0.12 * r
         };
-        let hair = (vec![(crown, 0.98 * r), (nape, if long { 0.62 } else { 0.7 } * r)], hair_color);
+        let hair = (vec![(crown, 0.90 * r), (nape, if long { 0.66 } else { 0.72 } * r)], hair_color);
         let hat = rng.chance(0.16).then(|| {
             let brim = head + Vec3::Y * 0.45 * r;
             (

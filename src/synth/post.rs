@@ -7,7 +7,7 @@ use glam::{Vec3, vec2};
 pub(super) fn develop(color: &[Vec3], width: usize, height: usize, rng: &mut Rng) -> Vec<u8> {
     let exposure = rng.range(0.72, 1.02);
     let balance = Vec3::new(rng.range(0.95, 1.06), 1.0, rng.range(0.94, 1.06)) * exposure;
-    let grain = rng.range(0.004, 0.022);
+    let grain = rng.range(0.003, 0.013);
     let vignette = rng.range(0.10, 0.32);
     let soft = rng.range(0.0, 0.22);
     let saturation = rng.range(0.92, 1.15);

@@ -80,11 +80,24 @@ impl Tree {
         for &(a, b) in self.wood.iter().take(1) {
             stage.cast(&[a, b], 1.0);
         }
-        for &(at, radius, _) in &self.clusters {
-            stage.cast(&[(at, radius * 0.85)], 0.88);
+        let (step, grow) = self.detail(stage);
+        for &(at, radius, _) in self.clusters.iter().step_by(step) {
+            stage.cast(&[(at, radius * 0.85 * grow)], 0.88);
         }
         let size = vec2(self.half.x.min(0.7), self.half.z.min(0.7).max(0.4 * self.half.z));
         stage.contact(self.foot, size, 0.0, 0.6);
+    }
+
+    /// Every how many clusters one is drawn, and how much larger: a far tree needs fewer.
+    fn detail(&self, stage: &Stage) -> (usize, f32) {
+        let pixels = self.half.y * stage.camera.focal / stage.camera.depth(self.foot).max(1.0);
+        if pixels < 9.0 {
+            (3, 1.4)
+        } else if pixels < 20.0 {
+            (2, 1.2)
+        } else {
+            (1, 1.0)
+        }
     }
 
     /// Draws trunk, then clusters, the hidden side first.
@@ -98,21 +111,22 @@ impl Tree {
             });
         }
         let forward = stage.camera.forward;
-        let mut order: Vec<usize> = (0..self.clusters.len()).collect();
+        let (step, grow) = self.detail(stage);
+        let mut order: Vec<usize> = (0..self.clusters.len()).step_by(step).collect();
         order.sort_by(|&a, &b| {
             let key =
                 |i: usize| self.clusters[i].0.dot(forward) + 0.6 * self.clusters[i].0.dot(-stage.light.sun);
             key(b).total_cmp(&key(a))
         });
         for i in order {
-            self.cluster(stage, i);
+            self.cluster(stage, i, grow);
         }
     }
 
-    fn cluster(&self, stage: &mut Stage, index: usize) {
+    fn cluster(&self, stage: &mut Stage, index: usize, grow: f32) {
         let (at, radius, tone) = self.clusters[index];
         let (camera, light) = (stage.camera, stage.light);
-        let Some((middle, size)) = camera.circle(at, radius) else { return };
+        let Some((middle, size)) = camera.circle(at, radius * grow) else { return };
         let seed = self.seed.wrapping_add(index as u32 * 31);
         let count = (9.0 + size * 1.5).min(96.0) as usize;
         let outline: Vec<Vec2> = (0..count)
