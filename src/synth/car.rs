@@ -156,7 +156,16 @@ impl Car {
     fn panel(&self, stage: &mut Stage, polygon: &[Vec3], normal: Vec3, albedo: Vec3, gloss: f32, lit: f32) {
         let middle = polygon.iter().sum::<Vec3>() / polygon.len() as f32;
         let color = self.coat(stage, middle, normal, albedo, gloss, lit);
-        stage.glowing(polygon, Some(class::CAR), color);
+        let outline = stage.camera.outline(polygon);
+        let (top, low) =
+            outline.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |a, p| (a.0.min(p.y), a.1.max(p.y)));
+        // Upright panels curve a little: they look to the sky above and to the road below.
+        let fall = 0.34 * (1.0 - normal.y.abs());
+        let (light, depth) = (stage.light, stage.camera.depth(middle));
+        stage.canvas.fill(&outline, Some(class::CAR), |pixel| {
+            let t = (pixel.y - top) / (low - top).max(1.0);
+            light.through_air(color * (1.0 + fall * (0.4 - t)), depth).extend(1.0)
+        });
     }
 
     fn hull(&self, stage: &mut Stage, lit: f32, near: f32) {

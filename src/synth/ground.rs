@@ -58,9 +58,7 @@ impl Ground {
             let footprint = (next(Vec2::X) + next(Vec2::Y)).min(Vec3::splat(30.0));
             let (albedo, label) = self.at(street, point, footprint);
             let blocked = stage.shadows.blocked[i];
-            // A jittered look-up gives the ends of house shadows a soft, grainy edge.
-            let jitter = (cell(self.seed, i as i32, 1) - 0.5) * (0.3 + 1.2 * footprint.z.min(3.0));
-            let lit = street.sun_reaches(light.sun, point + Vec3::Z * jitter) * (1.0 - blocked.x);
+            let lit = street.sun_reaches(light.sun, point) * (1.0 - blocked.x);
             let mut color = light.shade(albedo, Vec3::Y, lit) * (1.0 - 0.75 * blocked.y);
             if self.wet > 0.0 {
                 color = self.wet_look(color, light, camera.ray(pixel).normalize(), point);

@@ -243,10 +243,15 @@ impl Person {
         {
             self.limb(stage, &(limb.0.clone(), limb.1 * dark), lit[0]);
         }
+        // Long hair falls behind the shoulders of someone who looks this way.
+        let toward = depth(stage, &self.face) < depth(stage, &self.hair);
+        if toward {
+            self.limb(stage, &self.hair, lit[1]);
+        }
         for limb in &self.trunk {
             self.limb(stage, limb, lit[1]);
         }
-        self.head(stage, lit[1]);
+        self.head(stage, toward, lit[1]);
         if let Some(pack) = self.pack.iter().find(|p| !behind(stage, p)) {
             self.limb(stage, pack, lit[1]);
         }
@@ -258,11 +263,11 @@ impl Person {
         }
     }
 
-    fn head(&self, stage: &mut Stage, lit: f32) {
-        let toward = stage.camera.depth(self.face.0[0].0) < stage.camera.depth(self.hair.0[0].0);
-        let (first, second) = if toward { (&self.hair, &self.face) } else { (&self.face, &self.hair) };
-        self.limb(stage, first, lit);
-        self.limb(stage, second, lit);
+    fn head(&self, stage: &mut Stage, toward: bool, lit: f32) {
+        self.limb(stage, &self.face, lit);
+        if !toward {
+            self.limb(stage, &self.hair, lit);
+        }
         for &(eye, radius) in &self.eyes {
             // Eyes are seen from the front only.
             if (eye - self.face.0[0].0).dot(stage.camera.forward) < -0.45 * self.face.0[0].1 {

@@ -105,11 +105,17 @@ impl Stage<'_> {
         let axis = end.0 - start.0;
         let length = axis.length_squared().max(1e-6);
         let side = axis.try_normalize().unwrap_or(Vec2::Y).perp();
+        // A flat body such as a torso is wider than its balls are thick.
+        let wide = if balls.len() > 2 {
+            hull.iter().fold(0.0f32, |a, p| a.max((*p - start.0).dot(side).abs()))
+        } else {
+            0.0
+        };
         let depth = camera.depth(balls[0].0);
         self.canvas.fill(&hull, label, |pixel| {
             let along = ((pixel - start.0).dot(axis) / length).clamp(0.0, 1.0);
             let radius = (start.1 + (end.1 - start.1) * along).max(0.3);
-            let offset = ((pixel - start.0 - axis * along) / radius).clamp_length_max(0.98);
+            let offset = ((pixel - start.0 - axis * along) / radius.max(wide)).clamp_length_max(0.98);
             let normal = camera.right * offset.x
                 - camera.up * offset.y
                 - camera.forward * (1.0 - offset.length_squared()).sqrt();

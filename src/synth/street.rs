@@ -11,6 +11,8 @@ use glam::{Vec2, Vec3, vec2};
 const CORNER: f32 = 3.5;
 /// The row of houses reaches from behind the camera to where haze and size swallow it, in metres.
 const ROW: (f32, f32) = (-24.0, 170.0);
+/// Distance between the samples of a row's roof line, in metres.
+const ROOF_STEP: f32 = 0.5;
 
 /// One house of a row.
 #[derive(Clone, Debug)]
@@ -46,6 +48,9 @@ pub(super) struct Street {
     pub parking: [bool; 2],
     /// Houses, the farthest first.
     pub houses: Vec<House>,
+    /// Height that casts a shadow, every `ROOF_STEP` metres from `ROW.0`, on the left and on the right; 0 in a gap.
+    rooflines: [Vec<f32>; 2],
+    tallest: f32,
 }
 
 impl Street {
@@ -62,13 +67,38 @@ impl Street {
             None if rng.chance(0.25) => Some(rng.range(7.0, 16.0)),
             _ => None,
         };
-        let mut street = Self { bend, road, pavement, crossing, zebra, parking, houses: Vec::new() };
+        let mut street = Self {
+            bend,
+            road,
+            pavement,
+            crossing,
+            zebra,
+            parking,
+            houses: Vec::new(),
+            rooflines: [const { Vec::new() }; 2],
+            tallest: 0.0,
+        };
         let town = rng.uniform();
         for side in [-1.0, 1.0] {
             street.build_row(side, town, rng);
         }
         street.houses.sort_by(|a, b| b.along.1.total_cmp(&a.along.1));
+        street.survey();
         street
+    }
+
+    /// Notes the heights of the rows, for shadows.
+    fn survey(&mut self) {
+        let count = ((ROW.1 - ROW.0) / ROOF_STEP) as usize;
+        for (row, side) in self.rooflines.iter_mut().zip([-1.0, 1.0]) {
+            row.resize(count, 0.0);
+            for house in self.houses.iter().filter(|h| h.side == side) {
+                let sample = |z: f32| (((z - ROW.0) / ROOF_STEP).ceil().max(0.0) as usize).min(count);
+                let roof = house.height + 0.35 * house.roof;
+                row[sample(house.along.0)..sample(house.along.1)].fill(roof);
+                self.tallest = self.tallest.max(roof + 3.0);
+            }
+        }
     }
 
     fn build_row(&mut self, side: f32, town: f32, rng: &mut Rng) {
@@ -159,13 +189,17 @@ impl Street {
         }
         let travel = way / slope;
         let (y, z) = (point.y + travel * sun.y, point.z + travel * sun.z);
-        let Some(house) = self.houses.iter().find(|h| h.side == side && z >= h.along.0 && z < h.along.1)
-        else {
+        if y > self.tallest {
             return 1.0;
-        };
-        // The sun's disc softens the edge with distance.
+        }
+        let row = &self.rooflines[usize::from(side > 0.0)];
+        let place = ((z - ROW.0) / ROOF_STEP).clamp(0.0, (row.len() - 2) as f32);
+        let (left, part) = (place as usize, place.fract());
+        // The sun's disc softens the roof's edge with distance; the ends of a house are as soft as the samples are wide.
         let soft = 0.02 + 0.012 * travel;
-        smooth(-soft, soft, y - house.height - 0.35 * house.roof)
+        let passes = |roof: f32| smooth(-soft, soft, y - roof);
+        let (a, b) = (passes(row[left]), passes(row[left + 1]));
+        a + (b - a) * part
     }
 }
 
