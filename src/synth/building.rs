@@ -1,6 +1,7 @@
 //! Houses in space: front, ends, roof, awning, and the skyline at the end of the street.
 
 use super::class;
+use super::facade::Glance;
 use super::noise::{cell, fractal, rgb, stripes};
 use super::stage::{Stage, Surface};
 use super::street::House;
@@ -37,8 +38,8 @@ pub(super) fn draw(stage: &mut Stage, house: &House) {
             let ray = (point - eye).normalize_or_zero();
             let mirror = light.mirror(ray - 2.0 * ray.dot(outward) * outward);
             let at = vec2((point - a).dot(along), point.y);
-            let span = vec2(footprint.dot(along.abs()), footprint.y);
-            house.facade.surface(at, size, span, light, mirror)
+            let footprint = vec2(footprint.dot(along.abs()), footprint.y);
+            house.facade.surface(&Glance { at, size, footprint, light, mirror })
         });
     }
     if house.roof > 0.0 {
@@ -94,7 +95,8 @@ fn wall_piece(
         }
         let ray = (point - eye).normalize_or_zero();
         let mirror = light.mirror(ray - 2.0 * ray.dot(normal) * normal);
-        house.facade.surface(at, size, vec2(footprint.dot(run.abs()), footprint.y), light, mirror)
+        let footprint = vec2(footprint.dot(run.abs()), footprint.y);
+        house.facade.surface(&Glance { at, size, footprint, light, mirror })
     });
 }
 

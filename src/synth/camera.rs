@@ -35,6 +35,7 @@ impl Camera {
     }
 
     /// Metres in front of the eye.
+    #[inline]
     pub fn depth(&self, point: Vec3) -> f32 {
         (point - self.eye).dot(self.forward)
     }
@@ -51,6 +52,7 @@ impl Camera {
     }
 
     /// The direction of sight through `pixel`, one metre deep (not normalised).
+    #[inline]
     pub fn ray(&self, pixel: Vec2) -> Vec3 {
         let p = (pixel - self.centre) / self.focal;
         self.forward + self.right * p.x - self.up * p.y

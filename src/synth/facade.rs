@@ -14,7 +14,22 @@ const BRICK: [u32; 5] = [0x9c5a41, 0x8a4a3a, 0xb0714f, 0x7c5548, 0xa88a72];
 const STONE: [u32; 5] = [0xbfb8a8, 0xa7a39b, 0x8f949b, 0xcfc7b4, 0x7d8288];
 const TRIM: [u32; 4] = [0xf2efe6, 0xd9d4c7, 0x6a625a, 0xc2b79f];
 const ROOF: [u32; 5] = [0x9b4a33, 0x7a4032, 0x55575f, 0x6b5a50, 0xa8603f];
-const SHOP: [u32; 8] = [0xa8322c, 0x1f5b4b, 0x22437c, 0xd6a326, 0x3c3c42, 0x7a2f55, 0xe2e0d6, 0x2c7f92];
+pub(super) const SHOP: [u32; 8] =
+    [0xa8322c, 0x1f5b4b, 0x22437c, 0xd6a326, 0x3c3c42, 0x7a2f55, 0xe2e0d6, 0x2c7f92];
+
+/// Where and how a pixel sees a wall.
+pub(super) struct Glance<'a> {
+    /// Metres along the wall and up.
+    pub at: Vec2,
+    /// Length and height of the wall.
+    pub size: Vec2,
+    /// Extent of the pixel on the wall, in metres.
+    pub footprint: Vec2,
+    /// Whether lamps are on.
+    pub light: &'a Light,
+    /// The sky that a flat pane mirrors towards the camera.
+    pub mirror: Vec3,
+}
 
 /// How the wall is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,11 +60,11 @@ pub(super) struct Facade {
     /// Colour of frames, sills and cornices.
     pub trim: Vec3,
     kind: Wall,
-    bay: f32,
-    window: Vec2,
+    pub(super) bay: f32,
+    pub(super) window: Vec2,
     sill: f32,
     balconies: bool,
-    seed: u32,
+    pub(super) seed: u32,
 }
 
 fn pick(colors: &[u32], rng: &mut Rng) -> Vec3 {
@@ -102,9 +117,9 @@ impl Facade {
         (rng.range(1.0, most.max(2.0)) + 0.3) as u32
     }
 
-    /// The surface `u` metres along a front of `width` and `v` metres up a wall of `height`, seen by a pixel that
-    /// spans `footprint` metres, along unit direction `ray`.
-    pub fn surface(&self, at: Vec2, size: Vec2, footprint: Vec2, light: &Light, mirror: Vec3) -> Surface {
+    /// The surface where a pixel's line of sight meets the wall.
+    pub fn surface(&self, glance: &Glance) -> Surface {
+        let &Glance { at, size, footprint, light, mirror } = glance;
         let (u, v) = (at.x, at.y);
         let mut albedo = self.bare(at, footprint);
         let mut glow = Vec3::ZERO;
@@ -117,8 +132,9 @@ impl Facade {
             + bar(v, self.ground_floor - 0.34, self.ground_floor - 0.22, footprint.y);
         albedo *= (1.0 - 0.4 * under) * (0.80 + 0.20 * (v / 3.0).min(1.0));
         if v < self.ground_floor {
-            self.street_level(at, size.x, footprint, light, mirror, &mut albedo, &mut glow);
-            return Surface { albedo, glow };
+            let mut surface = Surface { albedo, glow };
+            self.street_level(glance, &mut surface);
+            return surface;
         }
         let bays = (size.x / self.bay).round().max(1.0);
         let bay = size.x / bays;
@@ -184,8 +200,8 @@ impl Facade {
     /// The wall without openings.
     fn bare(&self, at: Vec2, footprint: Vec2) -> Vec3 {
         let stain = fractal(self.seed, at * vec2(0.35, 0.16), 2);
-        let grain = value(self.seed ^ 1, at * 7.0);
         let detail = 1.0 - (footprint.max_element() / 0.15).min(1.0);
+        let grain = if detail > 0.0 { value(self.seed ^ 1, at * 7.0) } else { 0.5 };
         let mut wall = self.wall * (0.82 + 0.3 * stain) * (1.0 + detail * 0.10 * (grain - 0.5));
         match self.kind {
             Wall::Brick if detail > 0.0 => {
@@ -218,7 +234,7 @@ impl Facade {
     }
 
     /// Albedo and glow of the window in `column` and `row`, at height `t` (0..=1) of the pane.
-    fn pane(&self, column: i32, row: i32, t: f32, light: &Light, mirror: Vec3) -> (Vec3, Vec3) {
+    pub(super) fn pane(&self, column: i32, row: i32, t: f32, light: &Light, mirror: Vec3) -> (Vec3, Vec3) {
         let chance = cell(self.seed ^ 5, column, row);
         if chance < light.lamps {
             let warm = rgb(0xffd89a) * (0.55 + 0.5 * cell(self.seed ^ 6, column, row));
@@ -231,82 +247,5 @@ impl Facade {
         let tilt = 0.75 + 0.5 * cell(self.seed ^ 9, column, row);
         let strength = if self.kind == Wall::Glass { 0.48 } else { 0.30 };
         (albedo, mirror * strength * tilt * (0.55 + 0.45 * t))
-    }
-
-    /// Shop windows with a sign board, or a door between windows.
-    #[allow(clippy::too_many_arguments)]
-    fn street_level(
-        &self,
-        at: Vec2,
-        width: f32,
-        footprint: Vec2,
-        light: &Light,
-        mirror: Vec3,
-        albedo: &mut Vec3,
-        glow: &mut Vec3,
-    ) {
-        let (u, v) = (at.x, at.y);
-        let plinth = bar(v, 0.0, 0.45, footprint.y);
-        *albedo = albedo.lerp(*albedo * 0.55, plinth);
-        let top = self.ground_floor;
-        if let Some(color) = self.shop {
-            let board = bar(v, top - 0.95, top - 0.30, footprint.y) * bar(u, 0.25, width - 0.25, footprint.x);
-            *albedo = albedo.lerp(color, board);
-            // Lettering, as a row of light marks of uneven width.
-            let letter = cell(self.seed ^ 11, (u / 0.28).floor() as i32, 0);
-            let text = bar(v, top - 0.78, top - 0.46, footprint.y)
-                * stripes(u, 0.28, 0.04, 0.10 + 0.14 * letter, footprint.x)
-                * bar(u, 0.3 * width, 0.7 * width, footprint.x);
-            *albedo = albedo.lerp(Vec3::splat(0.8), 0.9 * text * f32::from(letter > 0.12));
-            let bays = (width / 2.6).round().max(1.0);
-            let bay = width / bays;
-            let pane = stripes(u, bay, 0.14, bay - 0.14, footprint.x) * bar(v, 0.5, top - 1.05, footprint.y);
-            let goods = value(self.seed ^ 12, at * 2.1);
-            let display = Vec3::new(
-                value(self.seed ^ 13, at * 1.3),
-                value(self.seed ^ 14, at * 1.3),
-                value(self.seed ^ 15, at * 1.3),
-            );
-            let inside = rgb(0xffe2b0) * (0.10 + 0.5 * light.lamps.min(0.5)) * (0.5 + goods);
-            *albedo = albedo.lerp(Vec3::splat(0.03) + display * 0.10 * bar(v, 0.5, 1.6, footprint.y), pane);
-            *glow = glow.lerp(inside + mirror * 0.18, pane);
-            let frame =
-                stripes(u, bay, bay - 0.14, bay, footprint.x).max(stripes(u, bay, 0.0, 0.14, footprint.x))
-                    * bar(v, 0.0, top - 1.0, footprint.y);
-            *albedo = albedo.lerp(color * 0.5, frame * 0.8);
-            return;
-        }
-        let bays = (width / self.bay).round().max(1.0);
-        let bay = width / bays;
-        let column = (u / bay).floor();
-        let door = (bays * 0.5).floor();
-        let x = u - column * bay;
-        if column == door {
-            let half = 0.58;
-            let frame = bar(x, 0.5 * bay - half - 0.14, 0.5 * bay + half + 0.14, footprint.x)
-                * bar(v, 0.0, 2.75, footprint.y);
-            let leaf =
-                bar(x, 0.5 * bay - half, 0.5 * bay + half, footprint.x) * bar(v, 0.12, 2.2, footprint.y);
-            let light_above =
-                bar(x, 0.5 * bay - half, 0.5 * bay + half, footprint.x) * bar(v, 2.28, 2.62, footprint.y);
-            let color = rgb(SHOP[(self.seed >> 3) as usize % SHOP.len()]) * 0.8;
-            let panel = stripes(v, 0.7, 0.16, 0.6, footprint.y)
-                * bar(x, 0.5 * bay - 0.4, 0.5 * bay + 0.4, footprint.x);
-            *albedo = albedo.lerp(self.trim, frame).lerp(color * (1.0 - 0.35 * panel), leaf);
-            *albedo = albedo.lerp(Vec3::splat(0.04), light_above);
-            *glow = glow.lerp(mirror * 0.25, light_above);
-        } else {
-            let (w, low, high) = (self.window.x, 1.05, (top - 0.75).min(2.75));
-            let left = 0.5 * (bay - w);
-            let boxed = |grow: f32| {
-                bar(x, left - grow, left + w + grow, footprint.x)
-                    * bar(v, low - grow, high + grow, footprint.y)
-            };
-            *albedo = albedo.lerp(self.trim, 0.85 * boxed(0.13));
-            let (glass, shine) = self.pane(column as i32, -1, (v - low) / (high - low), light, mirror);
-            let pane = boxed(0.0) * (1.0 - 0.9 * bar(x, 0.5 * bay - 0.04, 0.5 * bay + 0.04, footprint.x));
-            *albedo = albedo.lerp(glass, pane);
-            *glow = glow.lerp(shine, pane);
-        }
     }
 }

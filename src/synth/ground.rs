@@ -173,16 +173,23 @@ impl Ground {
         }
         let clear = match street.zebra {
             Some(start) => {
-                let inside = bar(z, start, start + 3.4, footprint.y)
-                    * bar(x.abs(), 0.0, street.road - 0.35, footprint.x);
-                mark = inside * stripes(x + 50.0, 1.0, 0.0, 0.5, footprint.x);
-                let stop = bar(z, start - 1.3, start - 0.9, footprint.y)
-                    * bar(x, 0.1, street.road - 0.4, footprint.x);
-                mark = mark.max(stop);
-                1.0 - bar(z, start - 1.5, start + 4.5, footprint.y)
+                if z < start - 2.0 - footprint.y || z > start + 5.0 + footprint.y {
+                    1.0
+                } else {
+                    let inside = bar(z, start, start + 3.4, footprint.y)
+                        * bar(x.abs(), 0.0, street.road - 0.35, footprint.x);
+                    mark = inside * stripes(x + 50.0, 1.0, 0.0, 0.5, footprint.x);
+                    let stop = bar(z, start - 1.3, start - 0.9, footprint.y)
+                        * bar(x, 0.1, street.road - 0.4, footprint.x);
+                    mark = mark.max(stop);
+                    1.0 - bar(z, start - 1.5, start + 4.5, footprint.y)
+                }
             }
             None => 1.0,
         };
+        if x.abs() > 0.2 + footprint.x && x.abs() < street.road - 2.3 - footprint.x {
+            return mark;
+        }
         let dashes = bar(x, -0.065, 0.065, footprint.x) * stripes(z + 80.0, 6.0, 0.0, 3.0, footprint.y);
         mark = mark.max(dashes * clear);
         for (side, parked) in [(-1.0, street.parking[0]), (1.0, street.parking[1])] {

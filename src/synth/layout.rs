@@ -186,7 +186,7 @@ fn trees(street: &Street, camera: &Camera, objects: &mut Vec<Object>, rng: &mut 
         let mut z = rng.range(2.0, 10.0);
         while z < 110.0 {
             let foot = street.point(z, side * (kerb + rng.range(-0.1, 0.2)), 0.0);
-            if rng.chance(dense) && street.is_pavement(kerb, z, 0.4) && foot.distance(camera.eye) > 4.5 {
+            if rng.chance(dense) && street.is_pavement(kerb, z, 0.4) && foot.distance(camera.eye) > 6.0 {
                 objects.push(Object::Tree(Tree::random(foot, rng)));
             }
             z += step * rng.range(0.8, 1.2);

@@ -119,6 +119,7 @@ impl Light {
     }
 
     /// Light leaving a matt surface with unit `normal`, `lit` (0..=1) of the sun reaching it.
+    #[inline]
     pub fn shade(&self, albedo: Vec3, normal: Vec3, lit: f32) -> Vec3 {
         let up = 0.5 + 0.5 * normal.y;
         let sun = normal.dot(self.sun).max(0.0) * lit;
@@ -126,11 +127,13 @@ impl Light {
     }
 
     /// `color` seen through `distance` metres of air.
+    #[inline]
     pub fn through_air(&self, color: Vec3, distance: f32) -> Vec3 {
         color.lerp(self.horizon, 1.0 - (-self.haze * distance).exp())
     }
 
     /// The sky in unit direction `ray`, without clouds: what glass and paint mirror.
+    #[inline]
     pub fn mirror(&self, ray: Vec3) -> Vec3 {
         let height = ray.y.clamp(0.0, 1.0);
         self.horizon.lerp(self.zenith, 1.0 - (1.0 - height).powi(3))

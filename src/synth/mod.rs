@@ -18,6 +18,7 @@ mod light;
 mod noise;
 mod person;
 mod post;
+mod shopfront;
 mod stage;
 mod street;
 #[cfg(test)]
@@ -70,7 +71,8 @@ pub struct Scene {
 
 /// Draws scene `index` of the series `seed`: the same arguments give the same picture, whatever was drawn before.
 ///
-/// The street, its people and the light do not depend on the size, only how finely they are seen.
+/// The street, its people and the light depend on the shape of the picture, not on its size: a larger one shows the
+/// same place in more detail.
 #[must_use]
 pub fn scene(width: usize, height: usize, seed: u32, index: u32) -> Scene {
     // One stream per concern, so that a change to one leaves the others as they were.

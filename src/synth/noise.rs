@@ -10,32 +10,38 @@ pub(super) fn rgb(hex: u32) -> Vec3 {
 }
 
 /// The largest integer not above `x`. (`f32::floor` is a library call on plain x86-64, and this file is hot.)
+#[inline]
 fn whole(x: f32) -> i32 {
     let cut = x as i32;
     cut - i32::from((cut as f32) > x)
 }
 
 /// Two rounds of multiply and shift: enough for texture, a third of the cost of [`crate::rng::hash`].
+#[inline]
 fn mix(bits: u32) -> f32 {
     let bits = (bits ^ (bits >> 15)).wrapping_mul(0x2c1b_3c6d);
     let bits = (bits ^ (bits >> 12)).wrapping_mul(0x297a_2d39);
     (bits >> 8) as f32 * (1.0 / 16_777_216.0)
 }
 
+#[inline]
 fn row(seed: u32, y: i32) -> u32 {
     (y as u32).wrapping_mul(0x85eb_ca6b) ^ seed.wrapping_mul(0xc2b2_ae35)
 }
 
+#[inline]
 fn column(x: i32) -> u32 {
     (x as u32).wrapping_mul(0x9e37_79b1)
 }
 
 /// A uniform number in `[0, 1)` for the integer cell `(x, y)`.
+#[inline]
 pub(super) fn cell(seed: u32, x: i32, y: i32) -> f32 {
     mix(row(seed, y) ^ column(x))
 }
 
 /// Value noise in `[0, 1]`, one lattice point per unit.
+#[inline]
 pub(super) fn value(seed: u32, p: Vec2) -> f32 {
     let (x, y) = (whole(p.x), whole(p.y));
     let f = p - Vec2::new(x as f32, y as f32);
@@ -63,12 +69,14 @@ pub(super) fn fractal(seed: u32, mut p: Vec2, octaves: u32) -> f32 {
 }
 
 /// The share of the window of width `footprint` around `x` that lies in `low..high`.
+#[inline]
 pub(super) fn bar(x: f32, low: f32, high: f32, footprint: f32) -> f32 {
     let half = 0.5 * footprint.max(1e-4);
     ((x + half).min(high) - (x - half).max(low)).max(0.0) / (2.0 * half)
 }
 
 /// The same for a bar `low..high` repeated with `period` (`0 <= low < high <= period`).
+#[inline]
 pub(super) fn stripes(x: f32, period: f32, low: f32, high: f32, footprint: f32) -> f32 {
     let half = 0.5 * footprint.max(1e-4);
     let integral = |x: f32| {
@@ -79,6 +87,7 @@ pub(super) fn stripes(x: f32, period: f32, low: f32, high: f32, footprint: f32) 
 }
 
 /// Hermite step from 0 at `low` to 1 at `high`.
+#[inline]
 pub(super) fn smooth(low: f32, high: f32, x: f32) -> f32 {
     let t = ((x - low) / (high - low)).clamp(0.0, 1.0);
     t * t * (3.0 - 2.0 * t)

@@ -137,6 +137,7 @@ impl Street {
     }
 
     /// Distance of `point` to the right of the middle line.
+    #[inline]
     pub fn offset(&self, point: Vec3) -> f32 {
         point.x - self.bend * point.z * point.z
     }
@@ -148,6 +149,7 @@ impl Street {
 
     /// Metres from the kerb, positive on the pavement, and which way the kerb runs there: x = share across the
     /// street, y = share along it.
+    #[inline]
     pub fn beyond_kerb(&self, offset: f32, z: f32) -> (f32, Vec2) {
         let across = offset.abs() - self.road;
         let Some((middle, half)) = self.crossing else {
@@ -167,6 +169,7 @@ impl Street {
     }
 
     /// Whether a house stands on the ground point, well inside its walls.
+    #[inline]
     pub fn is_built_over(&self, point: Vec3) -> bool {
         let offset = self.offset(point);
         offset.abs() > self.road + self.pavement + 1.5
@@ -179,6 +182,7 @@ impl Street {
     }
 
     /// How much of the sun in direction `sun` passes the houses on its way to `point`: 0..=1.
+    #[inline]
     pub fn sun_reaches(&self, sun: Vec3, point: Vec3) -> f32 {
         let offset = self.offset(point);
         let side = if sun.x >= 0.0 { 1.0 } else { -1.0 };

@@ -84,6 +84,19 @@ fn any_allowed_size_can_be_drawn() {
 }
 
 #[test]
+fn a_larger_picture_shows_the_same_place() {
+    for index in 0..6 {
+        let (small, large) = (scene(128, 80, 4, index), scene(256, 160, 4, index));
+        let same = (0..128 * 80).filter(|i| {
+            let (x, y) = (i % 128, i / 128);
+            small.labels[*i] == large.labels[(2 * y + 1) * 256 + 2 * x + 1]
+        });
+        let share = same.count() as f64 / (128.0 * 80.0);
+        assert!(share > 0.9, "scene {index}: {share:.3} of the labels agree");
+    }
+}
+
+#[test]
 fn a_data_set_reads_back_as_it_was_drawn() {
     let out = folder("round-trip");
     write_dataset(&out, 6, 11, 64, 48).unwrap();

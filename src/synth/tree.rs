@@ -28,11 +28,11 @@ impl Tree {
     pub fn random(foot: Vec3, rng: &mut Rng) -> Self {
         let height = rng.range(4.2, 9.5);
         let conifer = rng.chance(0.12);
-        let slim = if rng.chance(0.2) { rng.range(0.14, 0.2) } else { rng.range(0.27, 0.40) };
+        let slim = if conifer || rng.chance(0.2) { rng.range(0.14, 0.2) } else { rng.range(0.27, 0.40) };
         let clear = if conifer { 0.6 } else { rng.range(1.9, 2.9) };
         let half = Vec3::new(height * slim, 0.5 * (height - clear), height * slim);
         let centre = foot + Vec3::Y * (clear + half.y);
-        let autumn = rng.chance(0.14);
+        let autumn = !conifer && rng.chance(0.14);
         let palette: &[u32] = if autumn { &AUTUMN } else { &GREENS };
         let leaf = rgb(palette[rng.below(palette.len() as u32) as usize]) * rng.range(0.8, 1.15);
         let thick = 0.022 * height + rng.range(0.0, 0.06);
