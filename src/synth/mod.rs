@@ -19,6 +19,7 @@ mod noise;
 mod person;
 mod post;
 mod shopfront;
+mod sign;
 mod stage;
 mod street;
 #[cfg(test)]
