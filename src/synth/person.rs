@@ -52,7 +52,7 @@ impl Person {
         let h = height;
         let phase = rng.range(0.0, std::f32::consts::TAU);
         let swing = if walking { rng.range(0.3, 0.55) } else { rng.range(0.0, 0.10) };
-        let skin = pick(&SKIN, rng);
+        let skin = pick(&SKIN, rng) * 0.82;
         let top = pick(&TOPS, rng);
         let trousers = pick(&LEGS, rng);
         let shoe = rgb([0x1a1a1c, 0x3a2a20, 0xe6e6e6, 0x5a2a2a][rng.below(4) as usize]);
