@@ -9,9 +9,9 @@ pub mod model_file;
 pub mod ops;
 pub mod oracle;
 pub mod rng;
+pub mod synth;
 pub mod tape;
 #[cfg(test)]
 mod testing;
-pub mod synth;
 
 pub use error::{Error, Result};
