@@ -9,6 +9,7 @@ pub mod model_file;
 pub mod ops;
 pub mod oracle;
 pub mod rng;
+pub mod synth;
 pub mod tape;
 #[cfg(test)]
 mod testing;

@@ -1,0 +1,160 @@
+//! Sun, sky and air: what time it is and what the weather does to every colour.
+
+use super::noise::{fractal, rgb, smooth};
+use crate::rng::Rng;
+use glam::{Vec2, Vec3};
+
+/// Sun elevation in degrees; strength of the sun; colours of sun, skylight, zenith, horizon; haze per metre; clouds;
+/// lamps.
+type Weather = (f32, f32, u32, u32, u32, u32, f32, f32, f32);
+
+/// The light of one scene, in linear colours.
+#[derive(Clone, Debug)]
+pub(super) struct Light {
+    /// Unit vector towards the sun.
+    pub sun: Vec3,
+    /// Direct light on a surface that faces the sun.
+    pub direct: Vec3,
+    /// Light from the sky on a surface that faces up.
+    pub ambient: Vec3,
+    /// Light thrown back by the ground on a surface that faces down.
+    pub bounce: Vec3,
+    /// Colour of the sky straight up.
+    pub zenith: Vec3,
+    /// Colour of the sky at the horizon, which is also the colour of haze.
+    pub horizon: Vec3,
+    /// Share of light lost to haze per metre.
+    pub haze: f32,
+    /// 0 = blue sky, 1 = closed clouds.
+    pub clouds: f32,
+    /// Share of windows with a lamp on, and whether street and car lights are on (above 0.2).
+    pub lamps: f32,
+    seed: u32,
+}
+
+impl Light {
+    /// A time of day and a weather at random.
+    pub fn random(rng: &mut Rng) -> Self {
+        let azimuth = rng.range(0.0, std::f32::consts::TAU);
+        let kind = rng.uniform();
+        let jitter = rng.range(0.85, 1.15);
+        let weather: Weather = if kind < 0.40 {
+            (
+                rng.range(32.0, 62.0),
+                2.1,
+                0xfff3dc,
+                0xa9c4ee,
+                0x3f7fd0,
+                0xc4dcf2,
+                0.0016,
+                rng.range(0.2, 0.6),
+                0.03,
+            )
+        } else if kind < 0.62 {
+            (
+                rng.range(14.0, 26.0),
+                1.9,
+                0xffc98a,
+                0xa8b2dc,
+                0x5a86c4,
+                0xf6d2a4,
+                0.0034,
+                rng.range(0.25, 0.65),
+                0.12,
+            )
+        } else if kind < 0.82 {
+            (
+                rng.range(40.0, 60.0),
+                0.22,
+                0xf2f4ff,
+                0xdfe6f0,
+                0xa9b6c6,
+                0xd9e0e8,
+                0.0045,
+                rng.range(0.8, 1.0),
+                0.10,
+            )
+        } else if kind < 0.92 {
+            (
+                rng.range(20.0, 40.0),
+                0.75,
+                0xfff0d8,
+                0xd0d8e6,
+                0xa9c0d8,
+                0xe4e8ea,
+                0.0120,
+                rng.range(0.5, 0.8),
+                0.08,
+            )
+        } else {
+            (
+                rng.range(10.0, 16.0),
+                0.42,
+                0xff9d72,
+                0x8f96d0,
+                0x3a4a86,
+                0xe59a86,
+                0.0040,
+                rng.range(0.3, 0.6),
+                0.45,
+            )
+        };
+        let (elevation, strength, direct, ambient, zenith, horizon, haze, clouds, lamps) = weather;
+        let (sin, cos) = elevation.to_radians().sin_cos();
+        // A closed sky gives nearly all of the light from above; at dusk the eye has adapted.
+        let sky = if strength < 0.3 { 1.05 } else { 0.80 };
+        let ambient = rgb(ambient) * if lamps > 0.4 { 1.15 } else { sky };
+        Self {
+            sun: Vec3::new(azimuth.sin() * cos, sin, azimuth.cos() * cos),
+            direct: rgb(direct) * strength * jitter,
+            ambient,
+            bounce: Vec3::new(0.36, 0.33, 0.29) * (ambient + rgb(direct) * strength * sin * 0.45),
+            zenith: rgb(zenith) * jitter,
+            horizon: rgb(horizon),
+            haze: haze * rng.range(0.6, 1.5),
+            clouds,
+            lamps,
+            seed: rng.bits(),
+        }
+    }
+
+    /// Light leaving a matt surface with unit `normal`, `lit` (0..=1) of the sun reaching it.
+    #[inline]
+    pub fn shade(&self, albedo: Vec3, normal: Vec3, lit: f32) -> Vec3 {
+        let up = 0.5 + 0.5 * normal.y;
+        let sun = normal.dot(self.sun).max(0.0) * lit;
+        albedo * (self.bounce.lerp(self.ambient, up) + self.direct * sun)
+    }
+
+    /// `color` seen through `distance` metres of air.
+    #[inline]
+    pub fn through_air(&self, color: Vec3, distance: f32) -> Vec3 {
+        color.lerp(self.horizon, 1.0 - (-self.haze * distance).exp())
+    }
+
+    /// The sky in unit direction `ray`, without clouds: what glass and paint mirror.
+    #[inline]
+    pub fn mirror(&self, ray: Vec3) -> Vec3 {
+        let height = ray.y.clamp(0.0, 1.0);
+        self.horizon.lerp(self.zenith, 1.0 - (1.0 - height).powi(3))
+    }
+
+    /// The sky in unit direction `ray`, with clouds and the glow around the sun.
+    pub fn sky(&self, ray: Vec3) -> Vec3 {
+        let clear = self.mirror(ray);
+        let near_sun = ray.dot(self.sun).max(0.0);
+        let glow =
+            self.direct * (0.10 * near_sun.powi(6) + 0.35 * near_sun.powi(48)) * (1.0 - 0.6 * self.clouds);
+        let disc = self.direct * 4.0 * smooth(0.9990, 0.9996, near_sun) * (1.0 - self.clouds);
+        let plane = Vec2::new(ray.x, ray.z) / (ray.y.max(0.0) + 0.16);
+        let warp = fractal(self.seed ^ 77, plane * 0.9, 2);
+        let thick = fractal(self.seed, plane * Vec2::new(1.1, 1.5) + Vec2::splat(warp), 5);
+        let cover = smooth(0.80 - 0.55 * self.clouds, 1.02 - 0.5 * self.clouds, thick);
+        let towards_sun = Vec2::new(self.sun.x, self.sun.z) * 0.18;
+        let shaded = fractal(self.seed, plane * Vec2::new(1.1, 1.5) + Vec2::splat(warp) + towards_sun, 2);
+        let bright = (0.62 + 0.9 * (thick - shaded)).clamp(0.35, 1.1);
+        let cloud = (self.ambient * 0.75 + self.direct * 0.32 + self.horizon * 0.25) * bright;
+        let fade = smooth(0.0, 0.12, ray.y);
+        (clear + glow).lerp(cloud, cover * (0.35 + 0.6 * fade)) + disc
+    }
+}
