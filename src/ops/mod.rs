@@ -8,16 +8,18 @@ pub mod conv2d;
 pub mod fill;
 pub mod global_mean;
 pub mod relu;
+pub mod resize;
 pub mod scale;
 pub mod table;
 mod walk;
 
 pub use add::add;
-pub use conv2d::{Conv, conv2d};
 pub use batch_norm::{Act, BatchNormed, batch_norm, batch_norm_eval};
+pub use conv2d::{Conv, conv2d};
 pub use fill::fill;
 pub use global_mean::global_mean;
 pub use relu::{relu, relu6};
+pub use resize::{Corners, resize};
 pub use scale::scale;
 
 use crate::error::Result;

@@ -104,16 +104,15 @@ pub struct Row {
 /// Every operation, by stem.
 pub static TABLE: &[Row] = &[
     Row { stem: "add", about: "a + factor * b", cases: super::add::cases },
+    Row { stem: "batch_norm", about: "norm over rows, fused activation", cases: super::batch_norm::cases },
     Row {
         stem: "conv2d",
         about: "convolution: dense, depthwise, grouped; bias",
         cases: super::conv2d::cases,
-        stem: "batch_norm",
-        about: "normalisation over rows, fused activation",
-        cases: super::batch_norm::cases,
     },
     Row { stem: "fill", about: "a constant", cases: super::fill::cases },
     Row { stem: "global_mean", about: "mean over the pixels of an image", cases: super::global_mean::cases },
     Row { stem: "relu", about: "rectifier, optional ceiling", cases: super::relu::cases },
+    Row { stem: "resize", about: "bilinear resize", cases: super::resize::cases },
     Row { stem: "scale", about: "factor * x", cases: super::scale::cases },
 ];

@@ -4,11 +4,12 @@
 
 pub mod add;
 mod array;
-pub mod conv2d;
 pub mod batch_norm;
+pub mod conv2d;
 pub mod fill;
 pub mod global_mean;
 pub mod relu;
+pub mod resize;
 pub mod scale;
 
 pub use array::{Array, dot};
