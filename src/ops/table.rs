@@ -105,6 +105,7 @@ pub struct Row {
 pub static TABLE: &[Row] = &[
     Row { stem: "add", about: "a + factor * b", cases: super::add::cases },
     Row { stem: "batch_norm", about: "norm over rows, fused activation", cases: super::batch_norm::cases },
+    Row { stem: "concat", about: "channels side by side", cases: super::concat::cases },
     Row {
         stem: "conv2d",
         about: "convolution: dense, depthwise, grouped; bias",
@@ -114,5 +115,7 @@ pub static TABLE: &[Row] = &[
     Row { stem: "global_mean", about: "mean over the pixels of an image", cases: super::global_mean::cases },
     Row { stem: "relu", about: "rectifier, optional ceiling", cases: super::relu::cases },
     Row { stem: "resize", about: "bilinear resize", cases: super::resize::cases },
+    Row { stem: "running_stats", about: "running mean and variance", cases: super::running_stats::cases },
     Row { stem: "scale", about: "factor * x", cases: super::scale::cases },
+    Row { stem: "sgd", about: "gradient descent with momentum", cases: super::sgd::cases },
 ];

@@ -5,11 +5,14 @@
 pub mod add;
 mod array;
 pub mod batch_norm;
+pub mod concat;
 pub mod conv2d;
 pub mod fill;
 pub mod global_mean;
 pub mod relu;
 pub mod resize;
+pub mod running_stats;
 pub mod scale;
+pub mod sgd;
 
 pub use array::{Array, dot};
