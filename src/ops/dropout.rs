@@ -35,7 +35,14 @@ pub struct Dropout {
 ///
 /// # Errors
 /// [`Error::Shape`] if `p` is not in `[0, 1)` or `step` is not one number.
-pub fn dropout(tape: &mut Tape, x: ValueId, step: ValueId, p: f32, mode: DropMode, seed: u32) -> Result<ValueId> {
+pub fn dropout(
+    tape: &mut Tape,
+    x: ValueId,
+    step: ValueId,
+    p: f32,
+    mode: DropMode,
+    seed: u32,
+) -> Result<ValueId> {
     tape.push1(Dropout { p, mode, seed }, &[x, step])
 }
 

@@ -4,25 +4,33 @@
 pub mod add;
 pub mod batch_norm;
 pub mod check;
+pub mod concat;
 pub mod conv2d;
 pub mod dropout;
 pub mod fill;
 pub mod global_mean;
 pub mod l2_normalize;
 pub mod relu;
+pub mod resize;
+pub mod running_stats;
 pub mod scale;
+pub mod sgd;
 pub mod table;
 mod walk;
 
 pub use add::add;
-pub use conv2d::{Conv, conv2d};
 pub use batch_norm::{Act, BatchNormed, batch_norm, batch_norm_eval};
+pub use concat::concat;
+pub use conv2d::{Conv, conv2d};
 pub use dropout::{DropMode, dropout};
 pub use fill::fill;
 pub use global_mean::global_mean;
 pub use l2_normalize::{Axis, l2_normalize, l2_normalize_into};
 pub use relu::{relu, relu6};
+pub use resize::{Corners, resize};
+pub use running_stats::running_stats;
 pub use scale::scale;
+pub use sgd::{Sgd, sgd};
 
 use crate::error::Result;
 use crate::tape::{Linear, Tape, ValueId};

@@ -104,20 +104,16 @@ pub struct Row {
 /// Every operation, by stem.
 pub static TABLE: &[Row] = &[
     Row { stem: "add", about: "a + factor * b", cases: super::add::cases },
-    Row {
-        stem: "conv2d",
-        about: "convolution: dense, depthwise, grouped; bias",
-        cases: super::conv2d::cases,
-    },
-    Row {
-        stem: "batch_norm",
-        about: "normalisation over rows, fused activation",
-        cases: super::batch_norm::cases,
-    },
+    Row { stem: "batch_norm", about: "norm over rows, fused activation", cases: super::batch_norm::cases },
+    Row { stem: "concat", about: "channels side by side", cases: super::concat::cases },
+    Row { stem: "conv2d", about: "dense, depthwise or grouped; bias", cases: super::conv2d::cases },
     Row { stem: "dropout", about: "drops elements or channels, counter-based", cases: super::dropout::cases },
     Row { stem: "fill", about: "a constant", cases: super::fill::cases },
     Row { stem: "global_mean", about: "mean over the pixels of an image", cases: super::global_mean::cases },
     Row { stem: "l2_normalize", about: "x / |x| over channels or width", cases: super::l2_normalize::cases },
     Row { stem: "relu", about: "rectifier, optional ceiling", cases: super::relu::cases },
+    Row { stem: "resize", about: "bilinear resize", cases: super::resize::cases },
+    Row { stem: "running_stats", about: "running mean and variance", cases: super::running_stats::cases },
     Row { stem: "scale", about: "factor * x", cases: super::scale::cases },
+    Row { stem: "sgd", about: "gradient descent with momentum", cases: super::sgd::cases },
 ];

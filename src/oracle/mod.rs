@@ -4,13 +4,17 @@
 
 pub mod add;
 mod array;
-pub mod conv2d;
 pub mod batch_norm;
+pub mod concat;
+pub mod conv2d;
 pub mod dropout;
 pub mod fill;
 pub mod global_mean;
 pub mod l2_normalize;
 pub mod relu;
+pub mod resize;
+pub mod running_stats;
 pub mod scale;
+pub mod sgd;
 
 pub use array::{Array, dot};

@@ -1,0 +1,137 @@
+// Bilinear resize of NHWC maps, and its exact transpose.
+//
+// Source position of output o along one axis, as a fraction num / den of integers, so that no rounding moves a weight:
+//   corners aligned:  o * (in - 1) / (out - 1), 0 where out = 1
+//   half pixels:      max(((2 o + 1) * in - out) / (2 out), 0)
+// i0 = floor, i1 = min(i0 + 1, in - 1), weight of i1 = the fraction that remains.
+//
+// Layout: rows of `quads` vec4s, padding stays zero by linearity.
+// resize: x covers (column, quad) of a row, y covers strips of 8 output rows, z the batch; 64 invocations, one column of
+// 8 rows each. Rows between the same two source rows share the loads, which halves the traffic when enlarging.
+// resize_grad: one axis at a time on [outer, length, inner]; the host runs it along W, then along H. An invocation
+// gathers one input vec4 from the outputs within one step of it: at most `out` <= 46,340 iterations.
+//!include lib/index.wgsl
+
+struct Params {
+    height_in: u32,
+    width_in: u32,
+    height_out: u32,
+    width_out: u32,
+    quads: u32,
+    half_pixels: u32,
+}
+
+struct Axis {
+    num_quads: u32,
+    length_in: u32,
+    length_out: u32,
+    inner: u32,
+    half_pixels: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(0) var<uniform> axis: Axis;
+@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read_write> out: array<vec4<f32>>;
+
+struct Source {
+    first: u32,
+    second: u32,
+    weight: f32,
+}
+
+fn source(o: u32, length_in: u32, length_out: u32) -> Source {
+    var num = o * (length_in - 1u);
+    var den = max(length_out, 2u) - 1u;
+    if (params.half_pixels == 1u) {
+        num = max((2u * o + 1u) * length_in, length_out) - length_out;
+        den = 2u * length_out;
+    }
+    let first = num / den;
+    return Source(first, min(first + 1u, length_in - 1u), f32(num - first * den) / f32(den));
+}
+
+@compute @workgroup_size(64)
+fn resize(@builtin(global_invocation_id) id: vec3<u32>) {
+    let column = id.x / params.quads;
+    if (column >= params.width_out) {
+        return;
+    }
+    let quad = id.x - column * params.quads;
+    let across = source(column, params.width_in, params.width_out);
+    let left = across.first * params.quads + quad;
+    let right = across.second * params.quads + quad;
+    let pitch = params.width_in * params.quads;
+    let image = id.z * params.height_in * pitch;
+    let last = min((id.y + 1u) * 8u, params.height_out);
+    var held = vec2<u32>(0xffffffffu);
+    var upper = vec4<f32>(0.0);
+    var lower = vec4<f32>(0.0);
+    for (var row = id.y * 8u; row < last; row++) {
+        let down = source(row, params.height_in, params.height_out);
+        if (down.first != held.x) {
+            if (down.first == held.y) {
+                upper = lower;
+            } else {
+                let at = image + down.first * pitch;
+                upper = mix(x[at + left], x[at + right], across.weight);
+            }
+            let at = image + down.second * pitch;
+            lower = mix(x[at + left], x[at + right], across.weight);
+            held = vec2<u32>(down.first, down.second);
+        }
+        let to = (id.z * params.height_out + row) * params.width_out * params.quads + id.x;
+        out[to] = mix(upper, lower, down.weight);
+    }
+}
+
+// Here x is the gradient of the outputs along this axis. With distance(o, i) = (step * o + offset - i * den) / den, output
+// o touches input i where |distance| < 1; beyond the first and the last input all weight is on that input.
+@compute @workgroup_size(64)
+fn resize_grad(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+    let index = linear_index(id, groups, 64u);
+    if (index >= axis.num_quads) {
+        return;
+    }
+    let line = index / axis.inner;
+    let place = index - line * axis.inner;
+    let outer = line / axis.length_in;
+    let i = i32(line - outer * axis.length_in);
+    let in_length = i32(axis.length_in);
+    let out_length = i32(axis.length_out);
+    var step = in_length - 1;
+    var offset = 0;
+    var den = max(out_length - 1, 1);
+    if (axis.half_pixels == 1u) {
+        step = 2 * in_length;
+        offset = in_length - out_length;
+        den = 2 * out_length;
+    }
+    var first = 0;
+    var last = out_length - 1;
+    let lowest = (i - 1) * den - offset;
+    if (i > 0 && lowest >= 0) {
+        first = lowest / step + 1;
+    }
+    if (i < in_length - 1) {
+        let highest = (i + 1) * den - offset;
+        last = select(-1, min((highest - 1) / step, last), highest > 0);
+    }
+    let scale = 1.0 / f32(den);
+    var distance = step * first + offset - i * den;
+    var at = (outer * axis.length_out + u32(first)) * axis.inner + place;
+    var sum = vec4<f32>(0.0);
+    for (var o = first; o <= last; o++) {
+        var inside = distance;
+        if (i == 0) {
+            inside = max(inside, 0);
+        }
+        if (i == in_length - 1) {
+            inside = min(inside, 0);
+        }
+        sum += (1.0 - f32(abs(inside)) * scale) * x[at];
+        distance += step;
+        at += axis.inner;
+    }
+    out[index] = sum;
+}
