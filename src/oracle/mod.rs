@@ -9,6 +9,7 @@ pub mod concat;
 pub mod conv2d;
 pub mod fill;
 pub mod global_mean;
+pub mod layer_norm;
 pub mod relu;
 pub mod resize;
 pub mod running_stats;
