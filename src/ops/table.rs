@@ -111,6 +111,7 @@ pub static TABLE: &[Row] = &[
     Row { stem: "fill", about: "a constant", cases: super::fill::cases },
     Row { stem: "global_mean", about: "mean over the pixels of an image", cases: super::global_mean::cases },
     Row { stem: "l2_normalize", about: "x / |x| over channels or width", cases: super::l2_normalize::cases },
+    Row { stem: "layer_norm", about: "norm over the channels of a row", cases: super::layer_norm::cases },
     Row { stem: "relu", about: "rectifier, optional ceiling", cases: super::relu::cases },
     Row { stem: "resize", about: "bilinear resize", cases: super::resize::cases },
     Row { stem: "running_stats", about: "running mean and variance", cases: super::running_stats::cases },

@@ -11,6 +11,7 @@ pub mod dropout;
 pub mod fill;
 pub mod global_mean;
 pub mod l2_normalize;
+pub mod layer_norm;
 pub mod relu;
 pub mod resize;
 pub mod running_stats;
