@@ -114,6 +114,17 @@ pub static TABLE: &[Row] = &[
     },
     Row { stem: "fill", about: "a constant", cases: super::fill::cases },
     Row { stem: "global_mean", about: "mean over the pixels of an image", cases: super::global_mean::cases },
+    Row {
+        stem: "group_by_class",
+        about: "pixels stably sorted by class",
+        cases: super::group_by_class::cases,
+    },
+    Row {
+        stem: "own_similarity",
+        about: "similarity to the prototypes of the own class",
+        cases: super::own_similarity::cases,
+    },
     Row { stem: "relu", about: "rectifier, optional ceiling", cases: super::relu::cases },
+    Row { stem: "sample_labels", about: "labels at feature resolution", cases: super::sample_labels::cases },
     Row { stem: "scale", about: "factor * x", cases: super::scale::cases },
 ];

@@ -8,7 +8,10 @@ pub mod conv2d;
 pub mod batch_norm;
 pub mod fill;
 pub mod global_mean;
+pub mod group_by_class;
+pub mod own_similarity;
 pub mod relu;
+pub mod sample_labels;
 pub mod scale;
 
 pub use array::{Array, dot};
