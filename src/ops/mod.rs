@@ -13,6 +13,7 @@ mod proto_rule;
 pub mod relu;
 pub mod sample_labels;
 pub mod scale;
+pub mod sinkhorn;
 pub mod table;
 mod walk;
 
@@ -26,6 +27,7 @@ pub use own_similarity::own_similarity;
 pub use relu::{relu, relu6};
 pub use sample_labels::sample_labels;
 pub use scale::scale;
+pub use sinkhorn::sinkhorn;
 
 use crate::error::Result;
 use crate::tape::{Linear, Tape, ValueId};

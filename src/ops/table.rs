@@ -127,4 +127,5 @@ pub static TABLE: &[Row] = &[
     Row { stem: "relu", about: "rectifier, optional ceiling", cases: super::relu::cases },
     Row { stem: "sample_labels", about: "labels at feature resolution", cases: super::sample_labels::cases },
     Row { stem: "scale", about: "factor * x", cases: super::scale::cases },
+    Row { stem: "sinkhorn", about: "soft assignment inside every class", cases: super::sinkhorn::cases },
 ];

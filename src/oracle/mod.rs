@@ -13,5 +13,6 @@ pub mod own_similarity;
 pub mod relu;
 pub mod sample_labels;
 pub mod scale;
+pub mod sinkhorn;
 
 pub use array::{Array, dot};
