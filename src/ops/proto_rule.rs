@@ -3,25 +3,17 @@
 use crate::error::{Error, Result};
 use crate::tape::{DType, Value};
 
-/// Extents of embeddings `[N,D]` and prototypes `[C,K,D]`.
+/// N of the embeddings `[N,D]` and K of the prototypes `[C,K,D]`.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sizes {
     pub pixels: usize,
-    pub classes: usize,
     pub protos: usize,
-}
-
-impl Sizes {
-    /// Number of prototypes of all classes.
-    pub const fn rows(self) -> usize {
-        self.classes * self.protos
-    }
 }
 
 /// Checks that `emb` is `[N,D]` and `protos` `[C,K,D]` with one D.
 pub(super) fn sizes(op: &'static str, emb: &Value, protos: &Value) -> Result<Sizes> {
     match (&emb.shape[..], &protos.shape[..]) {
-        (&[pixels, d], &[classes, protos, e]) if d == e => Ok(Sizes { pixels, classes, protos }),
+        (&[pixels, d], &[_, protos, e]) if d == e => Ok(Sizes { pixels, protos }),
         (e, p) => {
             Err(Error::shape(op, format!("embeddings {e:?} and prototypes {p:?}, [N,D] and [C,K,D] wanted")))
         }

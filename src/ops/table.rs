@@ -138,8 +138,11 @@ pub static TABLE: &[Row] = &[
         about: "running mean of prototypes on the sphere, in place",
         cases: super::prototype_update::cases,
     },
+    Row { stem: "ppc", about: "pixel-prototype contrast, streamed", cases: super::ppc::cases },
+    Row { stem: "ppd", about: "pixel-prototype distance", cases: super::ppd::cases },
     Row { stem: "relu", about: "rectifier, optional ceiling", cases: super::relu::cases },
     Row { stem: "sample_labels", about: "labels at feature resolution", cases: super::sample_labels::cases },
     Row { stem: "scale", about: "factor * x", cases: super::scale::cases },
     Row { stem: "sinkhorn", about: "soft assignment inside every class", cases: super::sinkhorn::cases },
+    Row { stem: "valid_mean", about: "mean over the valid pixels", cases: super::valid_mean::cases },
 ];

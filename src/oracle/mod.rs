@@ -12,11 +12,14 @@ pub mod global_mean;
 pub mod group_by_class;
 pub mod gumbel;
 pub mod own_similarity;
+pub mod ppc;
+pub mod ppd;
 pub mod prototype_sums;
 pub mod prototype_update;
 pub mod relu;
 pub mod sample_labels;
 pub mod scale;
 pub mod sinkhorn;
+pub mod valid_mean;
 
 pub use array::{Array, dot};
