@@ -4,18 +4,29 @@
 
 pub mod add;
 mod array;
+pub mod assign;
 pub mod batch_norm;
 pub mod concat;
 pub mod conv2d;
 pub mod dropout;
 pub mod fill;
 pub mod global_mean;
+pub mod group_by_class;
+pub mod gumbel;
 pub mod l2_normalize;
 pub mod layer_norm;
+pub mod own_similarity;
+pub mod ppc;
+pub mod ppd;
+pub mod prototype_sums;
+pub mod prototype_update;
 pub mod relu;
 pub mod resize;
 pub mod running_stats;
+pub mod sample_labels;
 pub mod scale;
 pub mod sgd;
+pub mod sinkhorn;
+pub mod valid_mean;
 
 pub use array::{Array, dot};

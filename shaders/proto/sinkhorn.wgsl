@@ -1,0 +1,222 @@
+// Within-class Sinkhorn-Knopp of all classes at once, without storing the matrix. With E = exp((S - 1)/kappa), N_c the
+// class's pixel count and cn = 1 at first, one round is
+//   rows:     r_k  = (N_c / K) / sum_n E[n,k] cn_n        each prototype has mass N_c/K
+//   columns:  cn_n = 1 / sum_k r_k E[n,k]                 each pixel has mass 1
+// and the result Q[n,k] = r_k E[n,k] cn_n. Rows first: the order is normative. After 0 rounds Q = N_c E / sum(E).
+// E is taken at S - 1 so that it never exceeds 1; a constant factor cancels.
+//
+// A round is one dispatch over all classes. Workgroup (class, segment) first folds the last round's partial row sums of its class into
+// r (a few vec4s), then walks its share of the class's pixels through `order`, doing the column step and the next
+// partial row sums in one pass. So a class with most of the pixels is spread over `segments` workgroups, and no float is
+// added by two invocations in an order left to chance. A last dispatch writes Q and r.
+//
+// Layout: own and q are [N] rows of `num_quads` vec4s (K <= 16), zero in the padding; partial sums are
+// [C, segments, num_quads]. Padding lanes of E are masked, since exp gives no zero there.
+// Workgroup: 64 invocations, neighbouring positions of `order`. Two barriers per workgroup. Iterations per invocation:
+// at most N / (64 * segments) with segments >= 2, so 31,250 for N = 4 million in one class, plus `segments`.
+//!include lib/lanes.wgsl
+//!include lib/total.wgsl
+
+// vec4s per row: a pipeline constant, so that the unused ones vanish from the loops.
+override num_quads: u32 = 4u;
+
+struct Params {
+    num_pixels: u32,
+    num_classes: u32,
+    num_protos: u32,
+    segments: u32,
+    rounds: u32,
+    inv_kappa: f32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> own: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> order: array<u32>;
+@group(0) @binding(3) var<storage, read> offsets: array<u32>;
+@group(0) @binding(4) var<storage, read> last: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read_write> next: array<vec4<f32>>;
+@group(0) @binding(6) var<storage, read_write> q: array<vec4<f32>>;
+@group(0) @binding(7) var<storage, read_write> r: array<vec4<f32>>;
+
+var<workgroup> factors: array<vec4<f32>, 4>;
+var<workgroup> lanes: array<vec4<f32>, 256>;
+
+struct Share {
+    class_index: u32,
+    segment: u32,
+    // Pixels of the class, and the positions of `order` that this workgroup's invocations start from and stop at.
+    count: u32,
+    start: u32,
+    end: u32,
+}
+
+// Class C stands for the ignored pixels; groups beyond it have no pixel.
+fn share(group: vec3<u32>, groups: vec3<u32>, lane: u32) -> Share {
+    let linear = group.x + group.y * groups.x;
+    let class_index = linear / params.segments;
+    let begin = offsets[min(class_index, params.num_classes)];
+    var end = params.num_pixels;
+    if (class_index < params.num_classes) {
+        end = offsets[class_index + 1u];
+    } else if (class_index > params.num_classes) {
+        end = begin;
+    }
+    let segment = linear % params.segments;
+    return Share(class_index, segment, end - begin, begin + segment * 64u + lane, end);
+}
+
+fn exponential(pixel: u32, quad: u32) -> vec4<f32> {
+    if (quad >= num_quads) {
+        return vec4<f32>(0.0);
+    }
+    let s = own[pixel * num_quads + quad];
+    return lane_mask(quad, params.num_protos) * exp((s - vec4<f32>(1.0)) * params.inv_kappa);
+}
+
+fn row_sum(class_index: u32, quad: u32) -> vec4<f32> {
+    var sum = vec4<f32>(0.0);
+    for (var s = 0u; s < params.segments; s++) {
+        sum += last[(class_index * params.segments + s) * num_quads + quad];
+    }
+    return sum;
+}
+
+// The row step: lane i < num_quads leaves vec4 number i of r in `factors`. Ends with a barrier.
+fn row_step(work: Share, lane: u32) {
+    if (lane < num_quads) {
+        var factor = vec4<f32>(0.0);
+        if (work.class_index < params.num_classes && work.count > 0u) {
+            let mask = lane_mask(lane, params.num_protos);
+            if (params.rounds == 0u) {
+                var all = vec4<f32>(0.0);
+                for (var quad = 0u; quad < num_quads; quad++) {
+                    all += row_sum(work.class_index, quad);
+                }
+                factor = mask * f32(work.count) / total(all);
+            } else {
+                let wanted = f32(work.count) / f32(params.num_protos);
+                // Padding lanes have an empty sum; a division by it must not reach the product.
+                factor = wanted / select(vec4<f32>(1.0), row_sum(work.class_index, lane), mask > vec4<f32>(0.0)) * mask;
+            }
+        }
+        factors[lane] = factor;
+    }
+    workgroupBarrier();
+}
+
+fn factor(quad: u32) -> vec4<f32> {
+    if (quad >= num_quads) {
+        return vec4<f32>(0.0);
+    }
+    return factors[quad];
+}
+
+// Sums of the 64 invocations, added in the order of the lanes.
+fn store_sums(work: Share, lane: u32, s0: vec4<f32>, s1: vec4<f32>, s2: vec4<f32>, s3: vec4<f32>) {
+    lanes[lane] = s0;
+    lanes[64u + lane] = s1;
+    lanes[128u + lane] = s2;
+    lanes[192u + lane] = s3;
+    workgroupBarrier();
+    if (lane < num_quads && work.class_index < params.num_classes) {
+        var sum = vec4<f32>(0.0);
+        for (var i = 0u; i < 64u; i++) {
+            sum += lanes[64u * lane + i];
+        }
+        next[(work.class_index * params.segments + work.segment) * num_quads + lane] = sum;
+    }
+}
+
+// Row sums of E alone: cn = 1.
+@compute @workgroup_size(64)
+fn sinkhorn_first(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let work = share(group, groups, lane);
+    var s0 = vec4<f32>(0.0);
+    var s1 = vec4<f32>(0.0);
+    var s2 = vec4<f32>(0.0);
+    var s3 = vec4<f32>(0.0);
+    for (var i = work.start; i < work.end; i += 64u * params.segments) {
+        let pixel = order[i];
+        s0 += exponential(pixel, 0u);
+        s1 += exponential(pixel, 1u);
+        s2 += exponential(pixel, 2u);
+        s3 += exponential(pixel, 3u);
+    }
+    store_sums(work, lane, s0, s1, s2, s3);
+}
+
+// Row step from the last sums, then column step and next sums in one walk.
+@compute @workgroup_size(64)
+fn sinkhorn_round(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let work = share(group, groups, lane);
+    row_step(work, lane);
+    let r0 = factor(0u);
+    let r1 = factor(1u);
+    let r2 = factor(2u);
+    let r3 = factor(3u);
+    var s0 = vec4<f32>(0.0);
+    var s1 = vec4<f32>(0.0);
+    var s2 = vec4<f32>(0.0);
+    var s3 = vec4<f32>(0.0);
+    for (var i = work.start; i < work.end; i += 64u * params.segments) {
+        let pixel = order[i];
+        let e0 = exponential(pixel, 0u);
+        let e1 = exponential(pixel, 1u);
+        let e2 = exponential(pixel, 2u);
+        let e3 = exponential(pixel, 3u);
+        let column = 1.0 / total((r0 * e0 + r1 * e1) + (r2 * e2 + r3 * e3));
+        s0 += e0 * column;
+        s1 += e1 * column;
+        s2 += e2 * column;
+        s3 += e3 * column;
+    }
+    store_sums(work, lane, s0, s1, s2, s3);
+}
+
+fn store_row(pixel: u32, quad: u32, value: vec4<f32>) {
+    if (quad < num_quads) {
+        q[pixel * num_quads + quad] = value;
+    }
+}
+
+// Last row step, last column step, Q; rows of ignored pixels are zero because their factors are.
+@compute @workgroup_size(64)
+fn sinkhorn_finish(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let work = share(group, groups, lane);
+    row_step(work, lane);
+    let r0 = factor(0u);
+    let r1 = factor(1u);
+    let r2 = factor(2u);
+    let r3 = factor(3u);
+    let plain = params.rounds == 0u || work.class_index >= params.num_classes;
+    for (var i = work.start; i < work.end; i += 64u * params.segments) {
+        let pixel = order[i];
+        let q0 = r0 * exponential(pixel, 0u);
+        let q1 = r1 * exponential(pixel, 1u);
+        let q2 = r2 * exponential(pixel, 2u);
+        let q3 = r3 * exponential(pixel, 3u);
+        let column = 1.0 / select(total((q0 + q1) + (q2 + q3)), 1.0, plain);
+        store_row(pixel, 0u, q0 * column);
+        store_row(pixel, 1u, q1 * column);
+        store_row(pixel, 2u, q2 * column);
+        store_row(pixel, 3u, q3 * column);
+    }
+    // r is defined up to a factor per class: the largest is written as 1.
+    if (work.segment == 0u && lane < num_quads && work.class_index < params.num_classes) {
+        let largest = max(max(r0, r1), max(r2, r3));
+        let top = max(max(largest.x, largest.y), max(largest.z, largest.w));
+        r[work.class_index * num_quads + lane] = factors[lane] / select(top, 1.0, work.count == 0u);
+    }
+}

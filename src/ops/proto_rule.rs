@@ -1,0 +1,31 @@
+//! Shape rules shared by the operations on prototypes.
+
+use crate::error::{Error, Result};
+use crate::tape::{DType, Value};
+
+/// N of the embeddings `[N,D]` and K of the prototypes `[C,K,D]`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sizes {
+    pub pixels: usize,
+    pub protos: usize,
+}
+
+/// Checks that `emb` is `[N,D]` and `protos` `[C,K,D]` with one D.
+pub(super) fn sizes(op: &'static str, emb: &Value, protos: &Value) -> Result<Sizes> {
+    match (&emb.shape[..], &protos.shape[..]) {
+        (&[pixels, d], &[_, protos, e]) if d == e => Ok(Sizes { pixels, protos }),
+        (e, p) => {
+            Err(Error::shape(op, format!("embeddings {e:?} and prototypes {p:?}, [N,D] and [C,K,D] wanted")))
+        }
+    }
+}
+
+/// Checks that `value` has the shape and type that the others ask for.
+pub(super) fn expect(op: &'static str, value: &Value, shape: &[usize], dtype: DType) -> Result<()> {
+    if value.shape == shape && value.dtype == dtype {
+        return Ok(());
+    }
+    let problem =
+        format!("`{}` is {:?} {:?}, {shape:?} {dtype:?} wanted", value.name, value.shape, value.dtype);
+    Err(Error::shape(op, problem))
+}

@@ -1,0 +1,151 @@
+//! Sinkhorn-Knopp clustering of every class's pixels onto its prototypes.
+
+use super::proto_rule::expect;
+use super::table::{Case, Fill, Input};
+use super::{group_by_class, own_similarity};
+use crate::error::{Error, Result};
+use crate::gpu::{Slot, grid, uniform};
+use crate::oracle::{self, Array};
+use crate::tape::{DType, Launch, Op, Spec, Tape, Value, ValueId};
+
+uniform! {
+    struct Params {
+        num_pixels: u32,
+        num_classes: u32,
+        num_protos: u32,
+        segments: u32,
+        rounds: u32,
+        inv_kappa: f32,
+    }
+}
+
+/// Most prototypes per class that the kernel holds in registers.
+pub const MAX_PROTOS: usize = 16;
+
+/// Inputs `own [N,K]`, `gt i32 [N]`, `order u32 [N]`, `offsets u32 [C+1]`; outputs `q [N,K]` and `r [C,K]`.
+#[derive(Clone, Copy, Debug)]
+pub struct Sinkhorn {
+    /// Rounds of row step, then column step.
+    pub iterations: usize,
+    /// Smoothness; below 0.025 `exp((S-1)/kappa)` can underflow.
+    pub kappa: f32,
+}
+
+/// Records the soft assignment of all classes at once (spec section 5): `q [N,K]` is `N_c * L` after `iterations` rounds
+/// (rows of ignored pixels 0), `r [C,K]` the row factors up to a constant per class: the largest is 1, those of an
+/// absent class are 0. `own` comes from [`own_similarity`], `grouped` from [`group_by_class`].
+///
+/// # Errors
+/// [`Error::Shape`] if the shapes do not go together or K is above [`MAX_PROTOS`].
+pub fn sinkhorn(
+    tape: &mut Tape,
+    own: ValueId,
+    gt: ValueId,
+    (order, offsets): (ValueId, ValueId),
+    iterations: usize,
+    kappa: f32,
+) -> Result<(ValueId, ValueId)> {
+    let out = tape.push(Sinkhorn { iterations, kappa }, &[own, gt, order, offsets])?;
+    Ok((out[0], out[1]))
+}
+
+impl Op for Sinkhorn {
+    fn stem(&self) -> &'static str {
+        "sinkhorn"
+    }
+
+    fn outputs(&self, inputs: &[&Value]) -> Result<Vec<Spec>> {
+        let &[pixels, protos] = &inputs[0].shape[..] else {
+            return Err(Error::shape(
+                "sinkhorn",
+                format!("similarities {:?}, [N,K] wanted", inputs[0].shape),
+            ));
+        };
+        if protos > MAX_PROTOS {
+            return Err(Error::shape(
+                "sinkhorn",
+                format!("{protos} prototypes per class, at most {MAX_PROTOS}"),
+            ));
+        }
+        expect("sinkhorn", inputs[1], &[pixels], DType::I32)?;
+        expect("sinkhorn", inputs[2], &[pixels], DType::U32)?;
+        let classes = inputs[3].len().saturating_sub(1);
+        expect("sinkhorn", inputs[3], &[classes + 1], DType::U32)?;
+        Ok(vec![Spec::f32(&inputs[0].shape), Spec::f32(&[classes, protos])])
+    }
+
+    fn launch(&self, l: &mut Launch<'_>) {
+        let (own, classes) = (l.input(0), l.output(1).shape[0]);
+        let quads = own.quads();
+        // Enough workgroups for a GPU when there are few classes; at least 2, which bounds the loops.
+        let segments = (512 / classes).clamp(2, 32);
+        let params = Params {
+            num_pixels: own.shape[0] as u32,
+            num_classes: classes as u32,
+            num_protos: own.channels() as u32,
+            segments: segments as u32,
+            rounds: self.iterations as u32,
+            inv_kappa: 1.0 / self.kappa,
+        };
+        let common = [("own", l.read(0)), ("order", l.read(2)), ("offsets", l.read(3))];
+        let floats = classes * segments * quads * 4;
+        let (mut last, mut next) = (l.scratch(floats), l.scratch(floats));
+        let (q, r) = (l.write(0), l.write(1));
+        let mut run = |entry, num_classes: usize, extra: &[(&'static str, Slot)]| {
+            let bindings = [&common[..], extra].concat();
+            l.dispatch("sinkhorn", entry, &params, &bindings, grid(num_classes * segments, 1));
+            l.constants(&[("num_quads", quads as f64)]);
+        };
+        run("sinkhorn_first", classes, &[("next", next)]);
+        for _ in 1..self.iterations {
+            (last, next) = (next, last);
+            run("sinkhorn_round", classes, &[("last", last), ("next", next)]);
+        }
+        // One class more: the ignored pixels.
+        run("sinkhorn_finish", classes + 1, &[("last", next), ("q", q), ("r", r)]);
+    }
+
+    fn oracle(&self, inputs: &[&Array]) -> Vec<Array> {
+        let classes = inputs[3].data.len() - 1;
+        let (q, r) =
+            oracle::sinkhorn::sinkhorn(inputs[0], inputs[1], classes, self.iterations, f64::from(self.kappa));
+        vec![q, r]
+    }
+
+    fn flops(&self, inputs: &[&Value], _: &[&Value]) -> u64 {
+        6 * inputs[0].len() as u64 * (self.iterations as u64 + 1)
+    }
+}
+
+pub(super) fn cases() -> Vec<Case> {
+    let on = |name, [c, k, d]: [usize; 3], n: usize, labels, iterations, kappa| {
+        let inputs = vec![
+            Input::fixed(&[n, d], Fill::UnitRows),
+            Input::fixed(&[c, k, d], Fill::UnitRows),
+            Input::i32(&[n], labels),
+        ];
+        let case = Case::new(name, inputs, move |t, v| {
+            let own = own_similarity(t, v[0], v[1], v[2])?;
+            let grouped = group_by_class(t, v[2], c)?;
+            sinkhorn(t, own, v[2], grouped, iterations, kappa)?;
+            Ok(vec![])
+        });
+        // WGSL's exp may be off by 3 + 2|x| ULP, and (S-1)/kappa rounds at |x| = 40: about 1e-5 relative in E.
+        case.tolerance(5e-5)
+    };
+    let random = |count, ignored| Fill::Integers { count, ignored };
+    // Class 0 has one pixel, class 1 three, class 2 none, class 3 the rest.
+    let few = Fill::Values((0..40).map(|n| [0.0, 1.0, 1.0, -1.0, 1.0].get(n).map_or(3.0, |&y| y)).collect());
+    let nearly_one = (0..60_000).map(|n| if n % 997 == 5 { (n % 11) as f32 } else { 3.0 }).collect();
+    vec![
+        on("fewer pixels than K, one, none", [4, 10, 16], 40, few, 3, 0.05),
+        on("all ignored", [3, 4, 16], 24, random(3, 1.0), 3, 0.05),
+        on("0 rounds", [5, 10, 16], 200, random(5, 0.1), 0, 0.05),
+        on("1 round, K 3, D 5", [2, 3, 5], 200, random(2, 0.1), 1, 0.05),
+        on("2 rounds, K 16", [11, 16, 64], 900, random(11, 0.1), 2, 0.05),
+        on("K 1, one class", [1, 1, 16], 70, random(1, 0.1), 3, 0.05),
+        on("150 classes", [150, 10, 64], 5000, random(150, 0.1), 3, 0.05),
+        on("600 classes, most absent, kappa 1", [600, 7, 16], 300, random(600, 0.1), 10, 1.0),
+        on("one class holds nearly all", [11, 10, 16], 60_000, Fill::Values(nearly_one), 3, 0.05),
+    ]
+}
