@@ -4,12 +4,14 @@
 pub mod add;
 pub mod check;
 pub mod fill;
+pub mod proto_match;
 pub mod relu;
 pub mod scale;
 pub mod table;
 
 pub use add::add;
 pub use fill::fill;
+pub use proto_match::{proto_match, proto_match_emb_grad, proto_match_protos_grad};
 pub use relu::{relu, relu6};
 pub use scale::scale;
 

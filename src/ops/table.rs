@@ -105,6 +105,7 @@ pub struct Row {
 pub static TABLE: &[Row] = &[
     Row { stem: "add", about: "a + factor * b", cases: super::add::cases },
     Row { stem: "fill", about: "a constant", cases: super::fill::cases },
+    Row { stem: "proto_match", about: "best prototype of every class", cases: super::proto_match::cases },
     Row { stem: "relu", about: "rectifier, optional ceiling", cases: super::relu::cases },
     Row { stem: "scale", about: "factor * x", cases: super::scale::cases },
 ];

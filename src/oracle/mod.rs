@@ -5,6 +5,7 @@
 pub mod add;
 mod array;
 pub mod fill;
+pub mod proto_match;
 pub mod relu;
 pub mod scale;
 
