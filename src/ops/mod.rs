@@ -2,7 +2,9 @@
 //! `shaders/FAMILY/STEM.wgsl`, `ops/STEM.rs`, `oracle/STEM.rs` and a row in [`table`].
 
 pub mod add;
+pub mod argmax_rows;
 pub mod check;
+pub mod class_logit;
 pub mod fill;
 pub mod proto_match;
 pub mod relu;
@@ -10,6 +12,10 @@ pub mod scale;
 pub mod table;
 
 pub use add::add;
+pub use argmax_rows::argmax_rows;
+pub use class_logit::{
+    MaskNorm, class_logit, class_logit_affine, class_logit_grad, class_logit_sums, class_stats,
+};
 pub use fill::fill;
 pub use proto_match::{proto_match, proto_match_emb_grad, proto_match_protos_grad};
 pub use relu::{relu, relu6};

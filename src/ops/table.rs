@@ -104,6 +104,12 @@ pub struct Row {
 /// Every operation, by stem.
 pub static TABLE: &[Row] = &[
     Row { stem: "add", about: "a + factor * b", cases: super::add::cases },
+    Row {
+        stem: "argmax_rows",
+        about: "predicted class over tiles of classes",
+        cases: super::argmax_rows::cases,
+    },
+    Row { stem: "class_logit", about: "layer norm over tiles of classes", cases: super::class_logit::cases },
     Row { stem: "fill", about: "a constant", cases: super::fill::cases },
     Row { stem: "proto_match", about: "best prototype of every class", cases: super::proto_match::cases },
     Row { stem: "relu", about: "rectifier, optional ceiling", cases: super::relu::cases },

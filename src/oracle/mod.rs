@@ -3,7 +3,9 @@
 //! It is a leaf: it knows arrays and arithmetic, not tapes, plans or devices.
 
 pub mod add;
+pub mod argmax_rows;
 mod array;
+pub mod class_logit;
 pub mod fill;
 pub mod proto_match;
 pub mod relu;
