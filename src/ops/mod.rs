@@ -5,6 +5,7 @@ pub mod add;
 pub mod argmax_rows;
 pub mod check;
 pub mod class_logit;
+pub mod cross_entropy;
 pub mod fill;
 pub mod proto_match;
 pub mod relu;
@@ -15,6 +16,9 @@ pub use add::add;
 pub use argmax_rows::argmax_rows;
 pub use class_logit::{
     MaskNorm, class_logit, class_logit_affine, class_logit_grad, class_logit_sums, class_stats,
+};
+pub use cross_entropy::{
+    LogitTile, cross_entropy, cross_entropy_grad, cross_entropy_loss, cross_entropy_tile,
 };
 pub use fill::fill;
 pub use proto_match::{proto_match, proto_match_emb_grad, proto_match_protos_grad};

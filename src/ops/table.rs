@@ -110,6 +110,11 @@ pub static TABLE: &[Row] = &[
         cases: super::argmax_rows::cases,
     },
     Row { stem: "class_logit", about: "layer norm over tiles of classes", cases: super::class_logit::cases },
+    Row {
+        stem: "cross_entropy",
+        about: "cross-entropy at label resolution",
+        cases: super::cross_entropy::cases,
+    },
     Row { stem: "fill", about: "a constant", cases: super::fill::cases },
     Row { stem: "proto_match", about: "best prototype of every class", cases: super::proto_match::cases },
     Row { stem: "relu", about: "rectifier, optional ceiling", cases: super::relu::cases },

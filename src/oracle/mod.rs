@@ -6,6 +6,8 @@ pub mod add;
 pub mod argmax_rows;
 mod array;
 pub mod class_logit;
+pub mod corners;
+pub mod cross_entropy;
 pub mod fill;
 pub mod proto_match;
 pub mod relu;
