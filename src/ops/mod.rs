@@ -2,11 +2,14 @@
 //! `shaders/FAMILY/STEM.wgsl`, `ops/STEM.rs`, `oracle/STEM.rs` and a row in [`table`].
 
 pub mod add;
+pub mod argmax_rows;
 pub mod assign;
 pub mod batch_norm;
 pub mod check;
+pub mod class_logit;
 pub mod concat;
 pub mod conv2d;
+pub mod cross_entropy;
 pub mod dropout;
 pub mod fill;
 pub mod global_mean;
@@ -17,6 +20,7 @@ pub mod layer_norm;
 pub mod own_similarity;
 pub mod ppc;
 pub mod ppd;
+pub mod proto_match;
 mod proto_rule;
 pub mod prototype_sums;
 pub mod prototype_update;
@@ -32,10 +36,17 @@ pub mod valid_mean;
 mod walk;
 
 pub use add::add;
+pub use argmax_rows::argmax_rows;
 pub use assign::{SmallClass, assign, assign_noisy};
 pub use batch_norm::{Act, BatchNormed, batch_norm, batch_norm_eval};
+pub use class_logit::{
+    MaskNorm, class_logit, class_logit_affine, class_logit_grad, class_logit_sums, class_stats,
+};
 pub use concat::concat;
 pub use conv2d::{Conv, conv2d};
+pub use cross_entropy::{
+    LogitTile, cross_entropy, cross_entropy_grad, cross_entropy_loss, cross_entropy_tile,
+};
 pub use dropout::{DropMode, dropout};
 pub use fill::fill;
 pub use global_mean::global_mean;
@@ -46,6 +57,7 @@ pub use layer_norm::layer_norm;
 pub use own_similarity::own_similarity;
 pub use ppc::ppc;
 pub use ppd::ppd;
+pub use proto_match::{proto_match, proto_match_emb_grad, proto_match_protos_grad};
 pub use prototype_sums::prototype_sums;
 pub use prototype_update::{prototype_normalise, prototype_update};
 pub use relu::{relu, relu6};

@@ -112,6 +112,18 @@ pub static TABLE: &[Row] = &[
     Row { stem: "global_mean", about: "mean over the pixels of an image", cases: super::global_mean::cases },
     Row { stem: "l2_normalize", about: "x / |x| over channels or width", cases: super::l2_normalize::cases },
     Row { stem: "layer_norm", about: "norm over the channels of a row", cases: super::layer_norm::cases },
+    Row {
+        stem: "argmax_rows",
+        about: "predicted class over tiles of classes",
+        cases: super::argmax_rows::cases,
+    },
+    Row { stem: "class_logit", about: "layer norm over tiles of classes", cases: super::class_logit::cases },
+    Row {
+        stem: "cross_entropy",
+        about: "cross-entropy at label resolution",
+        cases: super::cross_entropy::cases,
+    },
+    Row { stem: "proto_match", about: "best prototype of every class", cases: super::proto_match::cases },
     Row { stem: "relu", about: "rectifier, optional ceiling", cases: super::relu::cases },
     Row { stem: "resize", about: "bilinear resize", cases: super::resize::cases },
     Row { stem: "running_stats", about: "running mean and variance", cases: super::running_stats::cases },

@@ -3,11 +3,15 @@
 //! It is a leaf: it knows arrays and arithmetic, not tapes, plans or devices.
 
 pub mod add;
+pub mod argmax_rows;
 mod array;
 pub mod assign;
 pub mod batch_norm;
+pub mod class_logit;
 pub mod concat;
 pub mod conv2d;
+pub mod corners;
+pub mod cross_entropy;
 pub mod dropout;
 pub mod fill;
 pub mod global_mean;
@@ -18,6 +22,7 @@ pub mod layer_norm;
 pub mod own_similarity;
 pub mod ppc;
 pub mod ppd;
+pub mod proto_match;
 pub mod prototype_sums;
 pub mod prototype_update;
 pub mod relu;

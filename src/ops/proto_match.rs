@@ -1,0 +1,298 @@
+//! Class similarities `a = max_k <embedding, prototype>` for a range of classes, with the winners (spec section 4).
+
+use std::ops::Range;
+
+use super::fill;
+use super::table::{Case, Fill, Input};
+use crate::error::{Error, Result};
+use crate::gpu::{grid, uniform};
+use crate::oracle::{self, Array};
+use crate::tape::{Gradient, Launch, Op, Spec, Tape, Value, ValueId};
+
+uniform! {
+    struct Params {
+        num_items: u32,
+        num_rows: u32,
+        quads: u32,
+        num_protos: u32,
+        first_class: u32,
+        classes: u32,
+        first_row: u32,
+        rows: u32,
+        num_blocks: u32,
+        accumulate: u32,
+    }
+}
+
+/// Inputs `emb [N,D]`, `protos [C,K,D]`; outputs `a [N,classes]` and `kstar [N,classes]` (`u32`, lowest index on ties).
+#[derive(Clone, Debug)]
+pub struct ProtoMatch {
+    /// The classes matched, a range of `0..C`.
+    pub classes: Range<usize>,
+}
+
+/// Inputs `da`, `kstar`, `protos` and, to be added to, `d_emb`; output `d_emb [N,D]`.
+#[derive(Clone, Debug)]
+pub struct ProtoMatchEmbGrad {
+    /// As in [`ProtoMatch`].
+    pub classes: Range<usize>,
+}
+
+/// Inputs `da`, `kstar`, `emb` and the `d_protos [C,K,D]` to add to, which is the output too.
+#[derive(Clone, Debug)]
+pub struct ProtoMatchProtosGrad {
+    /// As in [`ProtoMatch`].
+    pub classes: Range<usize>,
+}
+
+/// Records the match of `emb [N,D]` with the prototypes `[C,K,D]` of `classes`; returns `(a, kstar)`.
+///
+/// # Errors
+/// [`Error::Shape`] if the embedding lengths differ or the range leaves `0..C`.
+pub fn proto_match(
+    tape: &mut Tape,
+    emb: ValueId,
+    protos: ValueId,
+    classes: Range<usize>,
+) -> Result<(ValueId, ValueId)> {
+    let out = tape.push(ProtoMatch { classes }, &[emb, protos])?;
+    Ok((out[0], out[1]))
+}
+
+/// Records the gradient to the embeddings, added in place to `onto` if given; returns where it is.
+///
+/// # Errors
+/// [`Error::Shape`] as for [`proto_match`].
+pub fn proto_match_emb_grad(
+    tape: &mut Tape,
+    [da, kstar, protos]: [ValueId; 3],
+    onto: Option<ValueId>,
+    classes: Range<usize>,
+) -> Result<ValueId> {
+    let op = ProtoMatchEmbGrad { classes };
+    let Some(onto) = onto else { return tape.push1(op, &[da, kstar, protos]) };
+    tape.push_into(op, &[da, kstar, protos, onto], &[onto])?;
+    Ok(onto)
+}
+
+/// Records the gradient to the prototypes, added in place to `onto [C,K,D]`.
+///
+/// # Errors
+/// [`Error::Shape`] as for [`proto_match`].
+pub fn proto_match_protos_grad(
+    tape: &mut Tape,
+    [da, kstar, emb]: [ValueId; 3],
+    onto: ValueId,
+    classes: Range<usize>,
+) -> Result<()> {
+    tape.push_into(ProtoMatchProtosGrad { classes }, &[da, kstar, emb, onto], &[onto])
+}
+
+fn check(classes: &Range<usize>, channels: usize, protos: &Value) -> Result<()> {
+    let (shape, Range { start, end }) = (&protos.shape, classes);
+    if shape.len() != 3 || shape[2] != channels {
+        let problem = format!("embeddings of length {channels} against prototypes {shape:?} [C,K,D]");
+        return Err(Error::shape("proto_match", problem));
+    }
+    if start >= end || *end > shape[0] {
+        let problem = format!("classes {start}..{end} of prototypes {shape:?}");
+        return Err(Error::shape("proto_match", problem));
+    }
+    Ok(())
+}
+
+fn params(num_rows: usize, protos: &Value, classes: &Range<usize>) -> Params {
+    Params {
+        num_items: 0,
+        num_rows: num_rows as u32,
+        quads: protos.quads() as u32,
+        num_protos: protos.shape[1] as u32,
+        first_class: classes.start as u32,
+        classes: classes.len() as u32,
+        first_row: 0,
+        rows: 0,
+        num_blocks: 0,
+        accumulate: 0,
+    }
+}
+
+impl Op for ProtoMatch {
+    fn stem(&self) -> &'static str {
+        "proto_match"
+    }
+
+    fn outputs(&self, inputs: &[&Value]) -> Result<Vec<Spec>> {
+        check(&self.classes, inputs[0].channels(), inputs[1])?;
+        let shape = [inputs[0].rows(), self.classes.len()];
+        Ok(vec![Spec::f32(&shape), Spec::u32(&shape)])
+    }
+
+    fn launch(&self, l: &mut Launch<'_>) {
+        let rows = l.input(0).rows();
+        let items = rows.div_ceil(8) * self.classes.len().div_ceil(4);
+        let params = Params { num_items: items as u32, ..params(rows, l.input(1), &self.classes) };
+        let bindings = [("emb", l.read(0)), ("protos", l.read(1)), ("a", l.write(0)), ("kstar", l.write(1))];
+        l.dispatch("proto_match", "proto_match", &params, &bindings, grid(items, 64));
+    }
+
+    fn oracle(&self, inputs: &[&Array]) -> Vec<Array> {
+        let found =
+            oracle::proto_match::proto_match(inputs[0], inputs[1], self.classes.start, self.classes.len());
+        found.into()
+    }
+
+    fn gradient(&self, tape: &mut Tape, node: &Gradient<'_>) -> Result<Vec<Option<ValueId>>> {
+        let Some(da) = node.grads[0] else { return Ok(vec![None; 2]) };
+        let (emb, protos, kstar) = (node.inputs[0], node.inputs[1], node.outputs[1]);
+        let mut found = vec![None; 2];
+        if node.wanted[0] {
+            let classes = self.classes.clone();
+            found[0] = Some(proto_match_emb_grad(tape, [da, kstar, protos], None, classes)?);
+        }
+        if node.wanted[1] {
+            let shape = tape.value(protos).shape.clone();
+            let sum = fill(tape, &shape, 0.0)?;
+            proto_match_protos_grad(tape, [da, kstar, emb], sum, self.classes.clone())?;
+            found[1] = Some(sum);
+        }
+        Ok(found)
+    }
+
+    fn flops(&self, inputs: &[&Value], _: &[&Value]) -> u64 {
+        2 * (inputs[0].len() * self.classes.len() * inputs[1].shape[1]) as u64
+    }
+}
+
+impl Op for ProtoMatchEmbGrad {
+    fn stem(&self) -> &'static str {
+        "proto_match"
+    }
+
+    fn outputs(&self, inputs: &[&Value]) -> Result<Vec<Spec>> {
+        check(&self.classes, inputs[2].channels(), inputs[2])?;
+        Ok(vec![Spec::f32(&[inputs[0].rows(), inputs[2].channels()])])
+    }
+
+    fn launch(&self, l: &mut Launch<'_>) {
+        let rows = l.input(0).rows();
+        let items = rows * l.input(2).quads().div_ceil(4);
+        let accumulate = u32::from(l.num_inputs() > 3);
+        let params =
+            Params { num_items: items as u32, accumulate, ..params(rows, l.input(2), &self.classes) };
+        let bindings =
+            [("da", l.read(0)), ("winner", l.read(1)), ("protos", l.read(2)), ("d_emb", l.write(0))];
+        l.dispatch("proto_match", "proto_match_emb_grad", &params, &bindings, grid(items, 64));
+    }
+
+    fn oracle(&self, inputs: &[&Array]) -> Vec<Array> {
+        let onto = inputs.get(3).copied();
+        vec![oracle::proto_match::emb_grad(inputs[0], inputs[1], inputs[2], onto, self.classes.start)]
+    }
+
+    fn flops(&self, inputs: &[&Value], outputs: &[&Value]) -> u64 {
+        2 * (outputs[0].len() * inputs[0].channels()) as u64
+    }
+}
+
+impl Op for ProtoMatchProtosGrad {
+    fn stem(&self) -> &'static str {
+        "proto_match"
+    }
+
+    fn outputs(&self, inputs: &[&Value]) -> Result<Vec<Spec>> {
+        check(&self.classes, inputs[2].channels(), inputs[3])?;
+        Ok(vec![Spec::f32(&inputs[3].shape)])
+    }
+
+    /// Pairs of dispatches (partial sums of blocks of rows, their sum), as many as keep the partial sums within 64 MiB.
+    fn launch(&self, l: &mut Launch<'_>) {
+        const ROWS: usize = 1024;
+        const SCRATCH_FLOATS: usize = 16 << 20;
+        let (rows, protos) = (l.input(0).rows(), l.output(0));
+        let (quads, num_protos) = (protos.quads(), protos.shape[1]);
+        let size = self.classes.len() * num_protos * quads;
+        let blocks = rows.div_ceil(ROWS).min((SCRATCH_FLOATS / (4 * size)).max(1));
+        let partial = l.scratch(blocks * size * 4);
+        let base = params(rows, protos, &self.classes);
+        for first_row in (0..rows).step_by(blocks * ROWS) {
+            let num_blocks = (rows - first_row).div_ceil(ROWS).min(blocks);
+            let items = num_blocks * self.classes.len() * num_protos.div_ceil(16) * quads;
+            let params = Params {
+                num_items: items as u32,
+                first_row: first_row as u32,
+                rows: ROWS as u32,
+                num_blocks: num_blocks as u32,
+                ..base
+            };
+            let bindings =
+                [("da", l.read(0)), ("winner", l.read(1)), ("emb", l.read(2)), ("partial", partial)];
+            l.dispatch("proto_match", "proto_match_protos_partial", &params, &bindings, grid(items, 64));
+            let bindings = [("partial", partial), ("d_protos", l.write(0))];
+            l.dispatch("proto_match", "proto_match_protos_grad", &params, &bindings, grid(size, 64));
+        }
+    }
+
+    fn oracle(&self, inputs: &[&Array]) -> Vec<Array> {
+        vec![oracle::proto_match::protos_grad(inputs[0], inputs[1], inputs[2], inputs[3], self.classes.start)]
+    }
+
+    fn flops(&self, inputs: &[&Value], _: &[&Value]) -> u64 {
+        2 * (inputs[2].len() * inputs[0].channels()) as u64
+    }
+}
+
+pub(super) fn cases() -> Vec<Case> {
+    let case = |name: &str, [n, c, k, d]: [usize; 4], classes: Range<usize>| {
+        let unit = |shape: &[usize]| Input::f32(shape, Fill::UnitRows);
+        Case::new(name, vec![unit(&[n, d]), unit(&[c, k, d])], move |t, v| {
+            Ok(vec![proto_match(t, v[0], v[1], classes.clone())?.0])
+        })
+    };
+    // Small whole numbers: products are exact, so ties are too, and the winner must be the lowest index.
+    let whole = |shape: &[usize]| Input::fixed(shape, Fill::Integers { count: 3, ignored: 0.2 });
+    vec![
+        case("all classes", [13, 5, 3, 7], 0..5),
+        case("one class, one prototype, one channel", [3, 1, 1, 1], 0..1),
+        case("a tile in the middle", [9, 70, 2, 5], 32..64),
+        case("the last tile", [10, 70, 5, 12], 64..70),
+        case("ten prototypes", [21, 4, 10, 20], 0..4),
+        case("more prototypes than a register tile", [17, 2, 21, 6], 0..2),
+        case("many rows", [20_011, 5, 3, 8], 0..5),
+        Case::new("ties", vec![whole(&[4001, 3]), whole(&[6, 7, 3])], |t, v| {
+            Ok(vec![proto_match(t, v[0], v[1], 0..6)?.0])
+        }),
+        Case::new(
+            "gradients of two tiles in one place",
+            vec![Input::f32(&[11, 5], Fill::UnitRows), Input::f32(&[9, 3, 5], Fill::UnitRows)],
+            |t, v| {
+                let ranges = [0..4, 4..9];
+                let forward = |t: &mut Tape| -> Result<Vec<_>> {
+                    ranges.iter().map(|r| proto_match(t, v[0], v[1], r.clone())).collect()
+                };
+                let seen = std::sync::Arc::new(std::sync::OnceLock::new());
+                let kept = std::sync::Arc::clone(&seen);
+                let (ranges, inputs) = (ranges.clone(), [v[0], v[1]]);
+                let rule = move |t: &mut Tape, grads: &[Option<ValueId>]| {
+                    let tiles: &Vec<(ValueId, ValueId)> = kept.get().expect("set by the forward pass");
+                    let shape = t.value(inputs[1]).shape.clone();
+                    let d_protos = fill(t, &shape, 0.0)?;
+                    let mut d_emb = None;
+                    for ((range, tile), da) in ranges.iter().zip(tiles).zip(grads) {
+                        let da = da.expect("both tiles have a seed");
+                        let at = [da, tile.1, inputs[1]];
+                        d_emb = Some(proto_match_emb_grad(t, at, d_emb, range.clone())?);
+                        proto_match_protos_grad(t, [da, tile.1, inputs[0]], d_protos, range.clone())?;
+                    }
+                    Ok(vec![d_emb, Some(d_protos)])
+                };
+                let body = |t: &mut Tape| {
+                    let tiles = forward(t)?;
+                    let a = tiles.iter().map(|x| x.0).collect();
+                    seen.set(tiles).expect("recorded once");
+                    Ok(a)
+                };
+                t.block(&v[..2], body, rule)
+            },
+        ),
+    ]
+}
