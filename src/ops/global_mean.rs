@@ -43,7 +43,10 @@ impl Op for GlobalMean {
     fn outputs(&self, inputs: &[&Value]) -> Result<Vec<Spec>> {
         match inputs[0].shape[..] {
             [b, h, w, c] if h * w < 65_000 && h * w > 0 => Ok(vec![Spec::f32(&[b, c])]),
-            _ => Err(Error::shape("global_mean", format!("x is {:?}, wanted [B,H,W,C], H*W < 65000", inputs[0].shape))),
+            _ => Err(Error::shape(
+                "global_mean",
+                format!("x is {:?}, wanted [B,H,W,C], H*W < 65000", inputs[0].shape),
+            )),
         }
     }
 
@@ -76,7 +79,13 @@ impl Op for GlobalMeanGrad {
     fn launch(&self, l: &mut Launch<'_>) {
         let params = params(&self.x_shape, l.output(0).quads());
         let groups = grid((params.batch * params.pixels * params.quads) as usize, 64);
-        l.dispatch("global_mean", "global_mean_grad", &params, &[("x", l.read(0)), ("out", l.write(0))], groups);
+        l.dispatch(
+            "global_mean",
+            "global_mean_grad",
+            &params,
+            &[("x", l.read(0)), ("out", l.write(0))],
+            groups,
+        );
     }
 
     fn oracle(&self, inputs: &[&Array]) -> Vec<Array> {

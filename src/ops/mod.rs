@@ -2,8 +2,8 @@
 //! `shaders/FAMILY/STEM.wgsl`, `ops/STEM.rs`, `oracle/STEM.rs` and a row in [`table`].
 
 pub mod add;
-pub mod batch_norm;
 pub mod assign;
+pub mod batch_norm;
 pub mod check;
 pub mod conv2d;
 pub mod fill;
@@ -21,13 +21,13 @@ pub mod sample_labels;
 pub mod scale;
 pub mod sinkhorn;
 pub mod table;
-mod walk;
 pub mod valid_mean;
+mod walk;
 
 pub use add::add;
-pub use conv2d::{Conv, conv2d};
-pub use batch_norm::{Act, BatchNormed, batch_norm, batch_norm_eval};
 pub use assign::{SmallClass, assign, assign_noisy};
+pub use batch_norm::{Act, BatchNormed, batch_norm, batch_norm_eval};
+pub use conv2d::{Conv, conv2d};
 pub use fill::fill;
 pub use global_mean::global_mean;
 pub use group_by_class::group_by_class;

@@ -4,9 +4,9 @@
 
 pub mod add;
 mod array;
-pub mod conv2d;
-pub mod batch_norm;
 pub mod assign;
+pub mod batch_norm;
+pub mod conv2d;
 pub mod fill;
 pub mod global_mean;
 pub mod group_by_class;
