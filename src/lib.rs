@@ -8,6 +8,7 @@ pub mod gpu;
 pub mod model_file;
 pub mod ops;
 pub mod oracle;
+pub mod proto;
 pub mod rng;
 pub mod synth;
 pub mod tape;

@@ -1,0 +1,18 @@
+//! The prototypes: online clustering of each class's pixels, the two losses that shape the embedding, the update, and
+//! the prototypes' health. Spec sections 5 to 7; the class logits belong to the head.
+//!
+//! ```text
+//! normalise(protos) -> cluster(emb, protos, gt) -> losses -> backward -> update(protos)
+//! ```
+//!
+//! Losses and their gradients read the prototypes of before the step, and [`update`] overwrites them in place: record it
+//! after the reverse pass.
+
+mod health;
+mod options;
+mod record;
+
+pub use crate::ops::{EmptyLoss, SmallClass, prototype_normalise as normalise, sample_labels};
+pub use health::{ClassHealth, TWIN_COSINE, health};
+pub use options::{Cluster, Profile, UpdateAssign, UpdatePixels};
+pub use record::{Clustering, Noise, cluster, losses, update};

@@ -1,0 +1,162 @@
+//! Options of clustering, losses and update, and their three bundles (spec section 15).
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::ops::{EmptyLoss, SmallClass};
+
+/// Which assignment the prototype update uses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UpdateAssign {
+    /// That of the clustering.
+    #[default]
+    Argmax,
+    /// The arg-max after Gumbel noise is added to the probabilities (quirk Q2).
+    Gumbel,
+}
+
+/// Which pixels move prototypes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UpdatePixels {
+    /// Those whose predicted class is right.
+    #[default]
+    Correct,
+    /// Every labelled one.
+    All,
+}
+
+/// Options of the clustering and of what is made from it. The default is [`Profile::Rec`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Cluster {
+    /// Smoothness of the assignment; at least 0.025.
+    pub kappa: f32,
+    /// Sinkhorn rounds.
+    pub iterations: usize,
+    /// Share of the old prototype that stays in an update, 0 to 1.
+    pub mu: f64,
+    /// Temperature of the contrast loss.
+    pub tau: f32,
+    /// Assignment that the update uses.
+    pub update_assign: UpdateAssign,
+    /// Pixels that take part in the update.
+    pub update_pixels: UpdatePixels,
+    /// Assignment of classes with fewer pixels than prototypes.
+    pub small_class: SmallClass,
+    /// Loss of a batch without a valid pixel.
+    pub empty_loss: EmptyLoss,
+}
+
+impl Default for Cluster {
+    fn default() -> Self {
+        Self {
+            kappa: 0.05,
+            iterations: 3,
+            mu: 0.999,
+            tau: 0.1,
+            update_assign: UpdateAssign::Argmax,
+            update_pixels: UpdatePixels::Correct,
+            small_class: SmallClass::Sinkhorn,
+            empty_loss: EmptyLoss::Zero,
+        }
+    }
+}
+
+impl Cluster {
+    /// Checks the ranges.
+    ///
+    /// # Errors
+    /// [`Error::Config`] that names the option and its range.
+    pub fn validate(&self) -> Result<()> {
+        // exp((S - 1)/kappa) reaches exp(-2/kappa), which must stay a normal f32.
+        if !(self.kappa >= 0.025 && self.kappa.is_finite()) {
+            return Err(Error::config(
+                format!("kappa = {}", self.kappa),
+                "use a value from 0.025 up, such as 0.05",
+            ));
+        }
+        if self.iterations > 1000 {
+            let problem = format!("iterations = {}", self.iterations);
+            return Err(Error::config(problem, "use at most 1000; 3 is usual"));
+        }
+        if !(0.0..=1.0).contains(&self.mu) {
+            return Err(Error::config(format!("mu = {}", self.mu), "use a value from 0 to 1, such as 0.999"));
+        }
+        if !(self.tau >= 1e-3 && self.tau.is_finite()) {
+            return Err(Error::config(
+                format!("tau = {}", self.tau),
+                "use a value from 0.001 up, such as 0.1",
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// The three bundles of options that the reference data was made with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Profile {
+    /// The published head, quirks included.
+    Off,
+    /// The recommended default.
+    #[default]
+    Rec,
+    /// The paper's logits and update rule.
+    Pap,
+}
+
+impl Profile {
+    /// The profile's options of clustering, losses and update.
+    #[must_use]
+    pub fn cluster(self) -> Cluster {
+        let rec = Cluster::default();
+        match self {
+            Self::Off => {
+                Cluster { tau: 1.0, update_assign: UpdateAssign::Gumbel, empty_loss: EmptyLoss::Nan, ..rec }
+            }
+            Self::Rec => rec,
+            Self::Pap => Cluster { update_pixels: UpdatePixels::All, ..rec },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_profile_is_valid_and_survives_toml() {
+        for profile in [Profile::Off, Profile::Rec, Profile::Pap] {
+            let options = profile.cluster();
+            options.validate().expect("a profile is valid");
+            let text = toml::to_string(&options).expect("options can be written");
+            assert_eq!(toml::from_str::<Cluster>(&text).expect("and read"), options);
+        }
+    }
+
+    #[test]
+    fn partial_options_keep_the_defaults_and_unknown_ones_are_refused() {
+        let options: Cluster =
+            toml::from_str("update_assign = \"gumbel\"\nmu = 0.9").expect("partial options");
+        assert_eq!(options, Cluster { update_assign: UpdateAssign::Gumbel, mu: 0.9, ..Cluster::default() });
+        assert!(toml::from_str::<Cluster>("kapa = 0.1").is_err());
+    }
+
+    #[test]
+    fn values_out_of_range_are_named() {
+        let rec = Cluster::default();
+        let wrong = [
+            ("kappa", Cluster { kappa: 0.01, ..rec.clone() }),
+            ("kappa", Cluster { kappa: f32::NAN, ..rec.clone() }),
+            ("mu", Cluster { mu: 1.5, ..rec.clone() }),
+            ("tau", Cluster { tau: 0.0, ..rec.clone() }),
+            ("iterations", Cluster { iterations: 100_000, ..rec }),
+        ];
+        for (name, options) in wrong {
+            let message = options.validate().expect_err("out of range").to_string();
+            assert!(message.contains(name), "{message}");
+        }
+    }
+}
