@@ -48,25 +48,6 @@ fn l2_normalize(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workg
     }
 }
 
-// The same in place: x lies in `out`.
-@compute @workgroup_size(64)
-fn l2_normalize_into(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
-    let line = linear_index(id, groups, 64u);
-    if (line >= params.num_lines) {
-        return;
-    }
-    let first = line_start(line);
-    var squares = vec4<f32>(0.0);
-    for (var i = 0u; i < params.length; i++) {
-        let v = out[first + i * params.stride];
-        squares += v * v;
-    }
-    let norm = max(sqrt(total(squares)), vec4<f32>(FLOOR));
-    for (var i = 0u; i < params.length; i++) {
-        out[first + i * params.stride] /= norm;
-    }
-}
-
 @compute @workgroup_size(64)
 fn l2_normalize_grad(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
     let line = linear_index(id, groups, 64u);

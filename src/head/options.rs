@@ -3,20 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::proto::{EmptyLoss, SmallClass, UpdateAssign, UpdatePixels};
-
-/// Bundles of options (spec section 15).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Profile {
-    /// The released code, quirks included.
-    Off,
-    /// Recommended.
-    #[default]
-    Rec,
-    /// The paper's logits and update rule.
-    Pap,
-}
+use crate::proto::{Cluster, EmptyLoss, Profile, SmallClass, UpdateAssign, UpdatePixels};
 
 /// Axis of the first L2 norm (quirk Q1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -117,11 +104,11 @@ options! {
     /// Classes with fewer pixels than prototypes.
     small_class: SmallClass = SmallClass::Sinkhorn, SmallClass::Sinkhorn, SmallClass::Sinkhorn;
     /// Momentum mu of the prototypes.
-    momentum: f32 = 0.999, 0.999, 0.999;
+    momentum: f64 = 0.999, 0.999, 0.999;
     /// Smoothness kappa of the clustering.
     kappa: f32 = 0.05, 0.05, 0.05;
     /// Rounds of Sinkhorn.
-    sinkhorn_iterations: u32 = 3, 3, 3;
+    sinkhorn_iterations: usize = 3, 3, 3;
     /// Steps with the cross-entropy alone, without clustering or prototype update (spec section 10).
     warmup_steps: u64 = 0, 0, 0;
     /// Whether gradients train the prototypes in those steps (quirk Q12).
@@ -134,21 +121,30 @@ options! {
 
 impl HeadOptions {
     fn check(&self) -> Result<()> {
-        let positive = [("ce_tau", self.ce_tau), ("ppc_tau", self.ppc_tau), ("kappa", self.kappa)];
-        for (key, value) in positive {
-            if !(value.is_finite() && value > 0.0) {
-                return Err(Error::config(format!("head.{key} is {value}"), "it must be above 0"));
-            }
+        if !(self.ce_tau.is_finite() && self.ce_tau > 0.0) {
+            return Err(Error::config(format!("head.ce_tau is {}", self.ce_tau), "it must be above 0"));
         }
         for (key, value) in [("ppc_weight", self.ppc_weight), ("ppd_weight", self.ppd_weight)] {
             if !(value.is_finite() && value >= 0.0) {
                 return Err(Error::config(format!("head.{key} is {value}"), "it must be 0 or more"));
             }
         }
-        if !(0.0..=1.0).contains(&self.momentum) {
-            return Err(Error::config(format!("head.momentum is {}", self.momentum), "choose 0 to 1"));
+        self.cluster().validate()
+    }
+
+    /// The part that clustering, losses and update read.
+    #[must_use]
+    pub fn cluster(&self) -> Cluster {
+        Cluster {
+            kappa: self.kappa,
+            iterations: self.sinkhorn_iterations,
+            mu: self.momentum,
+            tau: self.ppc_tau,
+            update_assign: self.update_assign,
+            update_pixels: self.update_pixels,
+            small_class: self.small_class,
+            empty_loss: self.empty_loss,
         }
-        Ok(())
     }
 
     /// Whether the step runs without clustering.
@@ -180,6 +176,6 @@ mod tests {
     fn unknown_keys_and_values_out_of_range_are_refused() {
         assert!(toml::from_str::<HeadConfig>("kapa = 0.1").is_err());
         let config = HeadConfig { kappa: Some(0.0), ..HeadConfig::default() };
-        assert!(config.resolve().is_err_and(|e| e.to_string().contains("head.kappa")));
+        assert!(config.resolve().is_err_and(|e| e.to_string().contains("kappa")));
     }
 }

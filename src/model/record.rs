@@ -3,7 +3,7 @@
 use crate::error::Result;
 use crate::head::{self, Embedded, LogitKind};
 use crate::nn::{Builder, Init, Layout, NeckOptions, neck};
-use crate::ops;
+use crate::proto;
 use crate::tape::ValueId;
 
 use super::spec::ModelSpec;
@@ -57,7 +57,7 @@ pub fn record_network(
     } else {
         b.state(PROTOTYPES, &proto_shape, init)
     };
-    ops::l2_normalize_into(b.tape, protos)?;
+    proto::normalise(b.tape, protos)?;
     let mask_norm = if spec.head.class_logit == LogitKind::Layernorm {
         let gamma = b.param("head.mask_norm.weight", &[classes], Layout::Same, Init::Constant(1.0));
         let beta = b.param("head.mask_norm.bias", &[classes], Layout::Same, Init::Constant(0.0));

@@ -4,7 +4,7 @@ use crate::error::Result;
 use crate::head::{self, ClassInputs};
 use crate::nn::{Builder, Mode, Weights};
 use crate::ops;
-use crate::proto;
+use crate::proto::{self, Noise};
 use crate::tape::{DType, Plan, Role, Tape, Value, ValueId};
 
 use super::record::record_network;
@@ -123,17 +123,14 @@ impl TrainStep {
         let mut prototype = None;
         let mut clustering = None;
         if phase == Phase::Main {
-            tape.enter("cluster");
-            let cluster = spec.head.cluster(o.seed);
+            let cluster = spec.head.cluster();
             let [_, height, width] = net.size;
             let gt = ops::sample_labels(&mut tape, labels, [height, width], spec.num_classes())?;
-            let found = proto::cluster(&mut tape, emb, net.protos, gt, proto::Noise::Seeded { step }, &cluster)?;
-            tape.leave();
-            tape.enter("losses");
-            let (ppc, ppd) = proto::losses(&mut tape, emb, net.protos, found.target, &cluster)?;
+            let noise = Some(Noise::Drawn { seed: o.seed, step });
+            let found = proto::cluster(&mut tape, emb, net.protos, gt, &cluster, noise)?;
+            let (ppc, ppd) = proto::losses(&mut tape, emb, net.protos, &found, &cluster)?;
             total = ops::add(&mut tape, total, ppc, spec.head.ppc_weight)?;
             total = ops::add(&mut tape, total, ppd, spec.head.ppd_weight)?;
-            tape.leave();
             prototype = Some((ppc, ppd));
             clustering = Some((found, cluster));
         }
@@ -145,15 +142,13 @@ impl TrainStep {
             let (name, shape) = (tape.value(param).name.clone(), tape.value(param).shape.clone());
             let velocity = tape.state(&format!("{VELOCITY}{name}"), &shape, DType::F32);
             let factor = if spec.net.arch.owns(&name) { o.backbone_lr } else { 1.0 };
-            let sgd = ops::SgdOptions { momentum: o.momentum, weight_decay: o.weight_decay, lr_scale: factor };
+            let sgd = ops::Sgd { momentum: o.momentum, weight_decay: o.weight_decay, lr_scale: factor };
             ops::sgd(&mut tape, param, gradient, velocity, lr, sgd)?;
         }
         tape.leave();
         // After the reverse pass, whose gradients read the old prototypes (spec section 8, steps 3 and 4).
-        if let Some((found, cluster)) = clustering {
-            tape.enter("update");
-            proto::update(&mut tape, emb, net.protos, &found, scores.pred, &cluster)?;
-            tape.leave();
+        if let (Some((found, cluster)), true) = (clustering, spec.head.update_prototype) {
+            proto::update(&mut tape, emb, net.protos, scores.pred, &found, &cluster)?;
         }
         let losses = Losses { total, ce, prototype };
         Ok(Self { tape, image, labels, class_weights, lr, step, losses, weights })

@@ -116,7 +116,7 @@ impl<'a> Builder<'a> {
             Mode::Train => {
                 let out = ops::batch_norm(self.tape, x, gamma, beta, BN_EPS, act)?;
                 let rows = self.tape.value(x).rows();
-                ops::running_stats(self.tape, mean, variance, &out, rows, BN_MOMENTUM)?;
+                ops::running_stats(self.tape, [out.mean, out.variance], [mean, variance], rows, BN_MOMENTUM)?;
                 Ok(out.y)
             }
         }

@@ -27,10 +27,6 @@ pub struct L2Normalize {
     pub axis: Axis,
 }
 
-/// Input and target `x`: normalised over channels in place.
-#[derive(Clone, Copy, Debug)]
-pub struct L2NormalizeInto;
-
 /// Inputs `x`, `dy`; output `dx`.
 #[derive(Clone, Copy, Debug)]
 pub struct L2NormalizeGrad {
@@ -44,14 +40,6 @@ pub struct L2NormalizeGrad {
 /// [`Error::Shape`] if `x` has fewer than two axes, or a norm would run over more than 20,000 vec4s.
 pub fn l2_normalize(tape: &mut Tape, x: ValueId, axis: Axis) -> Result<ValueId> {
     tape.push1(L2Normalize { axis }, &[x])
-}
-
-/// Records the normalisation of every row of `state` in place (prototypes before use, spec section 4).
-///
-/// # Errors
-/// As [`l2_normalize`].
-pub fn l2_normalize_into(tape: &mut Tape, state: ValueId) -> Result<()> {
-    tape.push_into(L2NormalizeInto, &[state], &[state])
 }
 
 /// One invocation walks a line up to three times, and lavapipe ends it after 65,535 iterations.
@@ -104,26 +92,6 @@ impl Op for L2Normalize {
     }
 }
 
-impl Op for L2NormalizeInto {
-    fn stem(&self) -> &'static str {
-        "l2_normalize"
-    }
-
-    fn outputs(&self, inputs: &[&Value]) -> Result<Vec<Spec>> {
-        spec(inputs[0], Axis::Channel)
-    }
-
-    fn launch(&self, l: &mut Launch<'_>) {
-        let params = params(l.input(0), Axis::Channel);
-        let groups = grid(params.num_lines as usize, 64);
-        l.dispatch("l2_normalize", "l2_normalize_into", &params, &[("out", l.write(0))], groups);
-    }
-
-    fn oracle(&self, inputs: &[&Array]) -> Vec<Array> {
-        vec![oracle::l2_normalize::l2_normalize(inputs[0], false)]
-    }
-}
-
 impl Op for L2NormalizeGrad {
     fn stem(&self) -> &'static str {
         "l2_normalize"
@@ -154,11 +122,6 @@ pub(super) fn cases() -> Vec<Case> {
         let x = Input::f32(shape, Fill::Away(&[]));
         Case::new(name, vec![x], move |t, v| Ok(vec![l2_normalize(t, v[0], axis)?]))
     };
-    let in_place =
-        Case::new("in place", vec![Input::fixed(&[3, 5, 13], Fill::Uniform(-1.0, 1.0))], |t, v| {
-            l2_normalize_into(t, v[0])?;
-            Ok(vec![])
-        });
     let zero = Input::fixed(&[3, 7], Fill::Values([vec![0.0; 7], vec![1.0; 14]].concat()));
     let zero = Case::new("a zero row stays zero", vec![zero], |t, v| {
         Ok(vec![l2_normalize(t, v[0], Axis::Channel)?])
@@ -172,7 +135,6 @@ pub(super) fn cases() -> Vec<Case> {
             Ok(vec![l2_normalize(t, v[0], Axis::Width)?])
         }),
         case("many rows", &[30_001, 64], Axis::Channel),
-        in_place,
         zero,
     ]
 }

@@ -52,7 +52,7 @@ pub use fill::fill;
 pub use global_mean::global_mean;
 pub use group_by_class::group_by_class;
 pub use gumbel::gumbel;
-pub use l2_normalize::{Axis, l2_normalize, l2_normalize_into};
+pub use l2_normalize::{Axis, l2_normalize};
 pub use layer_norm::layer_norm;
 pub use own_similarity::own_similarity;
 pub use ppc::ppc;
