@@ -7,10 +7,12 @@ pub mod check;
 pub mod class_logit;
 pub mod cross_entropy;
 pub mod fill;
+pub mod nearest_prototype;
 pub mod proto_match;
 pub mod relu;
 pub mod scale;
 pub mod table;
+pub mod upsample_argmax;
 
 pub use add::add;
 pub use argmax_rows::argmax_rows;
@@ -21,9 +23,11 @@ pub use cross_entropy::{
     LogitTile, cross_entropy, cross_entropy_grad, cross_entropy_loss, cross_entropy_tile,
 };
 pub use fill::fill;
+pub use nearest_prototype::nearest_prototype;
 pub use proto_match::{proto_match, proto_match_emb_grad, proto_match_protos_grad};
 pub use relu::{relu, relu6};
 pub use scale::scale;
+pub use upsample_argmax::{UpsampleArgmax, upsample_argmax};
 
 use crate::error::Result;
 use crate::tape::{Linear, Tape, ValueId};

@@ -116,7 +116,13 @@ pub static TABLE: &[Row] = &[
         cases: super::cross_entropy::cases,
     },
     Row { stem: "fill", about: "a constant", cases: super::fill::cases },
+    Row {
+        stem: "nearest_prototype",
+        about: "nearest prototype of a pixel's class",
+        cases: super::nearest_prototype::cases,
+    },
     Row { stem: "proto_match", about: "best prototype of every class", cases: super::proto_match::cases },
     Row { stem: "relu", about: "rectifier, optional ceiling", cases: super::relu::cases },
     Row { stem: "scale", about: "factor * x", cases: super::scale::cases },
+    Row { stem: "upsample_argmax", about: "class map at output size", cases: super::upsample_argmax::cases },
 ];

@@ -9,8 +9,10 @@ pub mod class_logit;
 pub mod corners;
 pub mod cross_entropy;
 pub mod fill;
+pub mod nearest_prototype;
 pub mod proto_match;
 pub mod relu;
 pub mod scale;
+pub mod upsample_argmax;
 
 pub use array::{Array, dot};
