@@ -2,6 +2,7 @@
 
 pub mod error;
 pub mod gpu;
+pub mod head;
 pub mod ops;
 pub mod oracle;
 pub mod rng;
