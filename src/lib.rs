@@ -5,7 +5,11 @@ pub mod error;
 pub mod explain;
 pub mod fs_atomic;
 pub mod gpu;
+pub mod head;
+pub mod infer;
+pub mod model;
 pub mod model_file;
+pub mod nn;
 pub mod ops;
 pub mod oracle;
 pub mod proto;
@@ -14,5 +18,6 @@ pub mod synth;
 pub mod tape;
 #[cfg(test)]
 mod testing;
+pub mod train;
 
 pub use error::{Error, Result};

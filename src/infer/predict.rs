@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::data::RgbImage;
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
-use crate::head::{self, ClassInputs};
+use crate::head;
 use crate::model::{ModelSpec, load_model, record_network};
 use crate::nn::{Builder, Mode, Weights};
 use crate::ops;
@@ -52,6 +52,7 @@ pub(super) struct Recorded {
     image: ValueId,
     pred: ValueId,
     best: ValueId,
+    second: ValueId,
     nearest: ValueId,
     sims: ValueId,
     pub logits: Vec<ValueId>,
@@ -118,17 +119,17 @@ pub(super) fn record(spec: &ModelSpec, height: usize, width: usize) -> Result<Re
     let weights = b.weights;
     tape.enter("classify");
     let emb = net.embedded.emb;
-    let inputs = ClassInputs { emb, protos: net.protos, mask_norm: net.mask_norm, learnable: false };
-    let scores = head::record_scores(&mut tape, &inputs, &spec.head)?;
+    let classifier = net.classifier(&tape, &spec.head)?;
     let [_, h, w] = net.size;
-    let found = head::record_prediction(&mut tape, &scores, net.size, [height, width])?;
+    let found = classifier.record_prediction(&mut tape, [h, w], [height, width])?;
+    let scores = classifier.record_scores(&mut tape)?;
     let d = tape.value(emb).channels();
     let map = tape.reshape(emb, &[1, h, w, d])?;
     let (nearest, sims) = ops::nearest_prototype(&mut tape, found.pred, map, net.protos)?;
     tape.leave();
     let logits = scores.tiles.iter().map(|t| t.logits).collect();
-    let (pred, best) = (found.pred, found.best);
-    Ok(Recorded { tape, image, pred, best, nearest, sims, logits, size: [h, w], weights })
+    let head::Prediction { pred, best, second } = found;
+    Ok(Recorded { tape, image, pred, best, second, nearest, sims, logits, size: [h, w], weights })
 }
 
 impl Predictor {
@@ -201,7 +202,13 @@ impl Predictor {
     }
 
     /// The plan for an image size, made if it is new.
-    pub(super) fn plan(&mut self, store: &mut Store, height: usize, width: usize, want: Want) -> Result<&Sized> {
+    pub(super) fn plan(
+        &mut self,
+        store: &mut Store,
+        height: usize,
+        width: usize,
+        want: Want,
+    ) -> Result<&Sized> {
         let key = (height, width, want);
         let known = self.plans.iter().position(|p| p.key == key);
         let entry = match known {
@@ -230,9 +237,9 @@ impl Predictor {
         out.classes = plan.read(r.pred).await?;
         if want == Want::Everything {
             out.prototypes = plan.read(r.nearest).await?;
-            let best: Vec<f32> = plan.read(r.best).await?;
-            out.margin =
-                best.chunks_exact(4).map(|s| if single { f32::INFINITY } else { s[0] - s[1] }).collect();
+            let (best, second): (Vec<f32>, Vec<f32>) = (plan.read(r.best).await?, plan.read(r.second).await?);
+            let margin = |(best, second)| if single { f32::INFINITY } else { best - second };
+            out.margin = std::iter::zip(best, second).map(margin).collect();
             let sims: Vec<f32> = plan.read(r.sims).await?;
             for (row, &k) in sims.chunks_exact(num_prototypes).zip(&out.prototypes) {
                 let own = row[k as usize];
@@ -244,7 +251,11 @@ impl Predictor {
     }
 
     /// Class logits of one image at feature resolution, `[h * w, C]`, with `[h, w]`.
-    pub(super) async fn logits(&mut self, store: &mut Store, image: &RgbImage) -> Result<(Vec<f32>, [usize; 2])> {
+    pub(super) async fn logits(
+        &mut self,
+        store: &mut Store,
+        image: &RgbImage,
+    ) -> Result<(Vec<f32>, [usize; 2])> {
         let pixels = self.spec.normalisation.image(image);
         let num_classes = self.spec.num_classes();
         let Sized { recorded: r, plan, .. } = self.plan(store, image.height, image.width, Want::Logits)?;
@@ -268,7 +279,7 @@ impl Recorded {
     fn kept(&self, want: Want) -> Vec<ValueId> {
         match want {
             Want::Classes => vec![self.pred],
-            Want::Everything => vec![self.pred, self.best, self.nearest, self.sims],
+            Want::Everything => vec![self.pred, self.best, self.second, self.nearest, self.sims],
             Want::Logits => self.logits.clone(),
         }
     }

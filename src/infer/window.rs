@@ -115,7 +115,9 @@ mod tests {
             let mut seen = vec![0; height * width];
             for p in places(height, width, tall, wide) {
                 assert!(p.rows.0 >= p.top && p.rows.1 <= p.top + p.height && p.top + p.height <= height);
-                assert!(p.columns.0 >= p.left && p.columns.1 <= p.left + p.width && p.left + p.width <= width);
+                assert!(
+                    p.columns.0 >= p.left && p.columns.1 <= p.left + p.width && p.left + p.width <= width
+                );
                 for y in p.rows.0..p.rows.1 {
                     (p.columns.0..p.columns.1).for_each(|x| seen[y * width + x] += 1);
                 }

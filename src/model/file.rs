@@ -18,7 +18,13 @@ const KEY: &str = "protoseg";
 ///
 /// # Errors
 /// Those of the read-back and of the file system.
-pub async fn save_model(gpu: &Gpu, store: &Store, weights: &Weights, spec: &ModelSpec, path: &Path) -> Result<()> {
+pub async fn save_model(
+    gpu: &Gpu,
+    store: &Store,
+    weights: &Weights,
+    spec: &ModelSpec,
+    path: &Path,
+) -> Result<()> {
     let tensors = weights.tensors(gpu, store).await?;
     let json = serde_json::to_string(spec)
         .map_err(|e| Error::model(path, format!("its description cannot be written ({e})"), "report this"))?;
@@ -48,8 +54,10 @@ pub fn load_model(
 pub fn read_spec(file: &model_file::ModelFile) -> Result<ModelSpec> {
     let remedy = "give a model that `protoseg train` wrote (last.safetensors or best.safetensors)";
     let json = file.metadata().get(KEY);
-    let json = json.ok_or_else(|| Error::model(file.path(), "it holds tensors but no protoseg model", remedy))?;
-    serde_json::from_str(json).map_err(|e| Error::model(file.path(), format!("its description is damaged ({e})"), remedy))
+    let json =
+        json.ok_or_else(|| Error::model(file.path(), "it holds tensors but no protoseg model", remedy))?;
+    serde_json::from_str(json)
+        .map_err(|e| Error::model(file.path(), format!("its description is damaged ({e})"), remedy))
 }
 
 /// Puts pretrained backbone weights into `store`.

@@ -1,10 +1,10 @@
 //! Records the network: image to unit embeddings and normalised prototypes. Training and inference share it.
 
 use crate::error::Result;
-use crate::head::{self, Embedded, LogitKind};
+use crate::head::{self, ClassLogit, Classifier, Embedded, HeadOptions, LAYER_NORM_EPS, LogitKind};
 use crate::nn::{Builder, Init, Layout, NeckOptions, neck};
 use crate::proto;
-use crate::tape::ValueId;
+use crate::tape::{Tape, ValueId};
 
 use super::spec::ModelSpec;
 
@@ -25,6 +25,21 @@ pub struct Network {
     pub protos: ValueId,
     /// Scale and shift of the class LayerNorm, if there is one.
     pub mask_norm: Option<(ValueId, ValueId)>,
+}
+
+impl Network {
+    /// The rule that makes class logits of embeddings and prototypes.
+    ///
+    /// # Errors
+    /// [`Error::Shape`](crate::Error::Shape) if the parts do not go together.
+    pub fn classifier(&self, tape: &Tape, options: &HeadOptions) -> Result<Classifier> {
+        let logit = match options.class_logit {
+            LogitKind::Layernorm => ClassLogit::LayerNorm { eps: LAYER_NORM_EPS },
+            LogitKind::Scaled => ClassLogit::Scaled { tau: options.ce_tau },
+            LogitKind::Plain => ClassLogit::Plain,
+        };
+        Classifier::new(tape, self.embedded.emb, self.protos, self.mask_norm, logit)
+    }
 }
 
 /// Records the network of `spec` on `image` `[B,H,W,3]`. `step` is the training step `[1]`, read by dropout. `learnable`

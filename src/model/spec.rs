@@ -61,7 +61,10 @@ impl NetOptions {
             return wrong(format!("model.taps is {:?}", self.taps), want);
         }
         if self.arch == Arch::Scratch && self.taps.contains(&32) {
-            return wrong("model.taps holds 32 and the scratch backbone ends at 16".into(), "use taps up to 16");
+            return wrong(
+                "model.taps holds 32 and the scratch backbone ends at 16".into(),
+                "use taps up to 16",
+            );
         }
         for (key, value) in [
             ("lateral", self.lateral),

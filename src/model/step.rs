@@ -1,7 +1,7 @@
 //! One training step as a tape (spec section 8).
 
 use crate::error::Result;
-use crate::head::{self, ClassInputs};
+use crate::head::{CrossEntropy, Targets};
 use crate::nn::{Builder, Mode, Weights};
 use crate::ops;
 use crate::proto::{self, Noise};
@@ -115,16 +115,22 @@ impl TrainStep {
         let emb = net.embedded.emb;
 
         tape.enter("classify");
-        let inputs = ClassInputs { emb, protos: net.protos, mask_norm: net.mask_norm, learnable };
-        let scores = head::record_scores(&mut tape, &inputs, &spec.head)?;
-        let ce = head::record_cross_entropy(&mut tape, &inputs, &scores, labels, class_weights, net.size, &spec.head)?;
+        let classifier = net.classifier(&tape, &spec.head)?;
+        let [_, height, width] = net.size;
+        let targets = Targets {
+            labels,
+            weights: Some(class_weights),
+            size: [height, width],
+            empty: spec.head.empty_loss,
+        };
+        let CrossEntropy { loss: ce, pred } =
+            classifier.record_cross_entropy(&mut tape, targets, learnable)?;
         tape.leave();
         let mut total = ce;
         let mut prototype = None;
         let mut clustering = None;
         if phase == Phase::Main {
             let cluster = spec.head.cluster();
-            let [_, height, width] = net.size;
             let gt = ops::sample_labels(&mut tape, labels, [height, width], spec.num_classes())?;
             let noise = Some(Noise::Drawn { seed: o.seed, step });
             let found = proto::cluster(&mut tape, emb, net.protos, gt, &cluster, noise)?;
@@ -148,7 +154,7 @@ impl TrainStep {
         tape.leave();
         // After the reverse pass, whose gradients read the old prototypes (spec section 8, steps 3 and 4).
         if let (Some((found, cluster)), true) = (clustering, spec.head.update_prototype) {
-            proto::update(&mut tape, emb, net.protos, scores.pred, &found, &cluster)?;
+            proto::update(&mut tape, emb, net.protos, pred, &found, &cluster)?;
         }
         let losses = Losses { total, ce, prototype };
         Ok(Self { tape, image, labels, class_weights, lr, step, losses, weights })

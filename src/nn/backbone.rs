@@ -34,7 +34,9 @@ impl Arch {
         match name {
             "mobilenet_v2" => Ok(Self::MobilenetV2),
             "scratch" => Ok(Self::Scratch),
-            _ => Err(Error::config(format!("unknown architecture `{name}`"), "choose mobilenet_v2 or scratch")),
+            _ => {
+                Err(Error::config(format!("unknown architecture `{name}`"), "choose mobilenet_v2 or scratch"))
+            }
         }
     }
 

@@ -58,14 +58,24 @@ impl<'a> Builder<'a> {
     ///
     /// # Errors
     /// Those of the shape rule.
-    pub fn conv(&mut self, name: &str, x: ValueId, outputs: usize, kernel: usize, conv: Conv) -> Result<ValueId> {
+    pub fn conv(
+        &mut self,
+        name: &str,
+        x: ValueId,
+        outputs: usize,
+        kernel: usize,
+        conv: Conv,
+    ) -> Result<ValueId> {
         let inputs = self.tape.value(x).channels();
         // He initialisation by fan-out, as torchvision's.
         let fan_out = (kernel * kernel * outputs / conv.groups) as f32;
         let init = Init::Normal((2.0 / fan_out).sqrt());
         let depthwise = conv.groups == inputs && inputs > 1;
-        let (rows, layout) =
-            if depthwise { (1, Layout::Depthwise) } else { (inputs.next_multiple_of(4), Layout::Conv { inputs }) };
+        let (rows, layout) = if depthwise {
+            (1, Layout::Depthwise)
+        } else {
+            (inputs.next_multiple_of(4), Layout::Conv { inputs })
+        };
         let w = self.param(&format!("{name}.weight"), &[kernel, kernel, rows, outputs], layout, init);
         ops::conv2d(self.tape, x, w, None, conv)
     }

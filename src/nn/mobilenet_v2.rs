@@ -8,8 +8,15 @@ use super::backbone::{Tap, stride_or_dilate};
 use super::layers::Builder;
 
 /// Expansion, channels, blocks, stride of the first block.
-const STAGES: [(usize, usize, usize, usize); 7] =
-    [(1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1)];
+const STAGES: [(usize, usize, usize, usize); 7] = [
+    (1, 16, 1, 1),
+    (6, 24, 2, 2),
+    (6, 32, 3, 2),
+    (6, 64, 4, 2),
+    (6, 96, 3, 1),
+    (6, 160, 3, 2),
+    (6, 320, 1, 1),
+];
 
 /// Records the network on `image` `[B,H,W,3]`. Returns the last map of every stride (`features` 1, 3, 6, 13, 17). Where the
 /// stride would exceed `output_stride`, the rest of the network is dilated instead.

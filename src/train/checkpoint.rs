@@ -40,7 +40,11 @@ pub(super) fn load(gpu: &Gpu, store: &mut Store, wanted: &[Value], path: &Path) 
     let file = model_file::read(path)?;
     let state = file.metadata().get(KEY).and_then(|text| serde_json::from_str(text).ok());
     let state = state.ok_or_else(|| {
-        Error::model(path, "it is not a checkpoint of this program", "give the run folder that holds one with --out")
+        Error::model(
+            path,
+            "it is not a checkpoint of this program",
+            "give the run folder that holds one with --out",
+        )
     })?;
     for value in wanted {
         if value.name.starts_with(VELOCITY) && !file.contains(&value.name) {

@@ -61,7 +61,6 @@ fn val_split() -> String {
     "val".into()
 }
 
-
 /// Schedule and optimiser (spec section 13).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -134,14 +133,15 @@ impl Config {
     pub fn load(path: &Path, overrides: &[String]) -> Result<Self> {
         let text = std::fs::read_to_string(path).map_err(|e| Error::io("read the configuration", path, e))?;
         let name = path.display();
-        let mut table: toml::Table =
-            toml::from_str(&text).map_err(|e| Error::config(one_line(&e, &name.to_string()), "mend the file"))?;
+        let mut table: toml::Table = toml::from_str(&text)
+            .map_err(|e| Error::config(one_line(&e, &name.to_string()), "mend the file"))?;
         for text in overrides {
             set(&mut table, text)?;
         }
         let merged = toml::to_string(&table).map_err(|e| Error::config(e.to_string(), "mend the file"))?;
-        let mut config: Self = toml::from_str(&merged)
-            .map_err(|e| Error::config(one_line(&e, &name.to_string()), "`protoseg train --help` lists every key"))?;
+        let mut config: Self = toml::from_str(&merged).map_err(|e| {
+            Error::config(one_line(&e, &name.to_string()), "`protoseg train --help` lists every key")
+        })?;
         let base = path.parent().unwrap_or(Path::new(""));
         config.data.root = base.join(&config.data.root);
         config.train.weights = config.train.weights.map(|w| base.join(w));

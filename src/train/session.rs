@@ -195,7 +195,15 @@ impl Session {
                 let images_per_sec = ((done - last_log.1) as usize * config.batch) as f64 / seconds;
                 last_log = (Instant::now(), done);
                 let [loss, ce, ppc, ppd] = losses;
-                answer = listen(&Event::Step { step: done, loss, ce, ppc, ppd, lr: config.lr_at(step), images_per_sec });
+                answer = listen(&Event::Step {
+                    step: done,
+                    loss,
+                    ce,
+                    ppc,
+                    ppd,
+                    lr: config.lr_at(step),
+                    images_per_sec,
+                });
                 if !loss.is_finite() {
                     return Err(self.not_finite(step).await);
                 }
@@ -226,7 +234,8 @@ impl Session {
         predictor: &mut Predictor,
         listen: &mut dyn FnMut(&Event) -> Command,
     ) -> Result<Command> {
-        let limit = if all || self.config.data.val_images == 0 { usize::MAX } else { self.config.data.val_images };
+        let limit =
+            if all || self.config.data.val_images == 0 { usize::MAX } else { self.config.data.val_images };
         let scores = evaluate(predictor, &mut self.store, &self.val, limit, &mut |_| {}).await?;
         let best = scores.miou > self.best_miou;
         self.best_miou = self.best_miou.max(scores.miou);
