@@ -1,22 +1,10 @@
-// Four neighbouring pixels of a bilinear upsampling with aligned corners: output i lies at i * (in - 1) / (out - 1) of the
-// input (0 if out is 1). Whole part and remainder are computed in integers, so no rounding moves a pixel to the next cell.
+// Four neighbouring pixels of a bilinear upsampling with aligned corners.
 // Reads the globals o [B,height,width] in rows of params.quads vec4s and params.{height,width,out_height,out_width}.
+
+//!include lib/corner_tap.wgsl
 
 // True if four neighbours lie within three columns (3 (width - 1) <= out_width - 1): 6 loads instead of 16.
 override NARROW: bool = false;
-
-struct Tap {
-    low: u32,
-    high: u32,
-    t: f32,
-}
-
-fn tap(i: u32, size_in: u32, size_out: u32) -> Tap {
-    let scaled = i * (size_in - 1u);
-    let last = max(size_out, 2u) - 1u;
-    let low = min(scaled / last, size_in - 1u);
-    return Tap(low, min(low + 1u, size_in - 1u), f32(scaled - low * last) / f32(last));
-}
 
 // Offsets are those of vec4 0 of a pixel. NARROW: the three columns are low.x, low.y, low.z and `right` tells which pixels
 // lie between the second and the third. Otherwise low and high are the columns of the four pixels.

@@ -33,9 +33,9 @@ struct Params {
 
 const LOWEST: f32 = -3e38;
 
-// Vec4 number `d` of prototype `j` of the tile; the last one stands in beyond the end.
-fn proto(j: u32, end: u32, d: u32) -> vec4<f32> {
-    return protos[(params.first_class * params.num_protos + min(j, end - 1u)) * params.quads + d];
+// Where prototype `j` of the tile starts; the last one stands in beyond the end.
+fn proto(j: u32, end: u32) -> u32 {
+    return (params.first_class * params.num_protos + min(j, end - 1u)) * params.quads;
 }
 
 // One invocation: 8 rows x 4 classes, the classes' prototypes in tiles of 8, so that 16 loads feed 64 inner products held
@@ -70,6 +70,14 @@ fn proto_match(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgr
     var arg_low = vec4<u32>(0u);
     var arg_high = vec4<u32>(0u);
     for (var j = class_index * params.num_protos; j < end; j += 8u) {
+        let p0 = proto(j, end);
+        let p1 = proto(j + 1u, end);
+        let p2 = proto(j + 2u, end);
+        let p3 = proto(j + 3u, end);
+        let p4 = proto(j + 4u, end);
+        let p5 = proto(j + 5u, end);
+        let p6 = proto(j + 6u, end);
+        let p7 = proto(j + 7u, end);
         var l0 = vec4<f32>(); var h0 = vec4<f32>();
         var l1 = vec4<f32>(); var h1 = vec4<f32>();
         var l2 = vec4<f32>(); var h2 = vec4<f32>();
@@ -87,28 +95,28 @@ fn proto_match(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgr
             let e5 = emb[r5 + d];
             let e6 = emb[r6 + d];
             let e7 = emb[r7 + d];
-            var p = proto(j, end, d);
+            var p = protos[p0 + d];
             l0 += vec4<f32>(dot(e0, p), dot(e1, p), dot(e2, p), dot(e3, p));
             h0 += vec4<f32>(dot(e4, p), dot(e5, p), dot(e6, p), dot(e7, p));
-            p = proto(j + 1u, end, d);
+            p = protos[p1 + d];
             l1 += vec4<f32>(dot(e0, p), dot(e1, p), dot(e2, p), dot(e3, p));
             h1 += vec4<f32>(dot(e4, p), dot(e5, p), dot(e6, p), dot(e7, p));
-            p = proto(j + 2u, end, d);
+            p = protos[p2 + d];
             l2 += vec4<f32>(dot(e0, p), dot(e1, p), dot(e2, p), dot(e3, p));
             h2 += vec4<f32>(dot(e4, p), dot(e5, p), dot(e6, p), dot(e7, p));
-            p = proto(j + 3u, end, d);
+            p = protos[p3 + d];
             l3 += vec4<f32>(dot(e0, p), dot(e1, p), dot(e2, p), dot(e3, p));
             h3 += vec4<f32>(dot(e4, p), dot(e5, p), dot(e6, p), dot(e7, p));
-            p = proto(j + 4u, end, d);
+            p = protos[p4 + d];
             l4 += vec4<f32>(dot(e0, p), dot(e1, p), dot(e2, p), dot(e3, p));
             h4 += vec4<f32>(dot(e4, p), dot(e5, p), dot(e6, p), dot(e7, p));
-            p = proto(j + 5u, end, d);
+            p = protos[p5 + d];
             l5 += vec4<f32>(dot(e0, p), dot(e1, p), dot(e2, p), dot(e3, p));
             h5 += vec4<f32>(dot(e4, p), dot(e5, p), dot(e6, p), dot(e7, p));
-            p = proto(j + 6u, end, d);
+            p = protos[p6 + d];
             l6 += vec4<f32>(dot(e0, p), dot(e1, p), dot(e2, p), dot(e3, p));
             h6 += vec4<f32>(dot(e4, p), dot(e5, p), dot(e6, p), dot(e7, p));
-            p = proto(j + 7u, end, d);
+            p = protos[p7 + d];
             l7 += vec4<f32>(dot(e0, p), dot(e1, p), dot(e2, p), dot(e3, p));
             h7 += vec4<f32>(dot(e4, p), dot(e5, p), dot(e6, p), dot(e7, p));
         }

@@ -126,6 +126,7 @@ pub static TABLE: &[Row] = &[
     row("gumbel", "standard Gumbel noise, counter-based", super::gumbel::cases),
     row("l2_normalize", "x / |x| over channels or width", super::l2_normalize::cases),
     row("layer_norm", "norm over the channels of a row", super::layer_norm::cases),
+    row("nearest_prototype", "nearest prototype of a pixel's class", super::nearest_prototype::cases),
     row("own_similarity", "cosines to the prototypes of the own class", super::own_similarity::cases),
     row("ppc", "pixel-prototype contrast, streamed over prototypes", super::ppc::cases),
     row("ppd", "pixel-prototype distance", super::ppd::cases),
@@ -139,5 +140,6 @@ pub static TABLE: &[Row] = &[
     row("scale", "factor * x", super::scale::cases),
     row("sgd", "gradient descent with momentum, in place", super::sgd::cases),
     row("sinkhorn", "soft assignment inside every class, all classes at once", super::sinkhorn::cases),
+    row("upsample_argmax", "class map at output size, over tiles of classes", super::upsample_argmax::cases),
     row("valid_mean", "mean over the valid pixels", super::valid_mean::cases),
 ];

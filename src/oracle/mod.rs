@@ -19,6 +19,7 @@ pub mod group_by_class;
 pub mod gumbel;
 pub mod l2_normalize;
 pub mod layer_norm;
+pub mod nearest_prototype;
 pub mod own_similarity;
 pub mod ppc;
 pub mod ppd;
@@ -32,6 +33,7 @@ pub mod sample_labels;
 pub mod scale;
 pub mod sgd;
 pub mod sinkhorn;
+pub mod upsample_argmax;
 pub mod valid_mean;
 
 pub use array::{Array, dot};
