@@ -5,6 +5,7 @@ pub mod error;
 pub mod explain;
 pub mod fs_atomic;
 pub mod gpu;
+pub mod head;
 pub mod model_file;
 pub mod ops;
 pub mod oracle;

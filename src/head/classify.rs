@@ -1,0 +1,378 @@
+//! Classification by the nearest prototype, over tiles of classes (spec sections 4, 6, 9.1-9.3, 9.9, 11).
+//!
+//! No `N x C` matrix exists: a tile holds at most [`TILE_CLASSES`] classes, what spans the classes is running state per
+//! pixel. Where one tile holds all classes, its similarities and logits are kept for the backward pass; where it takes
+//! several, every pass over them computes them again: the mask norm needs two passes forward (statistics, logits) and two
+//! backward (sums, gradients), the other logits one each. Memory is `O(N) + O(C K D)` whatever C is.
+
+use std::ops::Range;
+use std::sync::{Arc, OnceLock};
+
+use crate::error::{Error, Result};
+use crate::ops::{self, EmptyLoss, LogitTile, MaskNorm, UpsampleArgmax};
+use crate::tape::{Tape, ValueId};
+
+/// Most classes in one tile; a multiple of 4.
+pub const TILE_CLASSES: usize = 32;
+
+/// How class logits follow from class similarities (spec section 4).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum ClassLogit {
+    /// Layer norm over the classes with learnable scale and shift. Not for one or two classes: its gradient vanishes.
+    LayerNorm {
+        /// Added to the variance; 1e-5 in the paper's code.
+        eps: f32,
+    },
+    /// Similarities over a temperature.
+    Scaled {
+        /// The temperature; 0.1 is a good choice.
+        tau: f32,
+    },
+    /// The similarities themselves.
+    Plain,
+}
+
+/// The tiles of `num_classes` classes, in order.
+pub fn tiles(num_classes: usize) -> impl Iterator<Item = Range<usize>> {
+    (0..num_classes).step_by(TILE_CLASSES).map(move |first| first..num_classes.min(first + TILE_CLASSES))
+}
+
+/// What is recorded of one tile.
+#[derive(Clone, Debug)]
+pub struct Tile {
+    /// Its classes.
+    pub classes: Range<usize>,
+    /// Class similarities `[N, classes]`.
+    pub a: ValueId,
+    /// The best prototype of each class, `u32 [N, classes]`.
+    pub kstar: ValueId,
+    /// Class logits `[N, classes]`.
+    pub logits: ValueId,
+}
+
+/// Every tile's scores. Whoever reads all tiles of many classes after they are all recorded makes the plan hold `N x C`.
+#[derive(Clone, Debug)]
+pub struct Scores {
+    /// In order of their classes.
+    pub tiles: Vec<Tile>,
+    /// Predicted class, `u32 [N]`.
+    pub pred: ValueId,
+    /// `(count, mean, M2, 0) [N,4]` of the similarities over the classes, if the logits are normalised.
+    pub stats: Option<ValueId>,
+}
+
+/// What the cross-entropy compares the logits with.
+#[derive(Clone, Copy, Debug)]
+pub struct Targets {
+    /// `i32 [B,HL,WL]`; labels outside `0..C` are ignored.
+    pub labels: ValueId,
+    /// Class weights `[C]`; all 1 if there are none.
+    pub weights: Option<ValueId>,
+    /// Height and width of the feature map.
+    pub size: [usize; 2],
+    /// The loss where no label counts.
+    pub empty: EmptyLoss,
+}
+
+/// Loss and prediction of one forward pass.
+#[derive(Clone, Copy, Debug)]
+pub struct CrossEntropy {
+    /// `[1]`.
+    pub loss: ValueId,
+    /// Predicted class at feature resolution, `u32 [N]`.
+    pub pred: ValueId,
+}
+
+/// A class map at output size.
+#[derive(Clone, Copy, Debug)]
+pub struct Prediction {
+    /// `u32 [B,OH,OW]`.
+    pub pred: ValueId,
+    /// Its logit, `[B,OH,OW]`.
+    pub best: ValueId,
+    /// The second highest logit, `[B,OH,OW]`; -3e38 with one class.
+    pub second: ValueId,
+}
+
+/// Embeddings, prototypes and the rule that makes logits of them.
+#[derive(Clone, Copy, Debug)]
+pub struct Classifier {
+    emb: ValueId,
+    protos: ValueId,
+    num_classes: usize,
+    logit: Logit,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Logit {
+    LayerNorm { gamma: ValueId, beta: ValueId, eps: f32 },
+    Scaled(f32),
+    Plain,
+}
+
+/// What the backward pass takes over from the forward pass.
+struct Kept {
+    /// The tile, if there is only one.
+    tile: Option<Tile>,
+    stats: Option<ValueId>,
+    lse: ValueId,
+    scale: ValueId,
+}
+
+impl Classifier {
+    /// A classifier of `emb [N,D]` by `protos [C,K,D]`, both unit rows; `norm` is `(gamma, beta)`, each `[C]`, which
+    /// [`ClassLogit::LayerNorm`] needs and the others do not read.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if the prototypes are not `[C,K,D]` with the embeddings' D, or the norm is missing or not `[C]`.
+    pub fn new(
+        tape: &Tape,
+        emb: ValueId,
+        protos: ValueId,
+        norm: Option<(ValueId, ValueId)>,
+        logit: ClassLogit,
+    ) -> Result<Self> {
+        let (rows, shape) = (&tape.value(emb).shape, &tape.value(protos).shape);
+        if shape.len() != 3 || shape.contains(&0) || rows.last() != shape.last() {
+            let problem = format!("embeddings {rows:?} [N,D] against prototypes {shape:?} [C,K,D]");
+            return Err(Error::shape("classifier", problem));
+        }
+        let num_classes = shape[0];
+        let logit = match (logit, norm) {
+            (ClassLogit::LayerNorm { eps }, Some((gamma, beta)))
+                if [gamma, beta].iter().all(|&v| tape.value(v).shape == [num_classes]) =>
+            {
+                Logit::LayerNorm { gamma, beta, eps }
+            }
+            (ClassLogit::LayerNorm { .. }, _) => {
+                let problem = format!("the mask norm needs a scale and a shift of shape [{num_classes}]");
+                return Err(Error::shape("classifier", problem));
+            }
+            (ClassLogit::Scaled { tau }, _) => Logit::Scaled(tau),
+            (ClassLogit::Plain, _) => Logit::Plain,
+        };
+        Ok(Self { emb, protos, num_classes, logit })
+    }
+
+    /// Records similarities, logits and predicted class. No gradient rule of its own is attached to the logits of several
+    /// tiles; for training see [`Classifier::record_cross_entropy`].
+    ///
+    /// # Errors
+    /// Those of recording.
+    pub fn record_scores(&self, tape: &mut Tape) -> Result<Scores> {
+        let (mut tiles, mut pred) = (Vec::new(), None);
+        let stats = self.forward(tape, |tape, tile| {
+            pred = Some(ops::argmax_rows(tape, tile.logits, pred, tile.classes.start)?);
+            tiles.push(tile);
+            Ok(())
+        })?;
+        Ok(Scores { tiles, pred: some(pred)?.0, stats })
+    }
+
+    /// Records the class map of `emb`, which lies on feature maps of `size`, at `out_size` (height, width).
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if N is no whole number of feature maps.
+    pub fn record_prediction(
+        &self,
+        tape: &mut Tape,
+        size: [usize; 2],
+        out_size: [usize; 2],
+    ) -> Result<Prediction> {
+        let mut state = None;
+        self.forward(tape, |tape, tile| {
+            let op = UpsampleArgmax { size, out_size, first: tile.classes.start };
+            state = Some(ops::upsample_argmax(tape, tile.logits, state, op)?);
+            Ok(())
+        })?;
+        let [pred, best, second] = some(state)?;
+        Ok(Prediction { pred, best, second })
+    }
+
+    /// Records the loss as a block: its gradient flows to the embeddings, to the norm's scale and shift, and, if
+    /// `learnable_protos` (warm-up), to the prototypes.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if labels, weights and feature map do not go together.
+    pub fn record_cross_entropy(
+        &self,
+        tape: &mut Tape,
+        targets: Targets,
+        learnable_protos: bool,
+    ) -> Result<CrossEntropy> {
+        let weights = match targets.weights {
+            Some(weights) if tape.value(weights).shape == [self.num_classes] => weights,
+            Some(weights) => {
+                let problem = format!("{:?} for {} classes", tape.value(weights).shape, self.num_classes);
+                return Err(Error::shape("class weights", problem));
+            }
+            None => ops::fill(tape, &[self.num_classes], 1.0)?,
+        };
+        let mut inputs = vec![self.emb];
+        if let Logit::LayerNorm { gamma, beta, .. } = self.logit {
+            inputs.extend([gamma, beta]);
+        }
+        if learnable_protos {
+            inputs.push(self.protos);
+        }
+        let seen = Arc::new(OnceLock::new());
+        let (kept, this) = (Arc::clone(&seen), *self);
+        let body = |tape: &mut Tape| this.loss(tape, targets, weights, &seen);
+        let rule = move |tape: &mut Tape, grads: &[Option<ValueId>]| {
+            let (Some(kept), Some(d_loss)) = (kept.get(), grads[0]) else { return Ok(Vec::new()) };
+            this.gradient(tape, targets, weights, kept, d_loss, learnable_protos)
+        };
+        let out = tape.block(&inputs, body, rule)?;
+        Ok(CrossEntropy { loss: out[0], pred: out[1] })
+    }
+
+    /// Computes every tile's logits and hands them to `each` in order; returns the mask norm's statistics.
+    fn forward(
+        &self,
+        tape: &mut Tape,
+        mut each: impl FnMut(&mut Tape, Tile) -> Result<()>,
+    ) -> Result<Option<ValueId>> {
+        let mut stats = None;
+        let mut only = None;
+        if matches!(self.logit, Logit::LayerNorm { .. }) {
+            for classes in tiles(self.num_classes) {
+                let matched = ops::proto_match(tape, self.emb, self.protos, classes)?;
+                stats = Some(ops::class_stats(tape, matched.0, stats)?);
+                only = (self.num_classes <= TILE_CLASSES).then_some(matched);
+            }
+        }
+        for classes in tiles(self.num_classes) {
+            let tile = self.tile(tape, classes, only, stats)?;
+            each(tape, tile)?;
+        }
+        Ok(stats)
+    }
+
+    /// Computes the logits of `classes`, on top of `matched` if the match is there already.
+    fn tile(
+        &self,
+        tape: &mut Tape,
+        classes: Range<usize>,
+        matched: Option<(ValueId, ValueId)>,
+        stats: Option<ValueId>,
+    ) -> Result<Tile> {
+        let (a, kstar) = match matched {
+            Some(matched) => matched,
+            None => ops::proto_match(tape, self.emb, self.protos, classes.clone())?,
+        };
+        let logits = match (self.logit, stats) {
+            (Logit::LayerNorm { gamma, beta, eps }, Some(stats)) => {
+                let norm = MaskNorm { first: classes.start, eps };
+                ops::class_logit(tape, [a, stats, gamma, beta], norm)?
+            }
+            (Logit::Scaled(tau), _) => ops::scale(tape, a, 1.0 / tau)?,
+            _ => a,
+        };
+        Ok(Tile { classes, a, kstar, logits })
+    }
+
+    const fn place(&self, tile: &Tile, targets: Targets) -> LogitTile {
+        LogitTile { size: targets.size, first: tile.classes.start, num_classes: self.num_classes }
+    }
+
+    fn loss(
+        &self,
+        tape: &mut Tape,
+        targets: Targets,
+        weights: ValueId,
+        kept: &OnceLock<Kept>,
+    ) -> Result<Vec<ValueId>> {
+        let (mut pred, mut state, mut only) = (None, None, None);
+        let stats = self.forward(tape, |tape, tile| {
+            pred = Some(ops::argmax_rows(tape, tile.logits, pred, tile.classes.start)?);
+            let place = self.place(&tile, targets);
+            state = Some(ops::cross_entropy_tile(tape, tile.logits, targets.labels, state, place)?);
+            only = (self.num_classes <= TILE_CLASSES).then_some(tile);
+            Ok(())
+        })?;
+        let (lse, own) = some(state)?;
+        let (loss, scale) =
+            ops::cross_entropy_loss(tape, [lse, own, targets.labels, weights], targets.empty)?;
+        kept.get_or_init(|| Kept { tile: only, stats, lse, scale });
+        Ok(vec![loss, some(pred)?.0])
+    }
+
+    /// A tile and the gradient of its logits, from what the forward pass kept.
+    fn logit_gradients(
+        &self,
+        tape: &mut Tape,
+        targets: Targets,
+        weights: ValueId,
+        kept: &Kept,
+        d_loss: ValueId,
+        mut each: impl FnMut(&mut Tape, &Tile, ValueId) -> Result<()>,
+    ) -> Result<()> {
+        for classes in tiles(self.num_classes) {
+            let tile = match &kept.tile {
+                Some(tile) => tile.clone(),
+                None => self.tile(tape, classes, None, kept.stats)?,
+            };
+            let inputs = [tile.logits, targets.labels, kept.lse, weights, kept.scale, d_loss];
+            let d_o = ops::cross_entropy_grad(tape, inputs, self.place(&tile, targets))?;
+            each(tape, &tile, d_o)?;
+        }
+        Ok(())
+    }
+
+    fn gradient(
+        &self,
+        tape: &mut Tape,
+        targets: Targets,
+        weights: ValueId,
+        kept: &Kept,
+        d_loss: ValueId,
+        learnable_protos: bool,
+    ) -> Result<Vec<Option<ValueId>>> {
+        let zeros = |tape: &mut Tape, like: ValueId| {
+            let shape = tape.value(like).shape.clone();
+            ops::fill(tape, &shape, 0.0)
+        };
+        let (mut affine, mut sums, mut only) = (None, None, None);
+        if let (Logit::LayerNorm { gamma, beta, eps }, Some(stats)) = (self.logit, kept.stats) {
+            let onto = [zeros(tape, gamma)?, zeros(tape, beta)?];
+            self.logit_gradients(tape, targets, weights, kept, d_loss, |tape, tile, d_o| {
+                let norm = MaskNorm { first: tile.classes.start, eps };
+                sums = Some(ops::class_logit_sums(tape, [d_o, tile.a, stats, gamma], sums, norm)?);
+                only = kept.tile.as_ref().map(|_| d_o);
+                ops::class_logit_affine(tape, [d_o, tile.a, stats], onto, norm)
+            })?;
+            affine = Some(onto);
+        }
+        let d_protos = if learnable_protos { Some(zeros(tape, self.protos)?) } else { None };
+        let mut d_emb = None;
+        let mut to_inputs = |tape: &mut Tape, tile: &Tile, d_o: ValueId| {
+            let da = match (self.logit, kept.stats, sums) {
+                (Logit::LayerNorm { gamma, eps, .. }, Some(stats), Some(sums)) => {
+                    let norm = MaskNorm { first: tile.classes.start, eps };
+                    ops::class_logit_grad(tape, [d_o, tile.a, stats, sums, gamma], norm)?
+                }
+                (Logit::Scaled(tau), ..) => ops::scale(tape, d_o, 1.0 / tau)?,
+                _ => d_o,
+            };
+            let (kstar, classes) = (tile.kstar, tile.classes.clone());
+            let inputs = [da, kstar, self.protos];
+            d_emb = Some(ops::proto_match_emb_grad(tape, inputs, d_emb, classes.clone())?);
+            d_protos.map_or(Ok(()), |onto| {
+                ops::proto_match_protos_grad(tape, [da, kstar, self.emb], onto, classes)
+            })
+        };
+        match (&kept.tile, only) {
+            (Some(tile), Some(d_o)) => to_inputs(tape, tile, d_o)?,
+            _ => self.logit_gradients(tape, targets, weights, kept, d_loss, to_inputs)?,
+        }
+        let mut found = vec![d_emb];
+        found.extend(affine.into_iter().flatten().map(Some));
+        found.extend(d_protos.map(Some));
+        Ok(found)
+    }
+}
+
+/// [`Classifier::new`] has made sure that there is at least one class, and so one tile.
+fn some<T>(state: Option<T>) -> Result<T> {
+    state.ok_or_else(|| Error::shape("classifier", "no class"))
+}
