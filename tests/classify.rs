@@ -5,7 +5,7 @@ use std::sync::Arc;
 use protoseg::gpu::{Caps, Gpu};
 use protoseg::head::{ClassLogit, Classifier, Targets};
 use protoseg::ops::table::{Case, Fill, Input};
-use protoseg::ops::{backward, check};
+use protoseg::ops::{EmptyLoss, backward, check};
 use protoseg::oracle::{Array, dot};
 use protoseg::tape::{DType, Keep, Memory, Program, Tape, ValueId};
 
@@ -34,7 +34,7 @@ fn inputs(c: usize, k: usize, mode: ClassLogit) -> Vec<Input> {
 
 fn record(tape: &mut Tape, v: &[ValueId], mode: ClassLogit) -> protoseg::Result<Vec<ValueId>> {
     let classifier = Classifier::new(tape, v[0], v[1], Some((v[2], v[3])), mode)?;
-    let targets = Targets { labels: v[4], weights: Some(v[5]), size: SIZE, empty: 0.0 };
+    let targets = Targets { labels: v[4], weights: Some(v[5]), size: SIZE, empty: EmptyLoss::Zero };
     Ok(vec![classifier.record_cross_entropy(tape, targets, true)?.loss])
 }
 
@@ -155,7 +155,7 @@ fn tiles_give_the_dense_loss_and_prediction() {
                 std::iter::zip(&content, types).map(|(x, t)| tape.input("x", &x.shape, t)).collect();
             let classifier =
                 Classifier::new(&tape, v[0], v[1], Some((v[2], v[3])), mode).expect("shapes fit");
-            let targets = Targets { labels: v[4], weights: Some(v[5]), size: SIZE, empty: 0.0 };
+            let targets = Targets { labels: v[4], weights: Some(v[5]), size: SIZE, empty: EmptyLoss::Zero };
             let found = classifier.record_cross_entropy(&mut tape, targets, false).expect("records");
             let scores = classifier.record_scores(&mut tape).expect("records");
             let map = classifier.record_prediction(&mut tape, SIZE, SIZE).expect("records");
@@ -189,7 +189,7 @@ fn training_bytes(c: usize) -> u64 {
     let norm = (tape.param("gamma", &[c]), tape.param("beta", &[c]));
     let labels = tape.input("labels", &[2, 128, 128], DType::I32);
     let classifier = Classifier::new(&tape, emb, protos, Some(norm), LAYER_NORM).expect("shapes fit");
-    let targets = Targets { labels, weights: None, size: [32, 32], empty: 0.0 };
+    let targets = Targets { labels, weights: None, size: [32, 32], empty: EmptyLoss::Zero };
     let found = classifier.record_cross_entropy(&mut tape, targets, true).expect("records");
     let grads = backward(&mut tape, found.loss, &[emb, norm.0, norm.1, protos]).expect("has gradients");
     let mut keep: Vec<_> = grads.into_iter().map(|g| g.expect("depends on all")).collect();

@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use crate::error::{Error, Result};
-use crate::ops::{self, LogitTile, MaskNorm, UpsampleArgmax};
+use crate::ops::{self, EmptyLoss, LogitTile, MaskNorm, UpsampleArgmax};
 use crate::tape::{Tape, ValueId};
 
 /// Most classes in one tile; a multiple of 4.
@@ -47,7 +47,7 @@ pub struct Tile {
     /// The best prototype of each class, `u32 [N, classes]`.
     pub kstar: ValueId,
     /// Class logits `[N, classes]`.
-    pub o: ValueId,
+    pub logits: ValueId,
 }
 
 /// Every tile's scores. Whoever reads all tiles of many classes after they are all recorded makes the plan hold `N x C`.
@@ -70,8 +70,8 @@ pub struct Targets {
     pub weights: Option<ValueId>,
     /// Height and width of the feature map.
     pub size: [usize; 2],
-    /// The loss where no label counts: 0 or NaN.
-    pub empty: f32,
+    /// The loss where no label counts.
+    pub empty: EmptyLoss,
 }
 
 /// Loss and prediction of one forward pass.
@@ -89,7 +89,7 @@ pub struct Prediction {
     /// `u32 [B,OH,OW]`.
     pub pred: ValueId,
     /// Its logit, `[B,OH,OW]`.
-    pub highest: ValueId,
+    pub best: ValueId,
     /// The second highest logit, `[B,OH,OW]`; -3e38 with one class.
     pub second: ValueId,
 }
@@ -162,7 +162,7 @@ impl Classifier {
     pub fn record_scores(&self, tape: &mut Tape) -> Result<Scores> {
         let (mut tiles, mut pred) = (Vec::new(), None);
         let stats = self.forward(tape, |tape, tile| {
-            pred = Some(ops::argmax_rows(tape, tile.o, pred, tile.classes.start)?);
+            pred = Some(ops::argmax_rows(tape, tile.logits, pred, tile.classes.start)?);
             tiles.push(tile);
             Ok(())
         })?;
@@ -182,11 +182,11 @@ impl Classifier {
         let mut state = None;
         self.forward(tape, |tape, tile| {
             let op = UpsampleArgmax { size, out_size, first: tile.classes.start };
-            state = Some(ops::upsample_argmax(tape, tile.o, state, op)?);
+            state = Some(ops::upsample_argmax(tape, tile.logits, state, op)?);
             Ok(())
         })?;
-        let [pred, highest, second] = some(state)?;
-        Ok(Prediction { pred, highest, second })
+        let [pred, best, second] = some(state)?;
+        Ok(Prediction { pred, best, second })
     }
 
     /// Records the loss as a block: its gradient flows to the embeddings, to the norm's scale and shift, and, if
@@ -260,7 +260,7 @@ impl Classifier {
             Some(matched) => matched,
             None => ops::proto_match(tape, self.emb, self.protos, classes.clone())?,
         };
-        let o = match (self.logit, stats) {
+        let logits = match (self.logit, stats) {
             (Logit::LayerNorm { gamma, beta, eps }, Some(stats)) => {
                 let norm = MaskNorm { first: classes.start, eps };
                 ops::class_logit(tape, [a, stats, gamma, beta], norm)?
@@ -268,7 +268,7 @@ impl Classifier {
             (Logit::Scaled(tau), _) => ops::scale(tape, a, 1.0 / tau)?,
             _ => a,
         };
-        Ok(Tile { classes, a, kstar, o })
+        Ok(Tile { classes, a, kstar, logits })
     }
 
     const fn place(&self, tile: &Tile, targets: Targets) -> LogitTile {
@@ -284,9 +284,9 @@ impl Classifier {
     ) -> Result<Vec<ValueId>> {
         let (mut pred, mut state, mut only) = (None, None, None);
         let stats = self.forward(tape, |tape, tile| {
-            pred = Some(ops::argmax_rows(tape, tile.o, pred, tile.classes.start)?);
+            pred = Some(ops::argmax_rows(tape, tile.logits, pred, tile.classes.start)?);
             let place = self.place(&tile, targets);
-            state = Some(ops::cross_entropy_tile(tape, tile.o, targets.labels, state, place)?);
+            state = Some(ops::cross_entropy_tile(tape, tile.logits, targets.labels, state, place)?);
             only = (self.num_classes <= TILE_CLASSES).then_some(tile);
             Ok(())
         })?;
@@ -312,7 +312,7 @@ impl Classifier {
                 Some(tile) => tile.clone(),
                 None => self.tile(tape, classes, None, kept.stats)?,
             };
-            let inputs = [tile.o, targets.labels, kept.lse, weights, kept.scale, d_loss];
+            let inputs = [tile.logits, targets.labels, kept.lse, weights, kept.scale, d_loss];
             let d_o = ops::cross_entropy_grad(tape, inputs, self.place(&tile, targets))?;
             each(tape, &tile, d_o)?;
         }

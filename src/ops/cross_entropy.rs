@@ -6,8 +6,8 @@
 
 use std::sync::{Arc, OnceLock};
 
-use super::fill;
 use super::table::{Case, Fill, Input};
+use super::{EmptyLoss, fill};
 use crate::error::{Error, Result};
 use crate::gpu::{grid, uniform};
 use crate::oracle::{self, Array};
@@ -54,8 +54,8 @@ pub struct CrossEntropyTile(pub LogitTile);
 /// Inputs `lse`, `own`, `labels`, `weights [C]`; outputs the loss `[1]` and `1 / sum w` `[1]` (0 if no label counts).
 #[derive(Clone, Copy, Debug)]
 pub struct CrossEntropyLoss {
-    /// Loss when no label counts: 0 or NaN.
-    pub empty: f32,
+    /// The loss when no label counts.
+    pub empty: EmptyLoss,
 }
 
 /// Inputs `o`, `labels`, `lse`, `weights`, `1 / sum w`, the loss's gradient `[1]`; output the gradient of `o`.
@@ -89,7 +89,7 @@ pub fn cross_entropy_tile(
 pub fn cross_entropy_loss(
     tape: &mut Tape,
     [lse, own, labels, weights]: [ValueId; 4],
-    empty: f32,
+    empty: EmptyLoss,
 ) -> Result<(ValueId, ValueId)> {
     let out = tape.push(CrossEntropyLoss { empty }, &[lse, own, labels, weights])?;
     Ok((out[0], out[1]))
@@ -112,7 +112,7 @@ pub fn cross_entropy(
     tape: &mut Tape,
     [o, labels, weights]: [ValueId; 3],
     size: [usize; 2],
-    empty: f32,
+    empty: EmptyLoss,
 ) -> Result<ValueId> {
     let tile = LogitTile { size, first: 0, num_classes: tape.value(weights).len() };
     let seen = Arc::new(OnceLock::new());
@@ -232,7 +232,7 @@ impl Op for CrossEntropyLoss {
         let params = Params {
             num_items: blocks as u32,
             block_quads: block_quads as u32,
-            empty: self.empty,
+            empty: self.empty.value(),
             ..params(tile, weights, labels)
         };
         let partial = l.scratch(blocks * 4);
@@ -250,7 +250,7 @@ impl Op for CrossEntropyLoss {
 
     fn oracle(&self, inputs: &[&Array]) -> Vec<Array> {
         let [lse, own, labels, weights] = [inputs[0], inputs[1], inputs[2], inputs[3]];
-        oracle::cross_entropy::loss(lse, own, labels, weights, f64::from(self.empty)).into()
+        oracle::cross_entropy::loss(lse, own, labels, weights, f64::from(self.empty.value())).into()
     }
 
     fn flops(&self, inputs: &[&Value], _: &[&Value]) -> u64 {
@@ -339,7 +339,7 @@ fn over_tiles(tape: &mut Tape, v: &[ValueId], size: [usize; 2]) -> Result<Vec<Va
             .iter()
             .try_fold(None, |state, &(o, tile)| cross_entropy_tile(tape, o, labels, state, tile).map(Some))?;
         let (lse, own) = state.expect("at least one tile");
-        let (loss, scale) = cross_entropy_loss(tape, [lse, own, labels, weights], 0.0)?;
+        let (loss, scale) = cross_entropy_loss(tape, [lse, own, labels, weights], EmptyLoss::Zero)?;
         seen.get_or_init(|| [lse, scale]);
         Ok(vec![loss])
     };
@@ -360,11 +360,11 @@ pub(super) fn cases() -> Vec<Case> {
         // Two labels too many: those outside 0..C are ignored like -1.
         let labels = Input::i32(&[b, hl, wl], Fill::Integers { count: c + 2, ignored: 0.1 });
         Case::new(name, vec![logits(b * h * w, c), labels, weights(c)], move |t, v| {
-            Ok(vec![cross_entropy(t, [v[0], v[1], v[2]], [h, w], 0.0)?])
+            Ok(vec![cross_entropy(t, [v[0], v[1], v[2]], [h, w], EmptyLoss::Zero)?])
         })
     };
     // Gradient on the device against the oracle only: where differences of the loss would be lost in rounding.
-    let device_only = |name: &str, [b, h, w]: [usize; 3], labels: Input, c: usize, empty: f32| {
+    let device_only = |name: &str, [b, h, w]: [usize; 3], labels: Input, c: usize, empty: EmptyLoss| {
         let o = Input::fixed(&[b * h * w, c], Fill::Uniform(-3.0, 3.0));
         Case::new(name, vec![o, labels, weights(c)], move |t, v| {
             let one = fill(t, &[1], 1.0)?;
@@ -389,7 +389,7 @@ pub(super) fn cases() -> Vec<Case> {
             Input::i32(&[1, 5, 6], Fill::Integers { count: 3, ignored: 0.0 }),
             weights(3),
         ],
-        |t, v| Ok(vec![cross_entropy(t, [v[0], v[1], v[2]], [2, 2], 0.0)?]),
+        |t, v| Ok(vec![cross_entropy(t, [v[0], v[1], v[2]], [2, 2], EmptyLoss::Zero)?]),
     )
     // exp(logit - lse) with both near 100, where f32 steps by 8e-6.
     .tolerance(5e-5);
@@ -411,11 +411,11 @@ pub(super) fn cases() -> Vec<Case> {
         case("one feature pixel", [2, 1, 1], 7, [5, 6]),
         case("one feature row", [1, 1, 5], 6, [7, 8]),
         case("strips", [1, 1, 2], 5, [300, 257]),
-        device_only("many pixels", [3, 24, 31], many, 19, 0.0),
+        device_only("many pixels", [3, 24, 31], many, 19, EmptyLoss::Zero),
         tiles("three tiles", &[32, 32, 6], [1, 3, 4], [9, 11]),
         tiles("uneven tiles", &[4, 8, 1], [2, 2, 3], [5, 12]),
-        device_only("no label counts", [1, 2, 3], ignored(), 5, 0.0),
-        device_only("no label counts: NaN asked for", [1, 2, 3], ignored(), 5, f32::NAN),
+        device_only("no label counts", [1, 2, 3], ignored(), 5, EmptyLoss::Zero),
+        device_only("no label counts: NaN asked for", [1, 2, 3], ignored(), 5, EmptyLoss::Nan),
         steep,
     ]
 }

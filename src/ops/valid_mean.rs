@@ -26,7 +26,7 @@ pub enum EmptyLoss {
 }
 
 impl EmptyLoss {
-    const fn value(self) -> f32 {
+    pub(super) const fn value(self) -> f32 {
         match self {
             Self::Zero => 0.0,
             Self::Nan => f32::NAN,
