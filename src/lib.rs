@@ -6,6 +6,8 @@ pub mod explain;
 pub mod fs_atomic;
 pub mod gpu;
 pub mod head;
+pub mod infer;
+pub mod model;
 pub mod model_file;
 pub mod nn;
 pub mod ops;

@@ -19,7 +19,8 @@ pub struct ClassInfo {
 }
 
 /// The classes of a data set in order of their ids, `0..C` without a gap.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "RawClasses")]
 pub struct Classes {
     /// The label of pixels that belong to no class.
     pub ignore_index: u8,
@@ -45,6 +46,14 @@ struct RawClass {
 
 fn default_ignore_index() -> i64 {
     255
+}
+
+impl TryFrom<RawClasses> for Classes {
+    type Error = String;
+
+    fn try_from(raw: RawClasses) -> std::result::Result<Self, String> {
+        Self::from_raw(raw).map_err(|(problem, remedy)| format!("the class list {problem}; {remedy}"))
+    }
 }
 
 impl Classes {
@@ -77,6 +86,11 @@ impl Classes {
             let remedy = "write {\"ignore_index\": 255, \"classes\": [{\"id\": 0, \"name\": \"Sky\", \"color\": [128, 128, 128]}, ...]}";
             (format!("is not a list of classes ({e})"), remedy.to_owned())
         })?;
+        Self::from_raw(raw)
+    }
+
+    /// Checks what the JSON said.
+    fn from_raw(raw: RawClasses) -> std::result::Result<Self, (String, String)> {
         let Ok(ignore_index) = u8::try_from(raw.ignore_index) else {
             return Err((
                 format!("has the ignore index {}", raw.ignore_index),

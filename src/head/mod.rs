@@ -1,5 +1,11 @@
 //! The prototype head: what the paper puts on top of a feature map, recorded from operations.
 
-pub mod classify;
+mod classify;
+mod embed;
+mod options;
 
-pub use classify::{ClassLogit, Classifier, CrossEntropy, Prediction, Scores, Targets, Tile, tiles};
+pub use classify::{
+    ClassLogit, Classifier, CrossEntropy, Prediction, Scores, TILE_CLASSES, Targets, Tile, tiles,
+};
+pub use embed::{Embedded, LAYER_NORM_EPS, embed};
+pub use options::{HeadConfig, HeadOptions, LogitKind, ProjNorm};

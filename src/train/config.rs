@@ -34,7 +34,7 @@ pub struct Config {
 }
 
 /// Where the data set is. Relative paths are relative to the configuration file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DataConfig {
     /// The data set's folder (`images/SPLIT`, `masks/SPLIT`, `classes.json`).
