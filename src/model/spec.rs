@@ -96,6 +96,8 @@ pub struct Provenance {
     pub miou: Option<f64>,
     /// Name of the data set's folder.
     pub data: String,
+    /// Height and width of the crops it was trained on.
+    pub crop: [usize; 2],
 }
 
 /// What a model file's metadata holds.

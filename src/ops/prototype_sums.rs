@@ -15,7 +15,7 @@ uniform! {
 /// Positions per block of the segmented sum, as in the shader.
 const BLOCK: usize = 256;
 
-/// Inputs `gt i32 [N]`, `khat i32 [N]` and, if only right pixels take part, the predicted class `i32 [N]`; output the
+/// Inputs `gt i32 [N]`, `khat i32 [N]` and, if only right pixels take part, the predicted class `u32 [N]`; output the
 /// key `gt*K + khat i32 [N]`, -1 for pixels that do not take part.
 #[derive(Clone, Copy, Debug)]
 pub struct PrototypeKey {
@@ -63,7 +63,8 @@ impl Op for PrototypeKey {
 
     fn outputs(&self, inputs: &[&Value]) -> Result<Vec<Spec>> {
         let shape = [inputs[0].len()];
-        inputs.iter().try_for_each(|value| expect("prototype_sums", value, &shape, DType::I32))?;
+        inputs[..2].iter().try_for_each(|value| expect("prototype_sums", value, &shape, DType::I32))?;
+        inputs[2..].iter().try_for_each(|value| expect("prototype_sums", value, &shape, DType::U32))?;
         Ok(vec![Spec::i32(&shape)])
     }
 
@@ -160,7 +161,7 @@ pub(super) fn cases() -> Vec<Case> {
             Input::fixed(&[n, d], Fill::UnitRows),
             Input::i32(&[n], labels),
             Input::i32(&[n], khat),
-            Input::i32(&[n], Fill::Integers { count: c, ignored: 0.0 }),
+            Input::u32(&[n], Fill::Integers { count: c, ignored: 0.0 }),
         ];
         Case::new(name, inputs, move |t, v| {
             prototype_sums(t, v[0], v[1], v[2], filtered.then_some(v[3]), [c, k])?;

@@ -105,7 +105,7 @@ pub fn losses(
 }
 
 /// Records the update of `protos` in place (spec section 7) and returns how many pixels moved each, `u32 [C,K]`.
-/// `predicted i32 [N]` is the class at feature resolution, read with [`UpdatePixels::Correct`] only. Record it after the
+/// `predicted u32 [N]` is the class at feature resolution, read with [`UpdatePixels::Correct`] only. Record it after the
 /// reverse pass, whose nodes read the old prototypes.
 ///
 /// # Errors

@@ -87,6 +87,8 @@ pub struct TrainConfig {
     pub momentum: f32,
     /// Weight decay.
     pub weight_decay: f32,
+    /// Evaluate once before the first step.
+    pub eval_first: bool,
     /// Steps between evaluations; 0 for one at the end only.
     pub eval_every: u64,
     /// Steps between log lines.
@@ -108,6 +110,7 @@ impl Default for TrainConfig {
             warmup_steps: 0,
             momentum: 0.9,
             weight_decay: 5e-4,
+            eval_first: false,
             eval_every: 1000,
             log_every: 10,
             threads: 0,

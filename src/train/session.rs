@@ -79,6 +79,7 @@ impl Session {
             step: 0,
             miou: None,
             data,
+            crop: [config.augment.crop_height, config.augment.crop_width],
         };
         let normalisation = config.normalisation;
         let spec = ModelSpec { net: config.model.clone(), head, classes, normalisation, provenance };
@@ -169,6 +170,9 @@ impl Session {
         let mut loader = Loader::new(Arc::clone(&self.train), settings)?;
         let mut prepared: Option<(Phase, Prepared)> = None;
         let mut predictor = Predictor::new(&self.gpu, &self.spec);
+        if config.eval_first && self.first_step == 0 {
+            self.evaluate(0, true, &mut predictor, listen).await?;
+        }
         let mut last_log = (Instant::now(), self.first_step);
         for step in self.first_step..config.steps {
             let phase = if self.spec.head.warms_up(step) { Phase::WarmUp } else { Phase::Main };

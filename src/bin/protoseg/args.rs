@@ -1,0 +1,198 @@
+//! Commands and their options.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Prototype-based semantic segmentation on any GPU.
+#[derive(Parser)]
+#[command(version, about, propagate_version = true)]
+pub struct Cli {
+    /// Adapter to use: its number or part of its name (see `protoseg devices`); the fastest by default
+    #[arg(long, global = true, env = "PROTOSEG_ADAPTER", value_name = "N|NAME")]
+    pub adapter: Option<String>,
+    /// Use only what every WebGPU browser offers, whatever the adapter can do
+    #[arg(long, global = true)]
+    pub floor: bool,
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Train a model on a folder of images and masks
+    Train(TrainArgs),
+    /// Score a model on a split
+    Eval(EvalArgs),
+    /// Segment images
+    Predict(PredictArgs),
+    /// Draw the sub-prototype figure: classes in the colours of their prototypes
+    Figure(FigureArgs),
+    /// List adapters, their tiers and limits
+    Devices(JsonArgs),
+    /// Say what a training step or a model needs: bytes, operations, dispatches
+    Plan(PlanArgs),
+    /// Check a data set's labels
+    Audit(AuditArgs),
+    /// Draw a data set of labelled street scenes
+    Synth(SynthArgs),
+    /// List the operations
+    Ops,
+}
+
+#[derive(Args)]
+pub struct TrainArgs {
+    /// Configuration (TOML); examples are in examples/
+    pub config: PathBuf,
+    /// Run folder; by default runs/NAME, after the configuration's name
+    #[arg(long, value_name = "RUN")]
+    pub out: Option<PathBuf>,
+    /// Go on from the run folder's last checkpoint
+    #[arg(long)]
+    pub resume: bool,
+    /// Override a key of the configuration; may be given several times
+    #[arg(long = "set", value_name = "section.key=value")]
+    pub set: Vec<String>,
+    /// Write RUN/report.html at the end, with a figure of these classes
+    #[arg(long, value_name = "CLASS,CLASS", value_delimiter = ',')]
+    pub report: Vec<String>,
+}
+
+#[derive(Args)]
+pub struct EvalArgs {
+    /// Model file
+    pub model: PathBuf,
+    /// Data set folder
+    #[arg(long, value_name = "DIR")]
+    pub data: PathBuf,
+    /// Split
+    #[arg(long, default_value = "val")]
+    pub split: String,
+    /// Sliding windows of the training crop's size instead of the whole image
+    #[arg(long)]
+    pub sliding: bool,
+    /// Sizes of the image, relative to its own, whose probabilities are averaged
+    #[arg(long, value_delimiter = ',', default_value = "1.0")]
+    pub scales: Vec<f32>,
+    /// Average with the mirror image
+    #[arg(long)]
+    pub flip: bool,
+    /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Args)]
+pub struct PredictArgs {
+    /// Model file
+    pub model: PathBuf,
+    /// Images, or folders of images
+    #[arg(required = true, value_name = "IMAGE|DIR")]
+    pub images: Vec<PathBuf>,
+    /// Folder to write NAME.png to
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// What to write
+    #[arg(long, value_enum, default_value = "classes")]
+    pub map: Map,
+}
+
+/// What `predict` writes.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Map {
+    /// Class index per pixel, as a palette PNG
+    Classes,
+    /// Every class in shades of its colour, one per prototype
+    Prototypes,
+    /// Cosine to the nearest prototype of the predicted class, black = -1, white = 1
+    Similarity,
+    /// Logit of the class over that of the runner-up, white = certain
+    Confidence,
+    /// Distance to the nearest prototype, white = far from all
+    Unknown,
+}
+
+#[derive(Args)]
+pub struct FigureArgs {
+    /// Model file
+    pub model: PathBuf,
+    /// Data set folder
+    #[arg(long, value_name = "DIR")]
+    pub data: PathBuf,
+    /// Split
+    #[arg(long, default_value = "val")]
+    pub split: String,
+    /// Class names, separated by commas
+    #[arg(long, value_delimiter = ',', required = true)]
+    pub classes: Vec<String>,
+    /// Images per class
+    #[arg(long, default_value_t = 3)]
+    pub rows: usize,
+    /// PNG to write
+    #[arg(long, value_name = "FIG.png")]
+    pub out: PathBuf,
+}
+
+#[derive(Args)]
+pub struct JsonArgs {
+    /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Args)]
+pub struct PlanArgs {
+    /// Configuration (its training step) or model file (its inference)
+    #[arg(value_name = "CONFIG|MODEL")]
+    pub file: PathBuf,
+    /// Size of the image; the configuration's crop or 360x480 by default
+    #[arg(long, value_name = "HxW", value_parser = size)]
+    pub size: Option<[usize; 2]>,
+    /// Images per step
+    #[arg(long)]
+    pub batch: Option<usize>,
+    /// Override a key of the configuration
+    #[arg(long = "set", value_name = "section.key=value")]
+    pub set: Vec<String>,
+    /// Plan for this many classes, without looking at the data set
+    #[arg(long)]
+    pub classes: Option<usize>,
+    /// Run it once on the adapter and time every kernel
+    #[arg(long)]
+    pub time: bool,
+    /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Args)]
+pub struct AuditArgs {
+    /// Data set folder
+    pub dir: PathBuf,
+    /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Args)]
+pub struct SynthArgs {
+    /// Folder to write
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Number of images, a fifth of them for validation
+    #[arg(long, value_name = "N")]
+    pub images: usize,
+    /// Seed
+    #[arg(long, default_value_t = 0)]
+    pub seed: u32,
+    /// Size of the images
+    #[arg(long, value_name = "WxH", default_value = "256x160", value_parser = size)]
+    pub size: [usize; 2],
+}
+
+/// `AxB` as two numbers.
+fn size(text: &str) -> Result<[usize; 2], String> {
+    let parts = text.split_once(['x', 'X']).and_then(|(a, b)| Some([a.trim().parse().ok()?, b.trim().parse().ok()?]));
+    parts.filter(|p: &[usize; 2]| !p.contains(&0)).ok_or_else(|| format!("`{text}` is not two numbers, as 256x160"))
+}

@@ -1,0 +1,60 @@
+//! The command line. Exit status: 0 done, 1 failed with a message, 2 wrong usage.
+
+mod args;
+mod data;
+mod devices;
+mod eval;
+mod progress;
+mod train;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Parser;
+use protoseg::gpu::{Gpu, Tier};
+use protoseg::{Error, Result};
+
+use args::{Cli, Command};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match pollster::block_on(run(&cli)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(cli: &Cli) -> Result<()> {
+    match &cli.command {
+        Command::Synth(args) => data::synth(args),
+        Command::Audit(args) => data::audit(args),
+        Command::Devices(args) => devices::devices(args).await,
+        Command::Ops => {
+            devices::ops();
+            Ok(())
+        }
+        Command::Train(args) => train::train(args, cli).await,
+        Command::Eval(args) => eval::eval(args, cli).await,
+        _ => Ok(()),
+    }
+}
+
+/// Opens the adapter that the command line or the environment names.
+async fn open(cli: &Cli) -> Result<Arc<Gpu>> {
+    Gpu::open(cli.adapter.as_deref(), tier(cli)).await
+}
+
+fn tier(cli: &Cli) -> Option<Tier> {
+    cli.floor.then_some(Tier::Floor)
+}
+
+/// Prints one JSON document on standard output.
+fn print_json(value: &impl serde::Serialize) -> Result<()> {
+    let text = serde_json::to_string_pretty(value)
+        .map_err(|e| Error::config(format!("the result is no JSON: {e}"), "report this"))?;
+    println!("{text}");
+    Ok(())
+}

@@ -1,0 +1,99 @@
+//! `train`: a run with its progress bar and log.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::PathBuf;
+
+use indicatif::ProgressBar;
+use protoseg::train::{Command, Config, Event, Session};
+use protoseg::{Error, Result};
+
+use crate::args::{Cli, TrainArgs};
+
+pub async fn train(args: &TrainArgs, cli: &Cli) -> Result<()> {
+    let config = Config::load(&args.config, &args.set)?;
+    let name = args.config.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
+    let out = args.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(name));
+    let gpu = crate::open(cli).await?;
+    let mut session = Session::new(&gpu, config.clone(), &out, args.resume).await?;
+    let log_path = out.join("log.jsonl");
+    let log = File::options().create(true).append(args.resume).write(true).truncate(!args.resume).open(&log_path);
+    let mut log = log.map_err(|e| Error::io("write the log", &log_path, e))?;
+    let bar = crate::progress::bar(config.train.steps, "train");
+    let mut history = Vec::new();
+    let mut failed = None;
+    let result = session
+        .run(&mut |event| {
+            let line = serde_json::to_string(event).unwrap_or_default();
+            if let Err(error) = writeln!(log, "{line}") {
+                failed = Some(Error::io("write the log", &log_path, error));
+                return Command::Stop;
+            }
+            show(&bar, event);
+            history.push(event.clone());
+            Command::Continue
+        })
+        .await;
+    bar.finish_and_clear();
+    result?;
+    if let Some(error) = failed {
+        return Err(error);
+    }
+    summary(&history, &out);
+    Ok(())
+}
+
+/// The bar follows the steps; everything else is a line above it.
+fn show(bar: &ProgressBar, event: &Event) {
+    match event {
+        Event::Start { adapter, first_step, steps, images: [train, val] } => {
+            bar.set_position(*first_step);
+            line(bar, &format!("{train} training and {val} validation images, {steps} steps on {adapter}"));
+        }
+        Event::Plan { bytes, flops, dispatches } => line(
+            bar,
+            &format!(
+                "a step: {:.0} MiB on the device, {:.2} GFLOP, {dispatches} dispatches",
+                *bytes as f64 / 1048576.0,
+                *flops as f64 / 1e9
+            ),
+        ),
+        Event::Step { step, loss, ce, ppc, ppd, images_per_sec, .. } => {
+            bar.set_position(*step);
+            bar.set_message(format!(
+                "loss {loss:.3} (ce {ce:.3} ppc {ppc:.2} ppd {ppd:.3}) {images_per_sec:.1} images/s"
+            ));
+        }
+        Event::Evaluation { step, scores, best, .. } => {
+            let mark = if *best { ", the best so far" } else { "" };
+            line(bar, &format!("step {step}: mIoU {:.2} %{mark}", 100.0 * scores.miou));
+        }
+        Event::Warning { text } => line(bar, &format!("warning: {text}")),
+        Event::Saved { .. } | Event::Done { .. } => {}
+    }
+}
+
+/// A line that survives the bar, also where standard error is no terminal.
+fn line(bar: &ProgressBar, text: &str) {
+    bar.suspend(|| eprintln!("{text}"));
+}
+
+/// What the run achieved and where it lies.
+fn summary(history: &[Event], out: &std::path::Path) {
+    let scores = |e: &Event| match e {
+        Event::Evaluation { step, scores, .. } => Some((*step, scores.clone())),
+        _ => None,
+    };
+    let evaluations: Vec<_> = history.iter().filter_map(scores).collect();
+    if let (Some((first_step, first)), Some((step, last))) = (evaluations.first(), evaluations.last()) {
+        crate::eval::print(last);
+        if first_step < step {
+            println!(
+                "mIoU {:.2} % before (step {first_step}), {:.2} % after (step {step})",
+                100.0 * first.miou,
+                100.0 * last.miou
+            );
+        }
+    }
+    println!("models: {0}/last.safetensors, {0}/best.safetensors; log: {0}/log.jsonl", out.display());
+}
