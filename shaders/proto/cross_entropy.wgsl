@@ -25,6 +25,10 @@ struct Params {
     block_quads: u32,  // vec4s of label pixels per partial sum
     first_image: u32,  // gradient: images of this dispatch
     images: u32,
+    first_cell: u32,   // gradient: rows of cells of this dispatch, and the rows of feature pixels that they complete
+    cell_rows: u32,
+    first_row: u32,
+    rows: u32,
     strips: u32,       // gradient: a cell's label rows are cut into strips of strip_rows
     strip_rows: u32,
     empty: f32,        // loss when no label counts
@@ -183,8 +187,8 @@ fn cross_entropy_cells(@builtin(global_invocation_id) id: vec3<u32>, @builtin(nu
     let q = 2u * (i - cell * pairs);
     let line = cell / cells_x;
     let cx = cell - line * cells_x;
-    let block = line / cells_y;
-    let cy = line - block * cells_y;
+    let block = line / params.cell_rows;
+    let cy = params.first_cell + line - block * params.cell_rows;
     let strip = block / params.images;
     let image = params.first_image + block - strip * params.images;
 
@@ -276,23 +280,23 @@ fn cross_entropy_grad(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num
     let q = i - pixel * params.quads;
     let line = pixel / params.width;
     let x = pixel - line * params.width;
-    let image = line / params.height;
-    let y = line - image * params.height;
+    let image = line / params.rows;
+    let y = params.first_row + line - image * params.rows;
     let cells_x = max(params.width, 2u) - 1u;
-    let cells_y = max(params.height, 2u) - 1u;
     var sum = vec4<f32>();
     for (var strip = 0u; strip < params.strips; strip += 1u) {
-        let block = (strip * params.images + image) * cells_y;
+        let block = (strip * params.images + image) * params.cell_rows;
         for (var corner = 0u; corner < 4u; corner += 1u) {
             // Below 0 it wraps round and is beyond the last cell.
             let cx = x - (corner & 1u);
-            let cy = y - (corner >> 1u);
-            if (cx < cells_x && cy < cells_y) {
+            let cy = y - (corner >> 1u) - params.first_cell;
+            if (cx < cells_x && cy < params.cell_rows) {
                 sum += partial[(4u * ((block + cy) * cells_x + cx) + corner) * params.quads + q];
             }
         }
     }
     // A select and not a product: exp may have overflowed in the padding.
     let inside = lane_mask(q, params.channels) > vec4<f32>(0.0);
-    d_logit[params.first_image * params.height * params.width * params.quads + i] = select(vec4<f32>(), sum, inside);
+    let at = ((params.first_image + image) * params.height + y) * params.width + x;
+    d_logit[at * params.quads + q] = select(vec4<f32>(), sum, inside);
 }

@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 use super::table::{Case, Fill, Input};
 use super::{EmptyLoss, fill};
 use crate::error::{Error, Result};
-use crate::gpu::{grid, uniform};
+use crate::gpu::{Slot, grid, uniform};
 use crate::oracle::{self, Array};
 use crate::tape::{DType, Launch, Op, Spec, Tape, Value, ValueId};
 
@@ -29,6 +29,10 @@ uniform! {
         block_quads: u32,
         first_image: u32,
         images: u32,
+        first_cell: u32,
+        cell_rows: u32,
+        first_row: u32,
+        rows: u32,
         strips: u32,
         strip_rows: u32,
         empty: f32,
@@ -166,6 +170,10 @@ fn params(tile: LogitTile, o: &Value, labels: &Value) -> Params {
         block_quads: 0,
         first_image: 0,
         images: 0,
+        first_cell: 0,
+        cell_rows: 0,
+        first_row: 0,
+        rows: 0,
         strips: 0,
         strip_rows: 0,
         empty: 0.0,
@@ -268,47 +276,48 @@ impl Op for CrossEntropyGrad {
         Ok(vec![Spec::f32(&[inputs[0].rows(), inputs[0].channels()])])
     }
 
-    /// Pairs of dispatches (cells, their sum), for as many images at a time as keep the cells' shares within 32 MiB.
+    /// Pairs of dispatches (cells, their sum), each for as many images, or rows of one image, as keep the cells' shares
+    /// within 32 MiB.
     fn launch(&self, l: &mut Launch<'_>) {
         const SCRATCH_FLOATS: usize = 8 << 20;
         const PIXELS: usize = 16_384;
         let (o, labels) = (l.input(0), l.input(1));
         let [height, width] = self.0.size;
-        let cells = (height.max(2) - 1) * (width.max(2) - 1);
-        // Label pixels that a cell spans at most: the first and last cell hold one more than the spacing.
-        let span = |size_in: usize, size_out: usize| (size_out.max(2) - 1).div_ceil(size_in.max(2) - 1) + 1;
-        let rows = span(height, labels.shape[1]);
-        let strip_rows = (PIXELS / span(width, labels.shape[2])).clamp(1, rows);
-        let strips = rows.div_ceil(strip_rows);
-        let per_image = strips * cells * o.quads() * 16;
+        let [cells_y, cells_x] = self.0.size.map(|size| size.max(2) - 1);
+        // Label pixels that a cell spans at most: the last cell holds both of its ends.
+        let span = |size_out: usize, cells: usize| (size_out.max(2) - 1).div_ceil(cells) + 1;
+        let label_rows = span(labels.shape[1], cells_y);
+        let strip_rows = (PIXELS / span(labels.shape[2], cells_x)).clamp(1, label_rows);
+        let strips = label_rows.div_ceil(strip_rows);
+        let per_row = strips * cells_x * o.quads() * 16;
         let batch = labels.shape[0];
-        let images = (SCRATCH_FLOATS / per_image).clamp(1, batch);
-        let partial = l.scratch(images * per_image);
+        let images = (SCRATCH_FLOATS / (per_row * cells_y)).clamp(1, batch);
+        // Two rows of cells complete one row of feature pixels.
+        let cell_rows = (SCRATCH_FLOATS / per_row).max(2).min(cells_y);
+        let partial = l.scratch(images * cell_rows * per_row);
         for first_image in (0..batch).step_by(images) {
             let images = images.min(batch - first_image);
-            let items = strips * images * cells * o.quads().div_ceil(2);
-            let params = Params {
-                num_items: items as u32,
-                first_image: first_image as u32,
-                images: images as u32,
-                strips: strips as u32,
-                strip_rows: strip_rows as u32,
-                ..params(self.0, o, labels)
-            };
-            let bindings = [
-                ("o", l.read(0)),
-                ("labels", l.read(1)),
-                ("lse_all", l.read(2)),
-                ("weights", l.read(3)),
-                ("weight_scale", l.read(4)),
-                ("d_loss", l.read(5)),
-                ("partial", partial),
-            ];
-            l.dispatch("cross_entropy", "cross_entropy_cells", &params, &bindings, grid(items, 64));
-            let items = images * height * width * o.quads();
-            let params = Params { num_items: items as u32, ..params };
-            let bindings = [("partial", partial), ("d_logit", l.write(0))];
-            l.dispatch("cross_entropy", "cross_entropy_grad", &params, &bindings, grid(items, 64));
+            let mut first_row = 0;
+            while first_row < height {
+                let first_cell = first_row.saturating_sub(1);
+                let cell_rows = cell_rows.min(cells_y - first_cell);
+                let end_cell = first_cell + cell_rows;
+                let rows = if end_cell == cells_y { height } else { end_cell } - first_row;
+                let params = Params {
+                    num_items: (strips * images * cell_rows * cells_x * o.quads().div_ceil(2)) as u32,
+                    first_image: first_image as u32,
+                    images: images as u32,
+                    first_cell: first_cell as u32,
+                    cell_rows: cell_rows as u32,
+                    first_row: first_row as u32,
+                    rows: rows as u32,
+                    strips: strips as u32,
+                    strip_rows: strip_rows as u32,
+                    ..params(self.0, o, labels)
+                };
+                grad_band(l, partial, params, images * rows * width * o.quads());
+                first_row += rows;
+            }
         }
     }
 
@@ -322,7 +331,25 @@ impl Op for CrossEntropyGrad {
     }
 }
 
-/// Logits of three tiles as separate inputs, then labels and weights: one block over the tile operations.
+/// One pair of dispatches of the gradient; the second writes `num_quads` vec4s.
+fn grad_band(l: &mut Launch<'_>, partial: Slot, params: Params, num_quads: usize) {
+    let bindings = [
+        ("o", l.read(0)),
+        ("labels", l.read(1)),
+        ("lse_all", l.read(2)),
+        ("weights", l.read(3)),
+        ("weight_scale", l.read(4)),
+        ("d_loss", l.read(5)),
+        ("partial", partial),
+    ];
+    let groups = grid(params.num_items as usize, 64);
+    l.dispatch("cross_entropy", "cross_entropy_cells", &params, &bindings, groups);
+    let params = Params { num_items: num_quads as u32, ..params };
+    let bindings = [("partial", partial), ("d_logit", l.write(0))];
+    l.dispatch("cross_entropy", "cross_entropy_grad", &params, &bindings, grid(num_quads, 64));
+}
+
+/// Logits of several tiles as separate inputs, then labels and weights: one block over the tile operations.
 fn over_tiles(tape: &mut Tape, v: &[ValueId], size: [usize; 2]) -> Result<Vec<ValueId>> {
     let (tiles, labels, weights) = (v[..v.len() - 2].to_vec(), v[v.len() - 2], v[v.len() - 1]);
     let num_classes = tape.value(weights).len();
@@ -376,6 +403,7 @@ pub(super) fn cases() -> Vec<Case> {
         })
     };
     let ignored = || Input::i32(&[1, 5, 7], Fill::Values(vec![-1.0; 35]));
+    let band_labels = Fill::Integers { count: 2, ignored: 0.1 };
     let many = Input::i32(&[3, 96, 122], Fill::Integers { count: 19, ignored: 0.1 });
     let steep = Case::new(
         "logits near -100 and 100",
@@ -411,6 +439,8 @@ pub(super) fn cases() -> Vec<Case> {
         case("one feature pixel", [2, 1, 1], 7, [5, 6]),
         case("one feature row", [1, 1, 5], 6, [7, 8]),
         case("strips", [1, 1, 2], 5, [300, 257]),
+        // More feature pixels than the cells' shares of one dispatch hold.
+        device_only("bands", [2, 601, 903], Input::i32(&[2, 201, 302], band_labels), 2, EmptyLoss::Zero),
         device_only("many pixels", [3, 24, 31], many, 19, EmptyLoss::Zero),
         tiles("three tiles", &[32, 32, 6], [1, 3, 4], [9, 11]),
         tiles("uneven tiles", &[4, 8, 1], [2, 2, 3], [5, 12]),
