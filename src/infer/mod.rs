@@ -9,4 +9,4 @@ mod window;
 pub use ensemble::Ensemble;
 pub use evaluate::{evaluate, evaluate_ensemble};
 pub use metrics::{ClassScore, Confusion, Scores};
-pub use predict::{Model, Prediction, Predictor};
+pub use predict::{Model, Prediction, Predictor, record_inference};

@@ -109,6 +109,16 @@ impl Model {
     }
 }
 
+/// The tape that predicts everything about one image of `height` x `width`, and the values it keeps.
+///
+/// # Errors
+/// Those of the shape rules.
+pub fn record_inference(spec: &ModelSpec, height: usize, width: usize) -> Result<(Tape, Vec<ValueId>)> {
+    let recorded = record(spec, height, width)?;
+    let kept = recorded.kept(Want::Everything);
+    Ok((recorded.tape, kept))
+}
+
 /// Records inference for an image of `height` x `width`.
 pub(super) fn record(spec: &ModelSpec, height: usize, width: usize) -> Result<Recorded> {
     let mut tape = Tape::new();
@@ -282,10 +292,5 @@ impl Recorded {
             Want::Everything => vec![self.pred, self.best, self.second, self.nearest, self.sims],
             Want::Logits => self.logits.clone(),
         }
-    }
-
-    /// Everything that [`Want::Everything`] keeps, for `protoseg plan`.
-    pub(super) fn everything(&self) -> Vec<ValueId> {
-        self.kept(Want::Everything)
     }
 }

@@ -193,6 +193,9 @@ pub struct SynthArgs {
 
 /// `AxB` as two numbers.
 fn size(text: &str) -> Result<[usize; 2], String> {
-    let parts = text.split_once(['x', 'X']).and_then(|(a, b)| Some([a.trim().parse().ok()?, b.trim().parse().ok()?]));
-    parts.filter(|p: &[usize; 2]| !p.contains(&0)).ok_or_else(|| format!("`{text}` is not two numbers, as 256x160"))
+    let parts =
+        text.split_once(['x', 'X']).and_then(|(a, b)| Some([a.trim().parse().ok()?, b.trim().parse().ok()?]));
+    parts
+        .filter(|p: &[usize; 2]| !p.contains(&0))
+        .ok_or_else(|| format!("`{text}` is not two numbers, as 256x160"))
 }

@@ -59,7 +59,13 @@ pub fn print(scores: &Scores) {
     let percent = |x: Option<f64>| x.map_or("absent".into(), |x| format!("{:6.2}", 100.0 * x));
     println!("{:24} {:>8} {:>8} {:>12}", "class", "IoU %", "acc %", "pixels");
     for class in &scores.classes {
-        println!("{:24} {:>8} {:>8} {:>12}", class.name, percent(class.iou), percent(class.acc), class.pixels);
+        println!(
+            "{:24} {:>8} {:>8} {:>12}",
+            class.name,
+            percent(class.iou),
+            percent(class.acc),
+            class.pixels
+        );
     }
     println!(
         "mIoU {:.2} %   mAcc {:.2} %   aAcc {:.2} %",

@@ -4,6 +4,7 @@ mod args;
 mod data;
 mod devices;
 mod eval;
+mod plan;
 mod progress;
 mod train;
 
@@ -36,6 +37,7 @@ async fn run(cli: &Cli) -> Result<()> {
             devices::ops();
             Ok(())
         }
+        Command::Plan(args) => plan::plan(args, cli).await,
         Command::Train(args) => train::train(args, cli).await,
         Command::Eval(args) => eval::eval(args, cli).await,
         _ => Ok(()),

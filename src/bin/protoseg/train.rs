@@ -17,7 +17,8 @@ pub async fn train(args: &TrainArgs, cli: &Cli) -> Result<()> {
     let gpu = crate::open(cli).await?;
     let mut session = Session::new(&gpu, config.clone(), &out, args.resume).await?;
     let log_path = out.join("log.jsonl");
-    let log = File::options().create(true).append(args.resume).write(true).truncate(!args.resume).open(&log_path);
+    let log =
+        File::options().create(true).append(args.resume).write(true).truncate(!args.resume).open(&log_path);
     let mut log = log.map_err(|e| Error::io("write the log", &log_path, e))?;
     let bar = crate::progress::bar(config.train.steps, "train");
     let mut history = Vec::new();

@@ -1,0 +1,165 @@
+//! `plan`: bytes, operations and dispatches, before anything is allocated.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use protoseg::data::{ClassInfo, Classes};
+use protoseg::gpu::{Caps, Gpu};
+use protoseg::infer::record_inference;
+use protoseg::model::{ModelSpec, Phase, Provenance, TrainOptions, TrainStep, read_spec};
+use protoseg::tape::{Keep, NodeReport, Plan, Program, Store, Tape, ValueId};
+use protoseg::train::Config;
+use protoseg::{Error, Result, model_file};
+use serde::Serialize;
+
+use crate::args::{Cli, PlanArgs};
+
+/// The contract's JSON document.
+#[derive(Serialize)]
+struct Document<'a> {
+    bytes: u64,
+    weights_bytes: u64,
+    state_bytes: u64,
+    largest_buffer_bytes: u64,
+    flops: u64,
+    dispatches: usize,
+    fits: bool,
+    adapter: &'a str,
+    nodes: &'a [NodeReport],
+}
+
+pub async fn plan(args: &PlanArgs, cli: &Cli) -> Result<()> {
+    let (tape, kept) = record(args)?;
+    // The forecast needs no device; without an adapter it is made for the floor.
+    let gpu = if args.time { Some(crate::open(cli).await?) } else { crate::open(cli).await.ok() };
+    let (caps, adapter) = match &gpu {
+        Some(gpu) => (gpu.caps().clone(), gpu.name().to_owned()),
+        None => (Caps::floor(), "none: planned for WebGPU's default limits".to_owned()),
+    };
+    let program = Program::new(&tape, &caps, Keep::Only(&kept));
+    let fits = program.largest_bytes() <= caps.max_binding_bytes.min(caps.max_buffer_bytes);
+    if args.json {
+        return crate::print_json(&Document {
+            bytes: program.bytes(),
+            weights_bytes: program.weight_bytes(),
+            state_bytes: program.state_bytes(),
+            largest_buffer_bytes: program.largest_bytes(),
+            flops: program.flops(),
+            dispatches: program.num_dispatches(),
+            fits,
+            adapter: &adapter,
+            nodes: program.nodes(),
+        });
+    }
+    let mib = |bytes: u64| bytes as f64 / 1048576.0;
+    println!("adapter    {adapter}");
+    println!(
+        "memory     {:.1} MiB, of which weights {:.1} and other state {:.1}",
+        mib(program.bytes()),
+        mib(program.weight_bytes()),
+        mib(program.state_bytes())
+    );
+    let verdict = if fits { "fits" } else { "is above the limit: use a smaller batch, crop or image" };
+    println!("largest    {:.1} MiB in one buffer, {verdict}", mib(program.largest_bytes()));
+    println!(
+        "work       {:.3} GFLOP in {} dispatches",
+        program.flops() as f64 / 1e9,
+        program.num_dispatches()
+    );
+    match &gpu {
+        Some(gpu) if args.time => time(gpu, &tape, &program).await,
+        _ => {
+            by_operation(program.nodes());
+            Ok(())
+        }
+    }
+}
+
+/// The tape of a training step (configuration) or of an inference (model), and what it keeps.
+fn record(args: &PlanArgs) -> Result<(Tape, Vec<ValueId>)> {
+    if args.file.extension().is_some_and(|e| e == "toml") {
+        let config = Config::load(&args.file, &args.set)?;
+        let [height, width] = args.size.unwrap_or([config.augment.crop_height, config.augment.crop_width]);
+        let spec = spec(&config, args.classes)?;
+        let options = TrainOptions {
+            batch: args.batch.unwrap_or(config.train.batch),
+            height,
+            width,
+            momentum: config.train.momentum,
+            weight_decay: config.train.weight_decay,
+            backbone_lr: config.train.backbone_lr,
+            seed: config.train.seed,
+        };
+        let phase = if spec.head.warms_up(config.train.steps) { Phase::WarmUp } else { Phase::Main };
+        let step = TrainStep::record(&spec, &options, phase)?;
+        let kept = step.losses.all();
+        return Ok((step.tape, kept));
+    }
+    let [height, width] = args.size.unwrap_or([360, 480]);
+    if args.batch.is_some_and(|b| b != 1) {
+        return Err(Error::config("--batch is for configurations", "a model is planned for one image"));
+    }
+    record_inference(&read_spec(&model_file::read(&args.file)?)?, height, width)
+}
+
+/// The spec of a configuration, with the data set's classes or as many as `count` nameless ones.
+fn spec(config: &Config, count: Option<usize>) -> Result<ModelSpec> {
+    let classes = match count {
+        None => Classes::open(&config.data.root)?,
+        Some(0) => return Err(Error::config("--classes is 0", "give at least 1")),
+        Some(count) => Classes {
+            ignore_index: 255,
+            classes: (0..count)
+                .map(|i| ClassInfo { id: i as u8, name: format!("class {i}"), color: [0; 3] })
+                .collect(),
+        },
+    };
+    Ok(ModelSpec {
+        net: config.model.clone(),
+        head: config.head.resolve()?,
+        classes,
+        normalisation: config.normalisation,
+        provenance: Provenance::default(),
+    })
+}
+
+/// Sums over the nodes of one operation.
+fn by_operation(nodes: &[NodeReport]) {
+    let mut sums: BTreeMap<&str, (u64, u64, usize)> = BTreeMap::new();
+    for node in nodes {
+        let stem = Path::new(&node.name).file_name().and_then(|s| s.to_str()).unwrap_or(&node.name);
+        let entry = sums.entry(stem).or_default();
+        *entry = (entry.0 + node.cost.flops, entry.1 + node.cost.bytes, entry.2 + node.dispatches);
+    }
+    println!("{:20} {:>12} {:>12} {:>12}", "operation", "GFLOP", "MiB moved", "dispatches");
+    for (stem, (flops, bytes, dispatches)) in sums {
+        println!(
+            "{stem:20} {:>12.3} {:>12.1} {dispatches:>12}",
+            flops as f64 / 1e9,
+            bytes as f64 / 1048576.0
+        );
+    }
+}
+
+/// Runs the program twice and prints the second run's time per node, the slowest first.
+async fn time(gpu: &std::sync::Arc<Gpu>, tape: &Tape, program: &Program) -> Result<()> {
+    let plan = Plan::new(gpu, tape, program, &mut Store::new())?;
+    plan.run();
+    gpu.wait()?;
+    let Some(times) = plan.profile().await? else {
+        println!("this adapter has no timestamps");
+        return Ok(());
+    };
+    let total: f64 = times.iter().map(|t| t.seconds).sum();
+    let mut sums: BTreeMap<&str, f64> = BTreeMap::new();
+    for time in &times {
+        *sums.entry(&time.label).or_default() += time.seconds;
+    }
+    let mut sums: Vec<_> = sums.into_iter().collect();
+    sums.sort_by(|a, b| b.1.total_cmp(&a.1));
+    println!("{:.1} ms on the device; the slowest nodes:", 1e3 * total);
+    for (label, seconds) in sums.into_iter().take(40) {
+        println!("{:>9.2} ms  {:>5.1} %  {label}", 1e3 * seconds, 100.0 * seconds / total);
+    }
+    Ok(())
+}
