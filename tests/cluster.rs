@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use protoseg::gpu::Gpu;
-use protoseg::ops::check::difference;
+use protoseg::gpu::{Gpu, Tier};
+use protoseg::ops::{check, table::TABLE};
 use protoseg::proto::{Noise, Profile, cluster, losses, normalise, sample_labels, update};
 use protoseg::tape::{DType, Keep, Plan, Program, Store, Tape, ValueId};
 use safetensors::{Dtype, SafeTensors};
@@ -113,11 +113,27 @@ fn run(step: &Step, gpu: &Arc<Gpu>) -> Plan {
     plan
 }
 
+fn open(tier: Option<Tier>) -> Arc<Gpu> {
+    let wanted = std::env::var("PROTOSEG_ADAPTER").ok();
+    pollster::block_on(Gpu::open(wanted.as_deref(), tier)).expect("a WebGPU adapter")
+}
+
+/// The table's own test runs the variant that the adapter prefers; this one runs the portable one.
+#[test]
+fn the_portable_contrast_kernels_agree_with_the_oracle() {
+    let gpu = open(Some(Tier::Floor));
+    let row = TABLE.iter().find(|row| row.stem == "ppc").expect("a row");
+    for case in (row.cases)() {
+        for off in pollster::block_on(check::on_device(&case, &gpu)).expect("the case runs") {
+            assert!(off.max_rel <= case.tolerance, "{}: {} off by {:.2e}", case.name, off.name, off.max_rel);
+        }
+    }
+}
+
 #[test]
 fn a_step_matches_the_published_head() {
     let Some(files) = golden() else { return };
-    let wanted = std::env::var("PROTOSEG_ADAPTER").ok();
-    let gpu = pollster::block_on(Gpu::open(wanted.as_deref(), None)).expect("a WebGPU adapter");
+    let gpu = open(None);
     let mut failures = Vec::new();
     for path in files {
         let bytes = std::fs::read(&path).expect("readable");
@@ -128,7 +144,7 @@ fn a_step_matches_the_published_head() {
             assert_eq!(step.tape.value(step.protos).shape, tensor(&file, "in.protos").0);
             for (id, name, tolerance) in &step.wanted {
                 let found = pollster::block_on(plan.read_f64(*id)).expect("readable");
-                let off = difference(name, &found, &tensor(&file, name).1);
+                let off = check::difference(name, &found, &tensor(&file, name).1);
                 if off.max_rel > *tolerance {
                     failures.push(format!(
                         "{}: {name} off by {:.2e} of its maximum",

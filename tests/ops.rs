@@ -61,7 +61,7 @@ fn gradients_agree_with_finite_differences() {
 fn table_has_no_hole() {
     let rows: BTreeSet<_> = TABLE.iter().map(|r| r.stem).collect();
     assert_eq!(rows.len(), TABLE.len(), "a stem stands twice");
-    // `conv2d.subgroup` is a variant of `conv2d`.
+    // `STEM.subgroup` is a variant of `STEM`.
     let files: BTreeSet<_> = shaders::all().iter().filter_map(|s| s.stem.split('.').next()).collect();
     for stem in rows.union(&files) {
         for folder in ["src/ops", "src/oracle"] {

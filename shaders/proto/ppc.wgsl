@@ -15,17 +15,7 @@
 // ppc_accumulate.
 //!include lib/index.wgsl
 //!include lib/total.wgsl
-
-struct Params {
-    num_pixels: u32,
-    // J, prototypes of all classes.
-    num_rows: u32,
-    quads: u32,
-    // The tile: its first prototype (a multiple of 4) and how many it has.
-    start: u32,
-    count: u32,
-    inv_tau: f32,
-}
+//!include lib/ppc.wgsl
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> emb: array<vec4<f32>>;
@@ -40,9 +30,6 @@ struct Params {
 @group(0) @binding(10) var<storage, read> weights_in: array<vec4<f32>>;
 @group(0) @binding(11) var<storage, read_write> out: array<vec4<f32>>;
 
-// Stands for minus infinity: exp(LOWEST - x) is 0, and no inf or NaN arises.
-const LOWEST = -1.0e30;
-
 // Similarities / tau of 8 pixels to 4 prototypes, LOWEST for prototypes past the end.
 struct Products {
     s0: vec4<f32>,
@@ -53,10 +40,6 @@ struct Products {
     s5: vec4<f32>,
     s6: vec4<f32>,
     s7: vec4<f32>,
-}
-
-fn four(e: vec4<f32>, p0: vec4<f32>, p1: vec4<f32>, p2: vec4<f32>, p3: vec4<f32>) -> vec4<f32> {
-    return vec4<f32>(dot(e, p0), dot(e, p1), dot(e, p2), dot(e, p3));
 }
 
 // Pixel number `step` of the 8 that start at n, as an address of `emb`.
@@ -109,12 +92,6 @@ fn products(n: u32, j: u32) -> Products {
         select(lowest, a6 * params.inv_tau, real),
         select(lowest, a7 * params.inv_tau, real),
     );
-}
-
-// Folds four logits into a running (maximum, sum of exponentials relative to it).
-fn fold(known: vec2<f32>, x: vec4<f32>) -> vec2<f32> {
-    let top = max(known.x, max(max(x.x, x.y), max(x.z, x.w)));
-    return vec2<f32>(top, known.y * exp(known.x - top) + total(exp(x - vec4<f32>(top))));
 }
 
 fn load_state(n: u32, step: u32) -> vec2<f32> {
@@ -195,7 +172,7 @@ fn store_weight(n: u32, step: u32, quad: u32, x: vec4<f32>) {
     }
 }
 
-// 16 consecutive workgroups take the same 512 pixels, one for every four prototypes of the tile.
+// Consecutive workgroups take the same 512 pixels, one for every four prototypes of the tile.
 @compute @workgroup_size(64)
 fn ppc_weights(
     @builtin(workgroup_id) group: vec3<u32>,
@@ -203,8 +180,9 @@ fn ppc_weights(
     @builtin(local_invocation_index) lane: u32,
 ) {
     let linear = group.x + group.y * groups.x;
-    let quad = linear % 16u;
-    let n = (linear / 16u) * 512u + lane;
+    let quads_here = (params.count + 3u) / 4u;
+    let quad = linear % quads_here;
+    let n = (linear / quads_here) * 512u + lane;
     let x = products(n, params.start + 4u * quad);
     store_weight(n, 0u, quad, x.s0);
     store_weight(n, 1u, quad, x.s1);

@@ -166,8 +166,8 @@ pub(super) fn cases() -> Vec<Case> {
         ];
         // 5e-5 is Sinkhorn's and Gumbel's; the decisions themselves are integers and compared exactly.
         Case::new(name, inputs, move |t, v| {
-            let own = own_similarity(t, v[0], v[1], v[2])?;
             let grouped = group_by_class(t, v[2], c)?;
+            let own = own_similarity(t, v[0], v[1], v[2], grouped.0)?;
             let (q, _) = sinkhorn(t, own, v[2], grouped, 3, 0.05)?;
             let (k, _) = assign(t, q, own, v[2], grouped.1, small_class)?;
             let noise = gumbel(t, v[3], [n, protos], 9)?;

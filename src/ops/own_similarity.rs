@@ -1,5 +1,6 @@
 //! Similarity of every pixel to the prototypes of its own class.
 
+use super::group_by_class;
 use super::proto_rule::{expect, sizes};
 use super::table::{Case, Fill, Input};
 use crate::error::Result;
@@ -11,16 +12,23 @@ uniform! {
     struct Params { num_pixels: u32, num_classes: u32, num_protos: u32, quads: u32, out_quads: u32 }
 }
 
-/// Inputs `emb [N,D]`, `protos [C,K,D]`, `gt i32 [N]`; output `[N,K]`. No gradient flows through clustering.
+/// Inputs `emb [N,D]`, `protos [C,K,D]`, `gt i32 [N]`, `order u32 [N]`; output `[N,K]`. No gradient flows through clustering.
 #[derive(Clone, Copy, Debug)]
 pub struct OwnSimilarity;
 
-/// Records `S[n, gt_n, k] = <emb_n, protos_(gt_n, k)>` as `[N,K]`, rows of ignored pixels 0 (spec section 5).
+/// Records `S[n, gt_n, k] = <emb_n, protos_(gt_n, k)>` as `[N,K]`, rows of ignored pixels 0 (spec section 5). `order` is
+/// that of [`group_by_class`](super::group_by_class()): pixels of one class share the loads of its prototypes.
 ///
 /// # Errors
 /// [`Error::Shape`](crate::Error::Shape) if the shapes do not go together.
-pub fn own_similarity(tape: &mut Tape, emb: ValueId, protos: ValueId, gt: ValueId) -> Result<ValueId> {
-    tape.push1(OwnSimilarity, &[emb, protos, gt])
+pub fn own_similarity(
+    tape: &mut Tape,
+    emb: ValueId,
+    protos: ValueId,
+    gt: ValueId,
+    order: ValueId,
+) -> Result<ValueId> {
+    tape.push1(OwnSimilarity, &[emb, protos, gt, order])
 }
 
 impl Op for OwnSimilarity {
@@ -31,6 +39,7 @@ impl Op for OwnSimilarity {
     fn outputs(&self, inputs: &[&Value]) -> Result<Vec<Spec>> {
         let sizes = sizes("own_similarity", inputs[0], inputs[1])?;
         expect("own_similarity", inputs[2], &[sizes.pixels], DType::I32)?;
+        expect("own_similarity", inputs[3], &[sizes.pixels], DType::U32)?;
         Ok(vec![Spec::f32(&[sizes.pixels, sizes.protos])])
     }
 
@@ -43,8 +52,14 @@ impl Op for OwnSimilarity {
             quads: emb.quads() as u32,
             out_quads: out.quads() as u32,
         };
-        let bindings = [("emb", l.read(0)), ("protos", l.read(1)), ("gt", l.read(2)), ("out", l.write(0))];
-        let count = out.padded_len() / 4;
+        let bindings = [
+            ("emb", l.read(0)),
+            ("protos", l.read(1)),
+            ("gt", l.read(2)),
+            ("order", l.read(3)),
+            ("out", l.write(0)),
+        ];
+        let count = emb.shape[0].div_ceil(4) * out.quads();
         l.dispatch("own_similarity", "own_similarity", &params, &bindings, grid(count, 64));
     }
 
@@ -64,8 +79,9 @@ pub(super) fn cases() -> Vec<Case> {
             Input::fixed(&[c, k, d], Fill::UnitRows),
             Input::i32(&[n], Fill::Integers { count: c, ignored }),
         ];
-        Case::new(name, inputs, |t, v| {
-            own_similarity(t, v[0], v[1], v[2])?;
+        Case::new(name, inputs, move |t, v| {
+            let (order, _) = group_by_class(t, v[2], c)?;
+            own_similarity(t, v[0], v[1], v[2], order)?;
             Ok(vec![])
         })
     };

@@ -125,8 +125,8 @@ pub(super) fn cases() -> Vec<Case> {
             Input::i32(&[n], labels),
         ];
         let case = Case::new(name, inputs, move |t, v| {
-            let own = own_similarity(t, v[0], v[1], v[2])?;
             let grouped = group_by_class(t, v[2], c)?;
+            let own = own_similarity(t, v[0], v[1], v[2], grouped.0)?;
             sinkhorn(t, own, v[2], grouped, iterations, kappa)?;
             Ok(vec![])
         });

@@ -22,9 +22,7 @@ pub fn sinkhorn(
             pixels.iter().map(|&n| own.row(n).iter().map(|s| (s / kappa).exp()).collect()).collect();
         let (plan, rows) = transport(&exps, iterations);
         for (&n, column) in std::iter::zip(&pixels, &plan) {
-            for k in 0..num_protos {
-                q.row_mut(n)[k] = pixels.len() as f64 * column[k];
-            }
+            q.row_mut(n).iter_mut().zip(column).for_each(|(q, l)| *q = pixels.len() as f64 * l);
         }
         let top = rows.iter().copied().fold(0.0, f64::max);
         r.row_mut(class).iter_mut().zip(rows).for_each(|(r, row)| *r = row / top);

@@ -59,9 +59,9 @@ pub fn cluster(
 ) -> Result<Clustering> {
     options.validate()?;
     tape.scoped("cluster", |tape| {
-        let own = ops::own_similarity(tape, emb, protos, gt)?;
         let num_classes = tape.value(protos).shape[0];
         let (order, offsets) = ops::group_by_class(tape, gt, num_classes)?;
+        let own = ops::own_similarity(tape, emb, protos, gt, order)?;
         let (q, row_factors) =
             ops::sinkhorn(tape, own, gt, (order, offsets), options.iterations, options.kappa)?;
         let (k, target) = ops::assign(tape, q, own, gt, offsets, options.small_class)?;
