@@ -32,13 +32,21 @@ fn split_area(split: u32) -> vec4<u32> {
     );
 }
 
-// As `source`, for pixel (line, ow) and tap number `tap`.
-fn line_source(line: u32, ow: u32, tap: u32) -> i32 {
+// Number of the first pixel of the source row that tap number `tap` reads for `line`, or -1 outside the image.
+fn line_row(line: u32, tap: u32) -> i32 {
     let b = line / params.out_h;
     let oh = line % params.out_h;
     let sy = i32(oh * params.stride + (tap / params.kernel_w) * params.dilation) - params.pad_h;
-    let sx = i32(ow * params.stride + (tap % params.kernel_w) * params.dilation) - params.pad_w;
-    let inside = sy >= 0 && sx >= 0 && sy < i32(params.in_h) && sx < i32(params.in_w);
-    let at = (i32(b * params.in_h) + sy) * i32(params.in_w * params.quads_in) + sx * i32(params.quads_in);
-    return select(-1, at, inside);
+    return select(-1, (i32(b * params.in_h) + sy) * i32(params.in_w), sy >= 0 && sy < i32(params.in_h));
+}
+
+// Column that tap number `tap` reads for the first output pixel of a line.
+fn tap_column(tap: u32) -> i32 {
+    return i32((tap % params.kernel_w) * params.dilation) - params.pad_w;
+}
+
+// Index of the first vec4 of pixel `column` in the row found by `line_row`, or -1 outside the image.
+fn row_pixel(row: i32, column: i32) -> i32 {
+    let inside = row >= 0 && column >= 0 && column < i32(params.in_w);
+    return select(-1, (row + column) * i32(params.quads_in), inside);
 }

@@ -63,10 +63,23 @@ fn depthwise(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgrou
             let tap = ky * params.kernel_w + kx;
             let weight = w[select(tap, taps - 1u - tap, params.has_bias == 1u) * params.quads_in + c];
             let ox = i32(ow * params.stride + kx * params.dilation) - params.pad_w;
-            y0 += weight * pixel(base, exact(ox), c);
-            y1 += weight * pixel(base, exact(ox + step), c);
-            y2 += weight * pixel(base, exact(ox + 2 * step), c);
-            y3 += weight * pixel(base, exact(ox + 3 * step), c);
+            // With a fraction most taps fall between pixels: those are not loaded.
+            let s0 = exact(ox);
+            if (s0 >= 0) {
+                y0 += weight * pixel(base, s0, c);
+            }
+            let s1 = exact(ox + step);
+            if (s1 >= 0) {
+                y1 += weight * pixel(base, s1, c);
+            }
+            let s2 = exact(ox + 2 * step);
+            if (s2 >= 0) {
+                y2 += weight * pixel(base, s2, c);
+            }
+            let s3 = exact(ox + 3 * step);
+            if (s3 >= 0) {
+                y3 += weight * pixel(base, s3, c);
+            }
         }
     }
     store(line, ow, c, y0, y1, y2, y3);
@@ -139,9 +152,11 @@ fn depthwise_dw(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workg
     }
     let area = split_area(split);
     var sum = vec4<f32>(0.0);
+    let first_column = tap_column(tap);
     for (var line = area.x; line < area.y; line++) {
+        let source_row = line_row(line, tap);
         for (var ow = area.z; ow < area.w; ow++) {
-            let s = line_source(line, ow, tap);
+            let s = row_pixel(source_row, first_column + i32(ow * params.stride));
             if (s >= 0) {
                 sum += x[u32(s) + c] * dy[(line * params.out_w + ow) * params.quads_in + c];
             }

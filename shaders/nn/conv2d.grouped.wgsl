@@ -103,9 +103,11 @@ fn conv2d_dw(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgrou
     if (co < GROUPS * GROUP_OUT) {
         let channel = (co / GROUP_OUT) * GROUP_IN + ci;
         let area = split_area(split);
+        let first_column = tap_column(tap);
         for (var line = area.x; line < area.y; line++) {
+            let source_row = line_row(line, tap);
             for (var ow = area.z; ow < area.w; ow++) {
-                let s = line_source(line, ow, tap);
+                let s = row_pixel(source_row, first_column + i32(ow * params.stride));
                 if (s >= 0) {
                     sum += x[4u * u32(s) + channel] * dy[(line * params.out_w + ow) * width + co];
                 }

@@ -385,10 +385,12 @@ fn conv2d_dw(
     var c30 = vec4<f32>(0.0);
     var c31 = vec4<f32>(0.0);
     let area = split_area(split);
+    let first_column = tap_column(tap);
     for (var line = area.x; line < area.y; line++) {
+        let source_row = line_row(line, tap);
         for (var ow = area.z; ow < area.w; ow++) {
             // The same for all lanes: one pixel, one tap.
-            let s = line_source(line, ow, tap);
+            let s = row_pixel(source_row, first_column + i32(ow * params.stride));
             let mask = select(0.0, 1.0, s >= 0);
             let xs = mask * x[u32(max(s, 0)) + safe_row];
             let d = dy[(line * params.out_w + ow) * params.quads_out + safe_column];

@@ -245,9 +245,11 @@ fn conv2d_dw(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgrou
     var c70 = vec4<f32>(0.0);
     var c71 = vec4<f32>(0.0);
     let area = split_area(split);
+    let first_column = tap_column(tap);
     for (var line = area.x; line < area.y; line++) {
+        let source_row = line_row(line, tap);
         for (var ow = area.z; ow < area.w; ow++) {
-            let s = line_source(line, ow, tap);
+            let s = row_pixel(source_row, first_column + i32(ow * params.stride));
             if (s >= 0) {
                 let from_x = u32(s) + row;
                 let from_dy = (line * params.out_w + ow) * params.quads_out + column;

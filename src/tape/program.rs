@@ -140,7 +140,7 @@ impl Program {
             name: name.clone(),
         });
         for dispatch in dispatches {
-            self.dispatches.push((name.clone(), dispatch.clone()));
+            self.dispatches.push((format!("{name} {}/{}", dispatch.shader, dispatch.entry), dispatch.clone()));
             self.node_of.push(index);
         }
     }
