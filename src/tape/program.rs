@@ -140,7 +140,8 @@ impl Program {
             name: name.clone(),
         });
         for dispatch in dispatches {
-            self.dispatches.push((format!("{name} {}/{}", dispatch.shader, dispatch.entry), dispatch.clone()));
+            self.dispatches
+                .push((format!("{name} {}/{}", dispatch.shader, dispatch.entry), dispatch.clone()));
             self.node_of.push(index);
         }
     }

@@ -4,8 +4,11 @@ mod args;
 mod data;
 mod devices;
 mod eval;
+mod figure;
 mod plan;
+mod predict;
 mod progress;
+mod report;
 mod train;
 
 use std::process::ExitCode;
@@ -40,7 +43,8 @@ async fn run(cli: &Cli) -> Result<()> {
         Command::Plan(args) => plan::plan(args, cli).await,
         Command::Train(args) => train::train(args, cli).await,
         Command::Eval(args) => eval::eval(args, cli).await,
-        _ => Ok(()),
+        Command::Predict(args) => predict::predict(args, cli).await,
+        Command::Figure(args) => figure::figure(args, cli).await,
     }
 }
 

@@ -9,6 +9,7 @@ use protoseg::train::{Command, Config, Event, Session};
 use protoseg::{Error, Result};
 
 use crate::args::{Cli, TrainArgs};
+use crate::report;
 
 pub async fn train(args: &TrainArgs, cli: &Cli) -> Result<()> {
     let config = Config::load(&args.config, &args.set)?;
@@ -41,6 +42,9 @@ pub async fn train(args: &TrainArgs, cli: &Cli) -> Result<()> {
         return Err(error);
     }
     summary(&history, &out);
+    if !args.report.is_empty() {
+        report::write(&gpu, &config, &out, &history, &args.report).await?;
+    }
     Ok(())
 }
 

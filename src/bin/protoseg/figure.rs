@@ -1,0 +1,101 @@
+//! `figure`: the paper's retrieval figure for chosen classes.
+
+use protoseg::data::{Dataset, RgbImage};
+use protoseg::explain::figure::{self, FigureClass, FigureRow, FigureSpec, OUTSIDE};
+use protoseg::infer::Model;
+use protoseg::{Error, Result, fs_atomic};
+
+use crate::args::{Cli, FigureArgs};
+use crate::eval::same_classes;
+
+pub async fn figure(args: &FigureArgs, cli: &Cli) -> Result<()> {
+    let data = Dataset::open(&args.data, &args.split)?;
+    let gpu = crate::open(cli).await?;
+    let mut model = Model::open(&gpu, &args.model)?;
+    same_classes(&model, &data)?;
+    let picture = draw(&mut model, &data, &args.classes, args.rows).await?;
+    save_png(&picture, &args.out)?;
+    eprintln!("wrote {} ({}x{})", args.out.display(), picture.width(), picture.height());
+    Ok(())
+}
+
+/// Draws the figure of `names` with up to `rows` images per class.
+pub async fn draw(
+    model: &mut Model,
+    data: &Dataset,
+    names: &[String],
+    rows: usize,
+) -> Result<image::RgbImage> {
+    let infos: Vec<_> =
+        names.iter().map(|n| model.spec().classes.by_name(n.trim()).cloned()).collect::<Result<_>>()?;
+    let mut classes = Vec::new();
+    for info in infos {
+        let mut block = FigureClass {
+            class_name: info.name.clone(),
+            class_color: info.color,
+            num_prototypes: model.spec().net.prototypes,
+            rows: Vec::new(),
+        };
+        for index in choose(data, info.id, rows)? {
+            let sample = data.load(index)?;
+            let found = model.predict(&sample.image).await?;
+            let inside = |c: u32, k: u32| if c == u32::from(info.id) { k as u8 } else { OUTSIDE };
+            block.rows.push(FigureRow {
+                image: picture(&sample.image)?,
+                nearest: found.classes.iter().zip(&found.prototypes).map(|(&c, &k)| inside(c, k)).collect(),
+                strength: found.strength,
+                name: data.samples()[index].name.clone(),
+            });
+        }
+        classes.push(block);
+    }
+    let spec = model.spec();
+    let trained =
+        spec.provenance.miou.map_or(String::new(), |m| format!(", validation mIoU {:.1} %", 100.0 * m));
+    figure::render(&FigureSpec {
+        title: "Pixels in the colour of their nearest prototype".into(),
+        subtitle: format!(
+            "K = {} prototypes per class, {} steps{trained}. Colours show which of a class's own prototypes is nearest; \
+             nobody labelled parts.",
+            spec.net.prototypes, spec.provenance.step
+        ),
+        classes,
+    })
+}
+
+/// Images with many pixels of the class that are not neighbours: frames of one sequence look alike.
+fn choose(data: &Dataset, class: u8, rows: usize) -> Result<Vec<usize>> {
+    let count =
+        |i: usize| -> Result<usize> { Ok(data.load(i)?.mask.labels.iter().filter(|&&l| l == class).count()) };
+    let counts: Vec<usize> = (0..data.len()).map(count).collect::<Result<_>>()?;
+    let mut order: Vec<usize> = (0..data.len()).filter(|&i| counts[i] > 0).collect();
+    order.sort_by_key(|&i| (std::cmp::Reverse(counts[i]), i));
+    let mut apart = data.len() / (2 * rows.max(1));
+    loop {
+        let mut chosen: Vec<usize> = Vec::new();
+        for &i in &order {
+            if chosen.len() < rows && chosen.iter().all(|&j| i.abs_diff(j) > apart) {
+                chosen.push(i);
+            }
+        }
+        if chosen.len() == rows.min(order.len()) || apart == 0 {
+            return Ok(chosen);
+        }
+        apart /= 2;
+    }
+}
+
+/// Our pixels as an `image` picture.
+pub fn picture(image: &RgbImage) -> Result<image::RgbImage> {
+    image::RgbImage::from_raw(image.width as u32, image.height as u32, image.rgb.clone())
+        .ok_or_else(|| Error::shape("figure", "pixels do not fill the picture"))
+}
+
+/// Writes a picture beside and renames it.
+pub fn save_png(picture: &image::RgbImage, path: &std::path::Path) -> Result<()> {
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    picture
+        .write_to(&mut bytes, image::ImageFormat::Png)
+        .map_err(|e| Error::data(path, format!("the picture cannot be encoded ({e})"), "report this"))?;
+    fs_atomic::write_atomic(path, bytes.get_ref())
+}

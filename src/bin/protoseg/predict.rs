@@ -1,0 +1,71 @@
+//! `predict`: maps of images as PNG files.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use protoseg::data::{list_images, read_image, write_mask_png, write_rgb_png};
+use protoseg::explain::palette;
+use protoseg::infer::{Model, Prediction};
+use protoseg::{Error, Result};
+
+use crate::args::{Cli, Map, PredictArgs};
+
+pub async fn predict(args: &PredictArgs, cli: &Cli) -> Result<()> {
+    let files = files(args)?;
+    let gpu = crate::open(cli).await?;
+    let mut model = Model::open(&gpu, &args.model)?;
+    std::fs::create_dir_all(&args.out).map_err(|e| Error::io("create the folder", &args.out, e))?;
+    let bar = crate::progress::bar(files.len() as u64, "predict");
+    for (name, file) in &files {
+        let image = read_image(file)?;
+        let found = model.predict(&image).await?;
+        let path = args.out.join(format!("{name}.png"));
+        if args.map == Map::Classes {
+            let labels: Vec<u8> = found.classes.iter().map(|&c| c as u8).collect();
+            write_mask_png(&path, &labels, found.width, found.height, &model.spec().classes)?;
+        } else {
+            write_rgb_png(&path, &picture(args.map, &found, &model), found.width, found.height)?;
+        }
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    eprintln!("wrote {} maps to {}", files.len(), args.out.display());
+    Ok(())
+}
+
+/// Every image by the name of its output; two of one name would overwrite each other.
+fn files(args: &PredictArgs) -> Result<BTreeMap<String, PathBuf>> {
+    let mut out = BTreeMap::new();
+    for path in &args.images {
+        let list = if path.is_dir() { list_images(path)? } else { vec![path.clone()] };
+        if list.is_empty() {
+            return Err(Error::data(path, "holds no .jpg or .png image", "give a folder with images"));
+        }
+        for file in list {
+            let name = file.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
+            if let Some(other) = out.insert(name.clone(), file.clone()) {
+                let problem = format!("would be written to {name}.png, and so would `{}`", other.display());
+                return Err(Error::data(file, problem, "predict them into two folders"));
+            }
+        }
+    }
+    Ok(out)
+}
+
+/// The RGB picture of a map, three bytes per pixel.
+fn picture(map: Map, found: &Prediction, model: &Model) -> Vec<u8> {
+    let grey = |share: f32| [(255.0 * share.clamp(0.0, 1.0)).round() as u8; 3];
+    match map {
+        Map::Classes | Map::Prototypes => {
+            let count = model.spec().net.prototypes;
+            let shades: Vec<_> =
+                model.spec().classes.classes.iter().map(|c| palette::shades(c.color, count)).collect();
+            let shade = |(&c, &k): (&u32, &u32)| shades[c as usize][k as usize];
+            found.classes.iter().zip(&found.prototypes).flat_map(shade).collect()
+        }
+        Map::Similarity => found.similarity.iter().flat_map(|s| grey(0.5 + 0.5 * s)).collect(),
+        // A logit ahead by 4 is a probability of 98 % against the runner-up.
+        Map::Confidence => found.margin.iter().flat_map(|m| grey(m / 4.0)).collect(),
+        Map::Unknown => found.similarity.iter().flat_map(|s| grey(1.0 - s)).collect(),
+    }
+}
