@@ -22,6 +22,9 @@ use serde_json::{Value, json};
 const BROWSERS: &[&str] = &["chromium", "chromium-browser", "google-chrome"];
 /// A cold browser on a busy two-core machine needs about ten seconds.
 const PATIENCE: Duration = Duration::from_secs(180);
+/// One pipeline on a busy machine takes up to a second; some compilers blow up over a harmless-looking shader, and then
+/// what a visitor sees is a frozen page.
+const PIPELINE_SECS: u32 = 30;
 /// Headless WebGPU on any machine, a software adapter included, and no traffic of the browser's own.
 const FLAGS: &[&str] = &[
     "--headless=new",
@@ -37,7 +40,15 @@ const FLAGS: &[&str] = &[
 ];
 
 const PAGE: &str = r#"<!doctype html><meta charset="utf-8"><title>shaders</title><script>
-const jobs = JOBS;
+const jobs = JOBS, patienceSeconds = SECONDS;
+function inTime(promise) {
+    const late = (_, reject) => setTimeout(
+        () => reject(new Hang(`not compiled in ${patienceSeconds} s; what follows it was not tried`)),
+        1000 * patienceSeconds);
+    return Promise.race([promise, new Promise(late)]);
+}
+class Hang extends Error {}
+let stop = false;
 async function compile(device, job) {
     const module = device.createShaderModule({ code: job.source });
     const messages = (await module.getCompilationInfo()).messages.filter(m => m.type === "error");
@@ -46,9 +57,10 @@ async function compile(device, job) {
     const failures = [];
     for (const { entry, constants } of job.pipelines) {
         const compute = { module, entryPoint: entry, constants };
-        try { await device.createComputePipelineAsync({ layout: "auto", compute }); }
+        try { await inTime(device.createComputePipelineAsync({ layout: "auto", compute })); }
         catch (error) {
             failures.push(`${job.shader}, entry ${entry} ${JSON.stringify(constants)}: ${error.message}`);
+            if (error instanceof Hang) { stop = true; return failures; }
         }
     }
     return failures;
@@ -60,7 +72,7 @@ async function all() {
     // Failures are caught where they happen; the console would only repeat them.
     device.onuncapturederror = event => event.preventDefault();
     const failures = [];
-    for (const job of jobs) failures.push(...await compile(device, job));
+    for (const job of jobs) if (!stop) failures.push(...await compile(device, job));
     return { adapter: `${adapter.info.vendor} ${adapter.info.architecture}`, failures };
 }
 all().catch(error => ({ broken: String(error) }))
@@ -169,7 +181,8 @@ fn ask(program: &Path, jobs: &[Value]) -> Value {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port on the loopback address");
     let url = format!("http://{}/", listener.local_addr().expect("bound"));
     // Inside a script element the text must not hold its closing tag.
-    let page = PAGE.replace("JOBS", &json!(jobs).to_string().replace("</", "<\\/"));
+    let jobs = json!(jobs).to_string().replace("</", "<\\/");
+    let page = PAGE.replace("SECONDS", &PIPELINE_SECS.to_string()).replace("JOBS", &jobs);
     let (sender, receiver) = mpsc::channel();
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {
