@@ -11,29 +11,29 @@ use support::{Source, has_extension, root, sources};
 /// arrows lead to, directly or by way of others, and never what stands above it.
 const LAYERS: &[(&str, &[&str])] = &[
     // Front ends. `cli` is the binary's half of the package: its arguments, printing and exit status.
-    ("main", &["cli", "viewer"]),
-    ("cli", &["train", "infer", "explain", "viewer"]),
-    ("viewer", &["train", "infer", "explain"]),
-    ("web", &["train", "infer", "explain"]),
+    ("main", &["cli"]),
+    ("cli", &["viewer", "synth"]),
+    ("viewer", &["train", "explain"]),
+    ("web", &["train", "explain", "synth"]),
     // What a person asks for.
-    ("train", &["infer", "data", "optim", "config"]),
-    ("explain", &["infer", "data"]),
-    ("infer", &["data", "head", "config"]),
+    ("train", &["infer"]),
+    ("explain", &["infer"]),
+    ("infer", &["model", "data"]),
+    // A backbone and the paper's head together, and the file that holds them; of the data, the names of the classes.
+    ("model", &["head", "data"]),
     // Images and labels: no GPU.
-    ("data", &["config", "fs_atomic", "synth"]),
+    ("data", &["rng", "fs_atomic"]),
     // The paper, then layers and backbones made of operations.
     ("head", &["proto"]),
     ("proto", &["nn"]),
-    ("nn", &["ops", "model_file", "config"]),
-    ("optim", &["ops"]),
+    ("nn", &["ops", "model_file"]),
     // The engine.
     ("ops", &["tape", "rng"]),
     ("tape", &["gpu", "oracle"]),
     ("gpu", &["error"]),
     // Leaves, and what is made of leaves alone.
-    ("model_file", &["fs_atomic", "config"]),
+    ("model_file", &["fs_atomic"]),
     ("synth", &["rng", "fs_atomic"]),
-    ("config", &["error"]),
     ("fs_atomic", &["error"]),
     ("oracle", &["rng"]),
     ("rng", &["error"]),
