@@ -7,16 +7,17 @@ fn pixel_origin(n: u32) -> vec3<i32> {
 }
 
 // Index of the first vec4 of the source pixel of tap (ky, kx), or -1 outside the image or between pixels.
+// `&`, not `&&`: the latter branches, and SwiftShader's compiler takes minutes and gigabytes over eight calls in a loop.
 fn source(origin: vec3<i32>, ky: u32, kx: u32) -> i32 {
     let fraction = i32(params.fraction);
     let sy = origin.y + i32(ky * params.dilation);
     let sx = origin.z + i32(kx * params.dilation);
     let y = sy / fraction;
     let x = sx / fraction;
-    let inside = sy >= 0 && sx >= 0 && y < i32(params.in_h) && x < i32(params.in_w);
-    let exact = y * fraction == sy && x * fraction == sx;
+    let inside = (sy >= 0) & (sx >= 0) & (y < i32(params.in_h)) & (x < i32(params.in_w));
+    let exact = (y * fraction == sy) & (x * fraction == sx);
     let at = ((origin.x * i32(params.in_h) + y) * i32(params.in_w) + x) * i32(params.quads_in);
-    return select(-1, at, inside && exact);
+    return select(-1, at, inside & exact);
 }
 
 // Lines [x, y) and columns [z, w) of a split; a line is one row of output pixels of one image.
@@ -37,7 +38,7 @@ fn line_row(line: u32, tap: u32) -> i32 {
     let b = line / params.out_h;
     let oh = line % params.out_h;
     let sy = i32(oh * params.stride + (tap / params.kernel_w) * params.dilation) - params.pad_h;
-    return select(-1, (i32(b * params.in_h) + sy) * i32(params.in_w), sy >= 0 && sy < i32(params.in_h));
+    return select(-1, (i32(b * params.in_h) + sy) * i32(params.in_w), (sy >= 0) & (sy < i32(params.in_h)));
 }
 
 // Column that tap number `tap` reads for the first output pixel of a line.
@@ -47,6 +48,6 @@ fn tap_column(tap: u32) -> i32 {
 
 // Index of the first vec4 of pixel `column` in the row found by `line_row`, or -1 outside the image.
 fn row_pixel(row: i32, column: i32) -> i32 {
-    let inside = row >= 0 && column >= 0 && column < i32(params.in_w);
+    let inside = (row >= 0) & (column >= 0) & (column < i32(params.in_w));
     return select(-1, (row + column) * i32(params.quads_in), inside);
 }

@@ -1,0 +1,49 @@
+# Set-up and checks in one word each; every line below is a plain cargo command that works without make too.
+
+# The demo's street: how many scenes, and which ones.
+DEMO := demo
+IMAGES := 240
+SEED := 7
+CONFIG := examples/street.toml
+CLASSES := Car,Person
+
+# Where tests look for reference data; they skip themselves, saying so, where it is absent.
+PROTOSEG_SHARED ?= ../shared
+export PROTOSEG_SHARED
+# Passed on to `cargo test`, as in: make test TEST_ARGS="--lib data::"
+TEST_ARGS :=
+
+RUN := cargo run --release --quiet --
+
+.PHONY: help demo test check targets driver
+
+help:
+	@echo "make demo      draw a street, train on it, write the figure and the report (minutes, no GPU needed)"
+	@echo "make test      run every test"
+	@echo "make check     formatting, lints, documentation"
+	@echo "make targets   type-check the library for Windows, macOS and the browser"
+	@echo "make driver    install Mesa's software Vulkan driver if this machine has none (demo and test do it too)"
+
+demo: driver
+	cargo build --release
+	$(RUN) synth --out $(DEMO)/street --images $(IMAGES) --seed $(SEED)
+	$(RUN) train $(CONFIG) --out $(DEMO)/run
+	$(RUN) figure $(DEMO)/run/best.safetensors --data $(DEMO)/street --split val --classes $(CLASSES) --out $(DEMO)/figure.png
+
+test: driver
+	cargo test --release $(TEST_ARGS)
+
+# The release profile throughout, so that the checks share what tests and demo have built.
+check:
+	cargo fmt --check
+	cargo clippy --release --all-targets --all-features -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --release --no-deps
+
+targets:
+	rustup target add x86_64-pc-windows-gnu aarch64-apple-darwin wasm32-unknown-unknown
+	cargo check --release --lib --target x86_64-pc-windows-gnu
+	cargo check --release --lib --target aarch64-apple-darwin
+	cargo check --release --lib --target wasm32-unknown-unknown --no-default-features --features web
+
+driver:
+	@sh .ci/driver.sh
