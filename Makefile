@@ -5,7 +5,7 @@ DEMO := demo
 IMAGES := 240
 SEED := 7
 CONFIG := examples/street.toml
-CLASSES := Car,Person
+CLASSES := Person,Car
 
 # Where tests look for reference data; they skip themselves, saying so, where it is absent.
 PROTOSEG_SHARED ?= ../shared
@@ -27,8 +27,8 @@ help:
 demo: driver
 	cargo build --release
 	$(RUN) synth --out $(DEMO)/street --images $(IMAGES) --seed $(SEED)
-	$(RUN) train $(CONFIG) --out $(DEMO)/run
-	$(RUN) figure $(DEMO)/run/best.safetensors --data $(DEMO)/street --split val --classes $(CLASSES) --out $(DEMO)/figure.png
+	rm -rf $(DEMO)/run
+	$(RUN) train $(CONFIG) --out $(DEMO)/run --set data.root=$(CURDIR)/$(DEMO)/street --report $(CLASSES)
 
 test: driver
 	cargo test --release $(TEST_ARGS)

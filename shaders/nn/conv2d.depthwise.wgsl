@@ -20,20 +20,20 @@
 
 // x at row base `line` (-1: outside) and column sx, zero outside the image.
 fn pixel(line: i32, sx: i32, c: u32) -> vec4<f32> {
-    let inside = line >= 0 && sx >= 0 && sx < i32(params.in_w);
+    let inside = (line >= 0) & (sx >= 0) & (sx < i32(params.in_w));
     let at = select(0u, u32(line + sx) * params.quads_in, inside);
     return select(0.0, 1.0, inside) * x[at + c];
 }
 
 // First pixel of source row sy of image b, or -1 outside.
 fn line_start(b: u32, sy: i32) -> i32 {
-    return select(-1, (i32(b * params.in_h) + sy) * i32(params.in_w), sy >= 0 && sy < i32(params.in_h));
+    return select(-1, (i32(b * params.in_h) + sy) * i32(params.in_w), (sy >= 0) & (sy < i32(params.in_h)));
 }
 
 // Position / fraction where that is exact, else a column outside the image.
 fn exact(s: i32) -> i32 {
     let q = s / i32(params.fraction);
-    return select(-1, q, s >= 0 && q * i32(params.fraction) == s);
+    return select(-1, q, (s >= 0) & (q * i32(params.fraction) == s));
 }
 
 @compute @workgroup_size(64)
