@@ -59,6 +59,15 @@ pub enum Event {
         /// Whether this is the best mIoU so far.
         best: bool,
     },
+    /// How far apart the prototypes of each class are; told after every evaluation.
+    Prototypes {
+        /// Steps done so far.
+        step: u64,
+        /// Mean over the classes of the mean cosine between two prototypes of one class.
+        mean_cosine: f64,
+        /// One entry per class.
+        classes: Vec<PrototypeCosines>,
+    },
     /// A model was saved.
     Saved {
         /// Steps done so far.
@@ -80,6 +89,17 @@ pub enum Event {
         /// Wall time of this session in seconds.
         seconds: f64,
     },
+}
+
+/// Cosines between the prototypes of one class.
+#[derive(Clone, Debug, Serialize)]
+pub struct PrototypeCosines {
+    /// Class name.
+    pub name: String,
+    /// Mean over the pairs.
+    pub mean: f64,
+    /// The closest pair's; twins are above 0.98.
+    pub max: f64,
 }
 
 /// What a front end answers an event with.

@@ -6,5 +6,5 @@ mod event;
 mod session;
 
 pub use config::{Config, DataConfig, TrainConfig};
-pub use event::{Command, Event};
+pub use event::{Command, Event, PrototypeCosines};
 pub use session::Session;

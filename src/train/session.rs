@@ -4,16 +4,19 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::data::{Dataset, Loader, LoaderSettings, audit_splits};
+use crate::data::{ClassInfo, Dataset, Loader, LoaderSettings, audit_splits};
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::infer::{Predictor, evaluate};
-use crate::model::{ModelSpec, Phase, Provenance, TrainOptions, TrainStep, load_backbone, save_model};
+use crate::model::{
+    ModelSpec, PROTOTYPES, Phase, Provenance, TrainOptions, TrainStep, load_backbone, save_model,
+};
+use crate::proto::{ClassHealth, TWIN_COSINE, health};
 use crate::tape::{Keep, Plan, Program, Store};
 
 use super::checkpoint;
 use super::config::Config;
-use super::event::{Command, Event};
+use super::event::{Command, Event, PrototypeCosines};
 
 /// A run that is ready to start.
 pub struct Session {
@@ -248,6 +251,7 @@ impl Session {
         let weights = self.record(Phase::Main)?.weights;
         let images = self.val.len().min(limit);
         let mut answer = listen(&Event::Evaluation { step: done, images, scores, best });
+        self.tell_prototypes(done, listen).await?;
         for (name, wanted) in [("last", true), ("best", best)] {
             if wanted {
                 let path = self.out.join(format!("{name}.safetensors"));
@@ -258,6 +262,27 @@ impl Session {
             }
         }
         Ok(answer)
+    }
+
+    /// Tells how far apart the prototypes are, and warns where two of a class have nearly become one.
+    async fn tell_prototypes(&self, step: u64, listen: &mut dyn FnMut(&Event) -> Command) -> Result<()> {
+        let (shape, protos) = self.store.read(&self.gpu, PROTOTYPES).await?;
+        let counts = vec![0; shape[0] * shape[1]];
+        let found = health(&protos, &counts, [shape[0], shape[1], shape[2]]);
+        let cosines = |(h, class): (&ClassHealth, &ClassInfo)| PrototypeCosines {
+            name: class.name.clone(),
+            mean: h.mean_cosine,
+            max: h.max_cosine,
+        };
+        let classes: Vec<_> = found.iter().zip(&self.spec.classes.classes).map(cosines).collect();
+        let mean_cosine = classes.iter().map(|c| c.mean).sum::<f64>() / classes.len() as f64;
+        for class in classes.iter().filter(|c| c.max > TWIN_COSINE) {
+            let text =
+                format!("two prototypes of {} have a cosine of {:.3}: they are twins", class.name, class.max);
+            listen(&Event::Warning { text });
+        }
+        listen(&Event::Prototypes { step, mean_cosine, classes });
+        Ok(())
     }
 
     /// Says which weight is not finite first, in the order of the network.

@@ -74,7 +74,7 @@ fn show(bar: &ProgressBar, event: &Event) {
             line(bar, &format!("step {step}: mIoU {:.2} %{mark}", 100.0 * scores.miou));
         }
         Event::Warning { text } => line(bar, &format!("warning: {text}")),
-        Event::Saved { .. } | Event::Done { .. } => {}
+        Event::Prototypes { .. } | Event::Saved { .. } | Event::Done { .. } => {}
     }
 }
 
@@ -99,6 +99,18 @@ fn summary(history: &[Event], out: &std::path::Path) {
                 100.0 * last.miou
             );
         }
+    }
+    let cosines = |e: &Event| match e {
+        Event::Prototypes { mean_cosine, classes, .. } => {
+            let closest = classes.iter().max_by(|a, b| a.max.total_cmp(&b.max))?;
+            Some((*mean_cosine, closest.name.clone(), closest.max))
+        }
+        _ => None,
+    };
+    if let Some((mean, name, max)) = history.iter().filter_map(cosines).last() {
+        println!(
+            "cosine between prototypes of a class: {mean:.3} on average, {max:.3} for the closest pair ({name})"
+        );
     }
     println!("models: {0}/last.safetensors, {0}/best.safetensors; log: {0}/log.jsonl", out.display());
 }
