@@ -1,0 +1,181 @@
+//! The command line as a user meets it: contract, exit status, and one clear sentence for every bad input.
+
+#[path = "support/temp.rs"]
+mod temp;
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use protoseg::model_file;
+use temp::TempDir;
+
+fn protoseg(folder: &Path, args: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_protoseg"));
+    command.current_dir(folder).args(args).output().expect("the program starts")
+}
+
+/// Runs and expects exit status 1 and exactly one line on standard error that starts with `error:` and holds `parts`.
+fn refused(folder: &Path, args: &[&str], parts: &[&str]) {
+    let output = protoseg(folder, args);
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{args:?}: {text}");
+    let errors: Vec<&str> = text.lines().filter(|l| l.starts_with("error:")).collect();
+    assert_eq!(errors.len(), 1, "{args:?} must give one sentence: {text}");
+    for part in parts {
+        assert!(errors[0].contains(part), "{args:?}: `{part}` is missing in: {}", errors[0]);
+    }
+}
+
+const CONFIG: &str = "[data]\nroot = \"street\"\n[model]\narch = \"scratch\"\noutput_stride = 8\ntaps = [4, 8]\n\
+                      lateral = 8\nwidth = 8\nembedding = 8\nprototypes = 2\n[augment]\ncrop_height = 32\n\
+                      crop_width = 32\n[train]\nsteps = 2\nbatch = 1\n";
+
+/// A street of 4 scenes, a configuration and, with `trained`, a model in `run/`.
+fn project(label: &str, trained: bool) -> TempDir {
+    let temp = TempDir::new(label);
+    let root = temp.path();
+    protoseg::synth::write_dataset(&root.join("street"), 4, 1, 64, 48).expect("street");
+    fs::write(root.join("c.toml"), CONFIG).expect("temporary folder");
+    if trained {
+        let output = protoseg(root, &["train", "c.toml", "--out", "run", "--report", "Car,Person"]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    temp
+}
+
+fn json(output: &Output) -> serde_json::Value {
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).expect("standard output is one JSON document")
+}
+
+#[test]
+fn a_run_leaves_what_the_contract_names_and_every_command_reads_it() {
+    let temp = project("cli-contract", true);
+    let root = temp.path();
+    let files = ["config.toml", "log.jsonl", "last.safetensors", "best.safetensors", "report.html", "figure.png"];
+    for file in files {
+        assert!(root.join("run").join(file).exists(), "{file}");
+    }
+    let log = fs::read_to_string(root.join("run/log.jsonl")).expect("log");
+    assert!(log.lines().all(|l| serde_json::from_str::<serde_json::Value>(l).is_ok()));
+    let model = "run/best.safetensors";
+    let scores = json(&protoseg(root, &["eval", model, "--data", "street", "--split", "val", "--json"]));
+    for key in ["miou", "macc", "aacc", "classes", "images", "seconds", "adapter"] {
+        assert!(scores.get(key).is_some(), "{key}");
+    }
+    let tta = ["eval", model, "--data", "street", "--json", "--flip", "--scales", "0.75,1", "--sliding"];
+    assert!(json(&protoseg(root, &tta))["miou"].is_number());
+    for file in ["c.toml", model] {
+        let plan = json(&protoseg(root, &["plan", file, "--json", "--size", "32x48"]));
+        for key in ["bytes", "weights_bytes", "flops", "dispatches", "nodes"] {
+            assert!(plan.get(key).is_some(), "{key}");
+        }
+    }
+    assert!(json(&protoseg(root, &["devices", "--json"])).as_array().is_some_and(|a| !a.is_empty()));
+    assert!(json(&protoseg(root, &["audit", "street", "--json"])).is_object());
+    for map in ["classes", "prototypes", "similarity", "confidence", "unknown"] {
+        let output = protoseg(root, &["predict", model, "street/images/val", "--out", map, "--map", map]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let picture = root.join(map).join("street00003.png");
+        assert_eq!(image::image_dimensions(&picture).expect("a picture"), (64, 48));
+    }
+    let figure = ["figure", model, "--data", "street", "--classes", "Car", "--out", "fig.png"];
+    assert!(protoseg(root, &figure).status.success());
+    assert!(root.join("fig.png").exists());
+}
+
+#[test]
+fn wrong_usage_exits_with_2() {
+    let temp = TempDir::new("cli-usage");
+    for args in [&["frobnicate"][..], &["eval"], &["synth", "--out", "x", "--images", "many"], &[]] {
+        assert_eq!(protoseg(temp.path(), args).status.code(), Some(2), "{args:?}");
+    }
+}
+
+#[test]
+fn bad_configurations_are_refused_in_words() {
+    let temp = project("cli-config", false);
+    let root = temp.path();
+    let with = |text: &str| fs::write(root.join("bad.toml"), format!("{CONFIG}{text}")).expect("writable");
+    with("stepz = 3\n");
+    refused(root, &["train", "bad.toml"], &["stepz", "bad.toml"]);
+    refused(root, &["train", "missing.toml"], &["missing.toml"]);
+    refused(root, &["train", "c.toml", "--set", "head.kapa=1"], &["kapa"]);
+    refused(root, &["train", "c.toml", "--set", "nonsense"], &["nonsense", "="]);
+    refused(root, &["train", "c.toml", "--set", "train.steps=0"], &["train.steps"]);
+    refused(root, &["train", "c.toml", "--set", "model.taps=[8,4]"], &["model.taps"]);
+    refused(root, &["train", "c.toml", "--set", "data.root=nowhere"], &["nowhere"]);
+    refused(root, &["train", "c.toml", "--set", "data.class_weights=[1]"], &["class_weights"]);
+    refused(root, &["train", "c.toml", "--set", "train.weights=none.safetensors"], &["none.safetensors"]);
+    refused(root, &["--adapter", "no such thing", "train", "c.toml"], &["no such thing"]);
+    fs::write(root.join("file"), "").expect("writable");
+    refused(root, &["train", "c.toml", "--out", "file/run"], &["file/run"]);
+}
+
+#[test]
+fn bad_data_is_refused_before_training() {
+    let temp = project("cli-data", false);
+    let root = temp.path();
+    let mask = root.join("street/masks/train/street00000.png");
+    let image = root.join("street/images/train/street00000.png");
+    let (good_mask, good_image) = (fs::read(&mask).expect("mask"), fs::read(&image).expect("image"));
+    let luma = |value: u8, w: u32, h: u32| image::GrayImage::from_pixel(w, h, image::Luma([value]));
+    let train = ["train", "c.toml", "--out", "run"];
+
+    luma(77, 64, 48).save(&mask).expect("mask");
+    refused(root, &train, &["street00000.png", "77"]);
+    luma(1, 32, 48).save(&mask).expect("mask");
+    refused(root, &train, &["street00000.png", "32x48"]);
+    image::RgbImage::new(64, 48).save(&mask).expect("mask");
+    refused(root, &train, &["street00000.png", "RGB"]);
+    fs::remove_file(&mask).expect("mask");
+    refused(root, &train, &["street00000"]);
+    fs::write(&mask, good_mask).expect("mask");
+    fs::write(&image, &good_image[..good_image.len() / 2]).expect("image");
+    refused(root, &train, &["street00000.png"]);
+    refused(root, &["audit", "street"], &["street00000.png"]);
+    assert!(!root.join("run/last.safetensors").exists());
+    fs::remove_dir_all(root.join("street/images/train")).expect("folder");
+    fs::create_dir(root.join("street/images/train")).expect("folder");
+    refused(root, &train, &["train"]);
+}
+
+#[test]
+fn bad_models_and_outputs_are_refused() {
+    let temp = project("cli-model", true);
+    let root = temp.path();
+    let model = root.join("run/best.safetensors");
+    let eval = |file: &str, parts: &[&str]| refused(root, &["eval", file, "--data", "street"], parts);
+    let bytes = fs::read(&model).expect("model");
+    fs::write(root.join("cut.safetensors"), &bytes[..bytes.len() / 2]).expect("writable");
+    eval("cut.safetensors", &["cut.safetensors"]);
+    fs::write(root.join("noise.safetensors"), b"no tensors here").expect("writable");
+    eval("noise.safetensors", &["noise.safetensors"]);
+    eval("absent.safetensors", &["absent.safetensors"]);
+    let file = model_file::read(&model).expect("model");
+    let (good, metadata) = (file.tensors().expect("tensors"), file.metadata().clone());
+    let mut tensors = good.clone();
+    tensors.remove("head.proj.0.weight");
+    model_file::write(root.join("less.safetensors"), &tensors, &metadata).expect("writable");
+    eval("less.safetensors", &["head.proj.0.weight"]);
+    let mut tensors = good.clone();
+    tensors.insert("prototypes".into(), model_file::Tensor { shape: vec![1, 2, 8], data: vec![0.5; 16] });
+    model_file::write(root.join("shape.safetensors"), &tensors, &metadata).expect("writable");
+    eval("shape.safetensors", &["prototypes", "[1, 2, 8]"]);
+    model_file::write(root.join("plain.safetensors"), &good, &Default::default()).expect("writable");
+    eval("plain.safetensors", &["plain.safetensors"]);
+
+    let best = "run/best.safetensors";
+    refused(root, &["figure", best, "--data", "street", "--classes", "Cat", "--out", "f.png"], &["Cat", "Car"]);
+    refused(root, &["eval", best, "--data", "street", "--split", "test"], &["test", "val"]);
+    refused(root, &["eval", best, "--data", "street", "--scales", "100"], &["100"]);
+    fs::write(root.join("file"), "").expect("writable");
+    refused(root, &["predict", best, "street/images/val", "--out", "file/maps"], &["file/maps"]);
+    fs::create_dir(root.join("empty")).expect("folder");
+    refused(root, &["predict", best, "empty", "--out", "maps"], &["empty"]);
+    refused(root, &["train", "c.toml", "--out", "run"], &["run", "--resume"]);
+    image::RgbImage::new(1, 1).save(root.join("dot.png")).expect("picture");
+    assert!(protoseg(root, &["predict", best, "dot.png", "--out", "maps"]).status.success());
+    assert_eq!(image::image_dimensions(root.join("maps/dot.png")).expect("map"), (1, 1));
+}
