@@ -83,7 +83,8 @@ fn wanted<'a>(
         let channels = if shape.len() == 4 { shape[1] } else { shape.last().copied().unwrap_or(0) };
         let Some(id) = found.filter(|&id| tape.value(id).channels() == channels) else {
             let problem = format!("holds `{name}` {shape:?}, which the backbone {arch:?} does not have");
-            let remedy = "verify it with the --arch it belongs to; feature maps of mobilenet_v2 are supported";
+            let remedy =
+                "verify it with the --arch it belongs to; feature maps of mobilenet_v2 are supported";
             return Err(Error::model(file.path(), problem, remedy));
         };
         wanted.push((name, id));

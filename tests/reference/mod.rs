@@ -27,6 +27,30 @@ pub fn shared(relative: &str) -> Option<PathBuf> {
     None
 }
 
+/// A folder of its own for one test, removed when the value is dropped.
+pub struct TempDir(PathBuf);
+
+impl TempDir {
+    /// A fresh folder whose name holds `label`, which must differ from test to test.
+    pub fn new(label: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("protoseg-{label}-{}", std::process::id()));
+        std::fs::create_dir_all(&path).expect("the temporary folder can be created");
+        Self(path)
+    }
+
+    /// A path inside the folder.
+    pub fn join(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+}
+
+impl Drop for TempDir {
+    fn drop(&mut self) {
+        // A folder left behind in the system's temporary folder is no reason to fail a test.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
 /// The safetensors files in a folder of the reference data, sorted; none if it is absent.
 pub fn shared_files(folder: &str) -> Vec<PathBuf> {
     let Some(folder) = shared(folder) else { return Vec::new() };

@@ -98,16 +98,17 @@ impl Golden {
         let wrong = |problem: String| Error::model(&path, problem, REMEDY);
         let json = file.metadata().get("config");
         let json = json.ok_or_else(|| wrong("has no `config` in its metadata".into()))?;
-        let config: Config = serde_json::from_str(json).map_err(|e| wrong(format!("its `config` is damaged ({e})")))?;
+        let config: Config =
+            serde_json::from_str(json).map_err(|e| wrong(format!("its `config` is damaged ({e})")))?;
         if let Some(eps) = config.ln_eps.filter(|&eps| eps != LAYER_NORM_EPS) {
             return Err(wrong(format!("its LayerNorm epsilon is {eps}, {LAYER_NORM_EPS} is built in")));
         }
         if config.pixels() == 0 || config.classes == 0 || config.prototypes == 0 || config.runs() == 0 {
             return Err(wrong("its `config` holds a size of 0".into()));
         }
-        let sample = if file.contains("sample") { file.i64("sample")? } else { Vec::new() };
+        let sample = if file.contains("sample") { file.f64("sample")? } else { Vec::new() };
         let pixels = config.pixels();
-        let sample = sample.into_iter().map(|n| usize::try_from(n).ok().filter(|&n| n < pixels));
+        let sample = sample.into_iter().map(|n| (n >= 0.0 && n < pixels as f64).then_some(n as usize));
         let sample: Option<Vec<usize>> = sample.collect();
         let sample = sample.ok_or_else(|| wrong(format!("`sample` names a pixel outside 0..{pixels}")))?;
         Ok(Self { file, config, sample })

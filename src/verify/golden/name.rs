@@ -39,7 +39,15 @@ impl Name {
     /// Whether it is compared as whole numbers.
     pub fn is_decision(&self) -> bool {
         const DECISIONS: [&str; 10] = [
-            "gt", "assign", "assign_gumbel", "target", "pred", "correct", "counts", "near_proto", "win_proto",
+            "gt",
+            "assign",
+            "assign_gumbel",
+            "target",
+            "pred",
+            "correct",
+            "counts",
+            "near_proto",
+            "win_proto",
             "pred_full",
         ];
         DECISIONS.contains(&self.quantity.as_str())

@@ -35,7 +35,12 @@ pub struct Ties<'a> {
 
 impl<'a> Ties<'a> {
     /// `seg` are the reference's class logits `[N,C]`, if the file has all of them.
-    pub fn new(golden: &'a Golden, found: &'a Found, seg: Option<&'a [f64]>, q: String) -> crate::Result<Self> {
+    pub fn new(
+        golden: &'a Golden,
+        found: &'a Found,
+        seg: Option<&'a [f64]>,
+        q: String,
+    ) -> crate::Result<Self> {
         let c = &golden.config;
         let device = found.get(&("seg".to_owned(), false)).map(Vec::as_slice);
         let (mut protos, mut noise) = (Vec::new(), None);
@@ -155,10 +160,8 @@ impl<'a> Ties<'a> {
             let n = (image + y) * c.width + x;
             (class < c.classes).then(|| self.seg?.get(n * c.classes + class).copied())?
         };
-        let (top, bottom) = (
-            (1.0 - tx) * at(y0, x0)? + tx * at(y0, x1)?,
-            (1.0 - tx) * at(y1, x0)? + tx * at(y1, x1)?,
-        );
+        let (top, bottom) =
+            ((1.0 - tx) * at(y0, x0)? + tx * at(y0, x1)?, (1.0 - tx) * at(y1, x0)? + tx * at(y1, x1)?);
         Some((1.0 - ty) * top + ty * bottom)
     }
 }
