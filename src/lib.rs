@@ -19,5 +19,6 @@ pub mod tape;
 #[cfg(test)]
 mod testing;
 pub mod train;
+pub mod verify;
 
 pub use error::{Error, Result};

@@ -12,11 +12,12 @@ use support::{Source, has_extension, root, sources};
 const LAYERS: &[(&str, &[&str])] = &[
     // Front ends. `cli` is the binary's half of the package: its arguments, printing and exit status.
     ("main", &["cli"]),
-    ("cli", &["viewer", "synth"]),
+    ("cli", &["viewer", "verify", "synth"]),
     ("viewer", &["train", "explain"]),
     ("web", &["train", "explain", "synth"]),
     // What a person asks for.
     ("train", &["infer"]),
+    ("verify", &["model"]),
     ("explain", &["infer"]),
     ("infer", &["model", "data"]),
     // A backbone and the paper's head together, and the file that holds them; of the data, the names of the classes.

@@ -61,11 +61,41 @@ pub fn record_network(
     b.tape.enter("head");
     let options = NeckOptions { lateral: net.lateral, width: net.width, dropout: net.dropout, seed };
     let features = neck(b, &taps, step, &options)?;
-    let embedded = head::embed(b, features, net.embedding, &spec.head)?;
+    let sizes =
+        HeadSizes { classes: spec.num_classes(), prototypes: net.prototypes, embedding: net.embedding };
+    let network = record_head(b, features, sizes, &spec.head, learnable)?;
+    b.tape.leave();
+    Ok(network)
+}
+
+/// Sizes of a head.
+#[derive(Clone, Copy, Debug)]
+pub struct HeadSizes {
+    /// Classes C.
+    pub classes: usize,
+    /// Prototypes K per class.
+    pub prototypes: usize,
+    /// Dimension D of the embedding.
+    pub embedding: usize,
+}
+
+/// Records the head alone, on `features` `[B,H,W,Cin]`: embeddings, normalised prototypes and the class LayerNorm's
+/// weights. `learnable` as for [`record_network`].
+///
+/// # Errors
+/// Those of the shape rules.
+pub fn record_head(
+    b: &mut Builder<'_>,
+    features: ValueId,
+    sizes: HeadSizes,
+    options: &HeadOptions,
+    learnable: bool,
+) -> Result<Network> {
+    let HeadSizes { classes, prototypes, embedding } = sizes;
+    let embedded = head::embed(b, features, embedding, options)?;
     let shape = b.tape.value(features).shape.clone();
-    let classes = spec.num_classes();
     let dimension = b.tape.value(embedded.emb).channels();
-    let proto_shape = [classes, net.prototypes, dimension];
+    let proto_shape = [classes, prototypes, dimension];
     let init = Init::Normal(PROTOTYPE_STD);
     let protos = if learnable {
         b.param(PROTOTYPES, &proto_shape, Layout::Same, init)
@@ -73,13 +103,12 @@ pub fn record_network(
         b.state(PROTOTYPES, &proto_shape, init)
     };
     proto::normalise(b.tape, protos)?;
-    let mask_norm = if spec.head.class_logit == LogitKind::Layernorm {
+    let mask_norm = if options.class_logit == LogitKind::Layernorm {
         let gamma = b.param("head.mask_norm.weight", &[classes], Layout::Same, Init::Constant(1.0));
         let beta = b.param("head.mask_norm.bias", &[classes], Layout::Same, Init::Constant(0.0));
         Some((gamma, beta))
     } else {
         None
     };
-    b.tape.leave();
     Ok(Network { size: [shape[0], shape[1], shape[2]], embedded, protos, mask_norm })
 }

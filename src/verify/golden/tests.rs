@@ -1,0 +1,219 @@
+//! Large files: sampled tensors, and decisions that are nearly tied. Their reference is the oracle's run of the same tape.
+
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::model::PROTOTYPES;
+use crate::model_file::{Tensor, Tensors, encode};
+use crate::rng::Rng;
+use crate::tape::Memory;
+use record::{Source, WEIGHTS};
+
+/// C, K, D, Cin, then B, H, W; labels at twice that size.
+type Sizes = [usize; 7];
+
+const MEDIUM: Sizes = [40, 5, 16, 12, 2, 64, 80];
+
+fn tensor(shape: &[usize], data: Vec<f32>) -> Tensor {
+    Tensor { shape: shape.to_vec(), data }
+}
+
+fn metadata([c, k, d, cin, b, h, w]: Sizes) -> BTreeMap<String, String> {
+    let config = serde_json::json!({
+        "C": c, "K": k, "D": d, "Cin": cin, "B": b, "H": h, "W": w, "HL": 2 * h, "WL": 2 * w, "mu": 0.999,
+        "kappa": 0.05, "sinkhorn_iters": 3, "tau_off": 1.0, "tau_rec": 0.1, "lambda1": 0.01, "lambda2": 0.001,
+    });
+    BTreeMap::from([("config".to_owned(), config.to_string())])
+}
+
+fn inputs([c, k, d, cin, b, h, w]: Sizes) -> Tensors {
+    let mut rng = Rng::new(7, 0);
+    let mut normal = |shape: &[usize], mean: f32, deviation: f32| {
+        let count = shape.iter().product();
+        tensor(shape, (0..count).map(|_| mean + deviation * rng.normal()).collect())
+    };
+    let root = |n: usize| 1.0 / (n as f32).sqrt();
+    let mut all = Tensors::from([
+        ("in.features".into(), normal(&[b, cin, h, w], 0.0, 1.0)),
+        ("in.w1".into(), normal(&[cin, cin], 0.0, root(cin))),
+        ("in.b1".into(), normal(&[cin], 0.0, 0.1)),
+        ("in.w2".into(), normal(&[d, cin], 0.0, root(cin))),
+        ("in.b2".into(), normal(&[d], 0.0, 0.1)),
+        ("in.fn_w".into(), normal(&[d], 1.0, 0.1)),
+        ("in.fn_b".into(), normal(&[d], 0.0, 0.1)),
+        ("in.mn_w".into(), normal(&[c], 1.0, 0.1)),
+        ("in.mn_b".into(), normal(&[c], 0.0, 0.1)),
+        ("in.protos".into(), normal(&[c, k, d], 0.0, 0.02)),
+    ]);
+    let noise = (0..b * h * w * k).map(|_| -(-rng.range(1e-6, 1.0).ln()).ln()).collect();
+    all.insert("in.gumbel".into(), tensor(&[b * h * w, k], noise));
+    // Blocks of 16 pixels, some of them ignored.
+    let (hl, wl) = (2 * h, 2 * w);
+    let label = |i: usize| {
+        let block = (i / (hl * wl) * hl.div_ceil(16) + i / wl % hl / 16) * wl.div_ceil(16) + i % wl / 16;
+        (block * 7 % (c + 3)) as f32
+    };
+    let labels = (0..b * hl * wl).map(|i| if label(i) < c as f32 { label(i) } else { -1.0 }).collect();
+    all.insert("in.labels".into(), tensor(&[b, hl, wl], labels));
+    all
+}
+
+/// A large golden file of the oracle: big tensors at every 37th pixel only, decisions in full.
+fn large_file(sizes: Sizes) -> (Tensors, BTreeMap<String, String>) {
+    let (mut all, metadata) = (inputs(sizes), metadata(sizes));
+    let file = |all: &Tensors| {
+        let bytes = encode(all, &metadata).expect("tensors are whole");
+        Golden::new(ModelFile::from_bytes("large", bytes).expect("a file")).expect("a golden file")
+    };
+    let golden = file(&all);
+    let pixels = golden.config.pixels();
+    let sample: Vec<usize> = (0..pixels).step_by(37).collect();
+    for (profile, prefix) in [(Profile::Off, "off"), (Profile::Rec, "rec"), (Profile::Pap, "pap")] {
+        let options = golden.config.options(profile).expect("valid");
+        let recorded = record(&golden.config, &options, Phase::Main, &[]).expect("records");
+        let memory = interpret(&golden, &recorded);
+        for (name, source) in &recorded.quantities {
+            let get = |id| memory.get(&recorded.tape, id).expect("computed").data;
+            let data = match source {
+                Source::Value(id) => get(*id),
+                Source::Weight(id, entry) => {
+                    let data: Vec<f32> = get(*id).into_iter().map(|x| x as f32).collect();
+                    recorded.weights.0[*entry].to_disk(&data).into_iter().map(f64::from).collect()
+                }
+                Source::Same(a, b) => {
+                    get(*a).iter().zip(&get(*b)).map(|(a, b)| f64::from(u8::from(a == b))).collect()
+                }
+                Source::Tiles(ids) => {
+                    let parts: Vec<_> =
+                        ids.iter().map(|&id| (get(id), recorded.tape.value(id).channels())).collect();
+                    let row = |n: usize| parts.iter().flat_map(move |(data, w)| &data[n * w..(n + 1) * w]);
+                    (0..pixels).flat_map(|n| row(n).copied()).collect()
+                }
+            };
+            let decision = Name::parse(&format!("{prefix}.{name}")).expect("a name").is_decision();
+            let per_pixel = data.len() / pixels;
+            let data: Vec<f32> = data.into_iter().map(|x| x as f32).collect();
+            let weight = name.starts_with("g_") && data.len() % pixels != 0;
+            let (label, tensor) = if decision || weight || name.starts_with("protos") || per_pixel == 0 {
+                let label = if decision { format!("{prefix}.{name}") } else { format!("{prefix}64.{name}") };
+                (label, tensor(&[data.len()], data))
+            } else {
+                let rows =
+                    sample.iter().flat_map(|&n| data[n * per_pixel..(n + 1) * per_pixel].iter().copied());
+                (format!("{prefix}64.sampled.{name}"), tensor(&[sample.len(), per_pixel], rows.collect()))
+            };
+            match name.as_str() {
+                "gt" | "protos_norm" => all.insert(name.clone(), tensor),
+                _ => all.insert(label, tensor),
+            };
+        }
+    }
+    all.insert("sample".into(), tensor(&[sample.len()], sample.iter().map(|&n| n as f32).collect()));
+    (all, metadata)
+}
+
+fn interpret(golden: &Golden, recorded: &Recorded) -> Memory {
+    let tape = &recorded.tape;
+    let wide = |data: &[f32]| data.iter().map(|&x| f64::from(x)).collect::<Vec<_>>();
+    let mut memory = Memory::new();
+    let step = golden.steps().expect("inputs").swap_remove(0);
+    memory.set(tape, recorded.features, wide(&step.features));
+    memory.set(tape, recorded.labels, step.labels.iter().map(|&x| f64::from(x)).collect());
+    memory.set(tape, recorded.class_weights, wide(&golden.class_weights().expect("inputs")));
+    memory.set(tape, recorded.noise, wide(&step.gumbel.expect("inputs")));
+    for entry in &recorded.weights.0 {
+        let name = WEIGHTS.iter().find(|(_, ours)| *ours == entry.name).map_or("protos", |w| w.0);
+        assert!(name != "protos" || entry.name == PROTOTYPES);
+        let data = golden.input(name, entry.disk_shape().iter().product()).expect("inputs");
+        let id = tape.find(&entry.name).expect("recorded");
+        memory.set(tape, id, wide(&entry.to_device(&data)));
+    }
+    tape.interpret(&mut memory).expect("every input is set");
+    memory
+}
+
+fn check(gpu: &Arc<Gpu>, all: &Tensors, metadata: &BTreeMap<String, String>) -> Vec<TensorReport> {
+    let file = ModelFile::from_bytes("large", encode(all, metadata).expect("whole")).expect("a file");
+    pollster::block_on(verify(gpu, file, &|_| {})).expect("runs")
+}
+
+fn open() -> Arc<Gpu> {
+    let wanted = std::env::var("PROTOSEG_ADAPTER").ok();
+    pollster::block_on(Gpu::open(wanted.as_deref(), None)).expect("a WebGPU adapter")
+}
+
+fn report<'a>(reports: &'a [TensorReport], name: &str) -> &'a TensorReport {
+    reports.iter().find(|r| r.name == name).expect("compared")
+}
+
+#[test]
+fn a_large_file_is_compared_at_its_sampled_pixels() {
+    let (gpu, (mut all, metadata)) = (open(), large_file(MEDIUM));
+    let reports = check(&gpu, &all, &metadata);
+    for wrong in reports.iter().filter(|r| !r.ok) {
+        panic!("{wrong}");
+    }
+    assert_eq!(report(&reports, "rec64.sampled.sim").tolerance, 5e-6);
+
+    // A decision that is nearly tied may differ, another may not.
+    let [classes, .., height, width] = MEDIUM;
+    let golden = {
+        let bytes = encode(&all, &metadata).expect("whole");
+        Golden::new(ModelFile::from_bytes("large", bytes).expect("a file")).expect("a golden file")
+    };
+    let options = golden.config.options(Profile::Rec).expect("valid");
+    let recorded = record(&golden.config, &options, Phase::Main, &[]).expect("records");
+    let memory = interpret(&golden, &recorded);
+    let tiles = recorded.quantities["seg"].values();
+    let tiles = tiles.iter().map(|&id| memory.get(&recorded.tape, id).expect("computed"));
+    let tiles: Vec<_> = tiles.collect();
+    let two_best = |n: usize| {
+        let mut row: Vec<_> = tiles.iter().flat_map(|t| t.row(n).iter().copied()).zip(0..classes).collect();
+        row.sort_by(|a, b| b.0.total_cmp(&a.0));
+        (row[0].0 - row[1].0, row[1].1)
+    };
+    let pixels = 0..2 * height * width;
+    let tie = pixels.clone().min_by(|&a, &b| two_best(a).0.total_cmp(&two_best(b).0)).expect("a pixel");
+    assert!(two_best(tie).0 < 9e-5, "the closest decision is {} apart", two_best(tie).0);
+    let clear = pixels.clone().find(|&n| two_best(n).0 > 0.01).expect("a pixel");
+    let original = all["rec.pred"].clone();
+    for (n, accepted) in [(tie, true), (clear, false)] {
+        all.insert("rec.pred".into(), original.clone());
+        all.get_mut("rec.pred").expect("it is there").data[n] = two_best(n).1 as f32;
+        assert_eq!(report(&check(&gpu, &all, &metadata), "rec.pred").ok, accepted);
+    }
+}
+
+#[test]
+fn unknown_names_and_damaged_tensors_are_reported() {
+    let sizes = [3, 2, 5, 4, 1, 4, 6];
+    let (gpu, (mut all, metadata)) = (open(), large_file(sizes));
+    assert!(check(&gpu, &all, &metadata).iter().all(|r| r.ok));
+    let number = || tensor(&[1], vec![1.0]);
+    for name in
+        ["rec64.unknown", "other", "in.other", "pap.assign_gumbel", "off64.raw", "off64.sampled.loss_ce"]
+    {
+        all.insert(name.into(), number());
+    }
+    let reports = check(&gpu, &all, &metadata);
+    let wrong: Vec<_> = reports.iter().filter(|r| !r.ok).map(|r| r.name.as_str()).collect();
+    assert_eq!(
+        wrong,
+        ["in.other", "off64.raw", "off64.sampled.loss_ce", "other", "pap.assign_gumbel", "rec64.unknown"]
+    );
+    all.insert("sample".into(), tensor(&[1], vec![24.0]));
+    let file = ModelFile::from_bytes("large", encode(&all, &metadata).expect("whole")).expect("a file");
+    let error = pollster::block_on(verify(&gpu, file, &|_| {})).expect_err("pixel 24 of 0..24");
+    assert!(error.to_string().contains("0..24"), "{error}");
+}
+
+/// The size of a real data set: ADE20K's classes, tens of thousands of pixels. Takes minutes on the oracle.
+#[test]
+#[ignore = "minutes of f64 arithmetic"]
+fn a_file_of_150_classes_agrees() {
+    let (gpu, (all, metadata)) = (open(), large_file([150, 10, 64, 32, 2, 96, 128]));
+    let start = std::time::Instant::now();
+    let report = crate::verify::FileReport::new("150 classes".into(), check(&gpu, &all, &metadata));
+    println!("{report}\n{:.1} s", start.elapsed().as_secs_f64());
+    assert!(report.ok);
+}

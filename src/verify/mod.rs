@@ -1,0 +1,85 @@
+//! `protoseg verify`: golden and parity files on this adapter.
+//!
+//! A golden file holds one training step of the head in three profiles, computed by the published code in f64; a parity
+//! file holds a backbone's feature maps of a picture. Both are compared with what the device computes from the same inputs,
+//! through the functions that record training and inference.
+
+mod compare;
+mod golden;
+mod parity;
+mod report;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::error::{Error, Result};
+use crate::gpu::Gpu;
+use crate::head::HeadOptions;
+use crate::model_file;
+use crate::nn::Arch;
+
+pub use report::{FileReport, TensorReport, Verification};
+
+/// Compares `files` with the device of `gpu`. `backbone` is the weights file and architecture that parity files need.
+///
+/// # Errors
+/// [`Error::Io`] and [`Error::Model`] for a file that cannot be read, is of neither kind, belongs to another architecture,
+/// or is a parity file while there is no backbone; those of the device. Numbers that differ are no error: see
+/// [`Verification::ok`].
+pub async fn verify(
+    gpu: &Arc<Gpu>,
+    files: &[PathBuf],
+    backbone: Option<(PathBuf, Arch)>,
+) -> Result<Verification> {
+    verify_each(gpu, files, backbone, &mut |_| {}).await
+}
+
+/// As [`verify`]; `progress` is told of every file when it is done.
+///
+/// # Errors
+/// As [`verify`].
+pub async fn verify_each(
+    gpu: &Arc<Gpu>,
+    files: &[PathBuf],
+    backbone: Option<(PathBuf, Arch)>,
+    progress: &mut dyn FnMut(&FileReport),
+) -> Result<Verification> {
+    let mut reports = Vec::new();
+    for path in files {
+        let report = verify_file(gpu, path, backbone.as_ref()).await?;
+        progress(&report);
+        reports.push(report);
+    }
+    Ok(Verification { files: reports, adapter: gpu.name().to_owned() })
+}
+
+/// Compares the golden file at `path` under options that `change` falsifies: what [`verify`] would say of a head with
+/// that mistake. For tests of the comparison itself.
+///
+/// # Errors
+/// As [`verify`].
+pub async fn verify_changed(
+    gpu: &Arc<Gpu>,
+    path: &Path,
+    change: &dyn Fn(&mut HeadOptions),
+) -> Result<FileReport> {
+    let tensors = golden::verify(gpu, model_file::read(path)?, change).await?;
+    Ok(FileReport::new(path.display().to_string(), tensors))
+}
+
+async fn verify_file(gpu: &Arc<Gpu>, path: &Path, backbone: Option<&(PathBuf, Arch)>) -> Result<FileReport> {
+    let file = model_file::read(path)?;
+    let tensors = if file.contains("in.features") {
+        golden::verify(gpu, file, &|_| {}).await?
+    } else if file.contains("image_u8") || file.contains("input") {
+        let Some((weights, arch)) = backbone else {
+            let problem = "is a parity file, which needs the backbone's weights";
+            return Err(Error::model(path, problem, "give --weights WEIGHTS --arch mobilenet_v2"));
+        };
+        parity::verify(gpu, &file, weights, *arch).await?
+    } else {
+        let problem = "is neither a golden file (with `in.features`) nor a parity file (with `image_u8`)";
+        return Err(Error::model(path, problem, "give files of reference data"));
+    };
+    Ok(FileReport::new(path.display().to_string(), tensors))
+}
