@@ -53,7 +53,8 @@ fn json(output: &Output) -> serde_json::Value {
 fn a_run_leaves_what_the_contract_names_and_every_command_reads_it() {
     let temp = project("cli-contract", true);
     let root = temp.path();
-    let files = ["config.toml", "log.jsonl", "last.safetensors", "best.safetensors", "report.html", "figure.png"];
+    let files =
+        ["config.toml", "log.jsonl", "last.safetensors", "best.safetensors", "report.html", "figure.png"];
     for file in files {
         assert!(root.join("run").join(file).exists(), "{file}");
     }
@@ -167,7 +168,11 @@ fn bad_models_and_outputs_are_refused() {
     eval("plain.safetensors", &["plain.safetensors"]);
 
     let best = "run/best.safetensors";
-    refused(root, &["figure", best, "--data", "street", "--classes", "Cat", "--out", "f.png"], &["Cat", "Car"]);
+    refused(
+        root,
+        &["figure", best, "--data", "street", "--classes", "Cat", "--out", "f.png"],
+        &["Cat", "Car"],
+    );
     refused(root, &["eval", best, "--data", "street", "--split", "test"], &["test", "val"]);
     refused(root, &["eval", best, "--data", "street", "--scales", "100"], &["100"]);
     fs::write(root.join("file"), "").expect("writable");

@@ -40,7 +40,14 @@ fn gpu() -> Arc<Gpu> {
 }
 
 /// Trains in `root/out`, stopping after `stop` steps if that is given; returns every event.
-fn train(gpu: &Arc<Gpu>, root: &Path, out: &str, sets: &[&str], stop: Option<u64>, resume: bool) -> Vec<Event> {
+fn train(
+    gpu: &Arc<Gpu>,
+    root: &Path,
+    out: &str,
+    sets: &[&str],
+    stop: Option<u64>,
+    resume: bool,
+) -> Vec<Event> {
     let file = root.join("config.toml");
     std::fs::write(&file, CONFIG).expect("temporary folder");
     let sets: Vec<String> = sets.iter().map(|&s| s.to_owned()).collect();
@@ -79,9 +86,15 @@ fn same_seed_same_bytes_and_resumed_equals_uninterrupted() {
     assert!(bytes(root, "a/last.safetensors") == bytes(root, "b/last.safetensors"), "two runs differ");
     train(&gpu, root, "c", &[], Some(4), false);
     train(&gpu, root, "c", &[], None, true);
-    assert!(bytes(root, "a/last.safetensors") == bytes(root, "c/last.safetensors"), "the resumed run differs");
+    assert!(
+        bytes(root, "a/last.safetensors") == bytes(root, "c/last.safetensors"),
+        "the resumed run differs"
+    );
     train(&gpu, root, "d", &["train.seed=1"], None, false);
-    assert!(bytes(root, "a/last.safetensors") != bytes(root, "d/last.safetensors"), "the seed changes nothing");
+    assert!(
+        bytes(root, "a/last.safetensors") != bytes(root, "d/last.safetensors"),
+        "the seed changes nothing"
+    );
 }
 
 #[test]
@@ -90,10 +103,14 @@ fn loss_falls_and_every_event_is_told() {
     let temp = temp::TempDir::new("train-loss");
     street(temp.path());
     let events = train(&gpu, temp.path(), "run", &["train.steps=40", "train.eval_every=0"], None, false);
-    let losses: Vec<f32> = events.iter().filter_map(|e| if let Event::Step { ce, .. } = e { Some(*ce) } else { None }).collect();
+    let losses: Vec<f32> =
+        events.iter().filter_map(|e| if let Event::Step { ce, .. } = e { Some(*ce) } else { None }).collect();
     let mean = |part: &[f32]| part.iter().sum::<f32>() / part.len() as f32;
     assert!(mean(&losses[30..]) < 0.8 * mean(&losses[..10]), "{losses:?}");
-    assert!(matches!(events.first(), Some(Event::Start { .. })) && matches!(events.last(), Some(Event::Done { .. })));
+    assert!(
+        matches!(events.first(), Some(Event::Start { .. }))
+            && matches!(events.last(), Some(Event::Done { .. }))
+    );
     assert_eq!(events.iter().filter(|e| matches!(e, Event::Evaluation { .. })).count(), 1);
 }
 

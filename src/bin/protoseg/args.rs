@@ -29,6 +29,8 @@ pub enum Command {
     Predict(PredictArgs),
     /// Draw the sub-prototype figure: classes in the colours of their prototypes
     Figure(FigureArgs),
+    /// Compare golden and parity files with what this adapter computes
+    Verify(VerifyArgs),
     /// List adapters, their tiers and limits
     Devices(JsonArgs),
     /// Say what a training step or a model needs: bytes, operations, dispatches
@@ -132,6 +134,22 @@ pub struct FigureArgs {
     /// PNG to write
     #[arg(long, value_name = "FIG.png")]
     pub out: PathBuf,
+}
+
+#[derive(Args)]
+pub struct VerifyArgs {
+    /// Golden files of the head, or parity files of a backbone
+    #[arg(required = true, value_name = "FILE.safetensors")]
+    pub files: Vec<PathBuf>,
+    /// Backbone weights, for parity files
+    #[arg(long)]
+    pub weights: Option<PathBuf>,
+    /// Architecture of the weights: mobilenet_v2
+    #[arg(long)]
+    pub arch: Option<String>,
+    /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Args)]

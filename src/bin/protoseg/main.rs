@@ -10,6 +10,7 @@ mod predict;
 mod progress;
 mod report;
 mod train;
+mod verify;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use protoseg::{Error, Result};
 use args::{Cli, Command};
 
 fn main() -> ExitCode {
+    quiet_driver();
     let cli = Cli::parse();
     match pollster::block_on(run(&cli)) {
         Ok(()) => ExitCode::SUCCESS,
@@ -31,11 +33,21 @@ fn main() -> ExitCode {
     }
 }
 
+/// Mesa's device-selection layer asks the Wayland server for its GPU and complains on standard error where there is no
+/// session; it is switched off there, since the adapter is chosen here anyway.
+fn quiet_driver() {
+    if std::env::var_os("XDG_RUNTIME_DIR").is_none() {
+        // SAFETY: nothing else runs yet: this is the first line of `main`.
+        unsafe { std::env::set_var("NODEVICE_SELECT", "1") };
+    }
+}
+
 async fn run(cli: &Cli) -> Result<()> {
     match &cli.command {
         Command::Synth(args) => data::synth(args),
         Command::Audit(args) => data::audit(args),
         Command::Devices(args) => devices::devices(args).await,
+        Command::Verify(args) => verify::verify(args, cli).await,
         Command::Ops => {
             devices::ops();
             Ok(())

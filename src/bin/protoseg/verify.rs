@@ -1,0 +1,30 @@
+//! `verify`: reference files on this adapter.
+
+use protoseg::nn::Arch;
+use protoseg::{Error, Result};
+
+use crate::args::{Cli, VerifyArgs};
+
+/// Fails if any tensor of any file is out of its tolerance.
+pub async fn verify(args: &VerifyArgs, cli: &Cli) -> Result<()> {
+    let backbone = match (&args.weights, &args.arch) {
+        (Some(weights), Some(arch)) => Some((weights.clone(), Arch::parse(arch)?)),
+        (None, None) => None,
+        _ => return Err(Error::config("--weights and --arch go together", "give both, or neither")),
+    };
+    let gpu = crate::open(cli).await?;
+    let found = protoseg::verify::verify(&gpu, &args.files, backbone).await?;
+    if args.json {
+        crate::print_json(&found)?;
+    } else {
+        println!("{found}");
+    }
+    if found.ok() {
+        return Ok(());
+    }
+    let bad = found.files.iter().filter(|f| !f.ok).count();
+    Err(Error::device(
+        format!("{bad} of {} files differ from the reference on `{}`", found.files.len(), gpu.name()),
+        "try another --adapter, or --floor for the plain kernels, and please report it",
+    ))
+}
