@@ -207,6 +207,6 @@ mod tests {
         disk[((2 * 2 + 1) * 2 + 1) * 2] = 1.0;
         let device = entry.to_device(&disk);
         // [ky 1, kx 0, ci 1, co 2]
-        assert_eq!(device[((2 + 0) * 4 + 1) * 3 + 2], 1.0);
+        assert_eq!(device[(2 * 4 + 1) * 3 + 2], 1.0);
     }
 }

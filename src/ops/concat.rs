@@ -135,7 +135,7 @@ impl Op for Slice {
     fn launch(&self, l: &mut Launch<'_>) {
         let (walk, params) = params(l.output(0), l.input(0), self.offset, false);
         let (entry, source) =
-            if self.offset % 4 == 0 { ("slice_quads", "x") } else { ("slice_scalars", "wide") };
+            if self.offset.is_multiple_of(4) { ("slice_quads", "x") } else { ("slice_scalars", "wide") };
         l.dispatch("concat", entry, &params, &[(source, l.read(0)), ("out", l.write(0))], walk.grid());
     }
 
