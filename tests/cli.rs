@@ -127,7 +127,7 @@ fn bad_data_is_refused_before_training() {
     luma(77, 64, 48).save(&mask).expect("mask");
     refused(root, &train, &["street00000.png", "77"]);
     luma(1, 32, 48).save(&mask).expect("mask");
-    refused(root, &train, &["street00000.png", "32x48"]);
+    refused(root, &train, &["street00000.png", "32 x 48"]);
     image::RgbImage::new(64, 48).save(&mask).expect("mask");
     refused(root, &train, &["street00000.png", "RGB"]);
     fs::remove_file(&mask).expect("mask");

@@ -55,14 +55,14 @@ fn train(
     let mut events = Vec::new();
     pollster::block_on(async {
         let mut session = Session::new(gpu, config, &root.join(out), resume).await.expect("session");
-        let run = session.run(&mut |event| {
+        let mut listen = |event: &Event| {
             events.push(event.clone());
             match event {
                 Event::Step { step, .. } if Some(*step) == stop => Command::Stop,
                 _ => Command::Continue,
             }
-        });
-        run.await.expect("run");
+        };
+        session.run(&mut listen).await.expect("run");
     });
     events
 }

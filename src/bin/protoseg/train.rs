@@ -107,7 +107,7 @@ fn summary(history: &[Event], out: &std::path::Path) {
         }
         _ => None,
     };
-    if let Some((mean, name, max)) = history.iter().filter_map(cosines).last() {
+    if let Some((mean, name, max)) = history.iter().rev().find_map(cosines) {
         println!(
             "cosine between prototypes of a class: {mean:.3} on average, {max:.3} for the closest pair ({name})"
         );
