@@ -5,12 +5,13 @@ mod reference;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use protoseg::gpu::Tier;
 use protoseg::head::HeadOptions;
 use protoseg::model_file::{Tensor, read, write};
 use protoseg::nn::Arch;
 use protoseg::proto::UpdatePixels;
 use protoseg::verify::{Verification, verify, verify_changed};
-use reference::{TempDir, gpu, shared, shared_files};
+use reference::{TempDir, gpu, gpu_of, shared, shared_files};
 
 fn assert_ok(verification: &Verification) {
     println!("{verification}");
@@ -20,6 +21,12 @@ fn assert_ok(verification: &Verification) {
 #[test]
 fn every_golden_file_agrees() {
     let found = pollster::block_on(verify(&gpu(), &shared_files("golden"), None));
+    assert_ok(&found.expect("golden files"));
+}
+
+#[test]
+fn every_golden_file_agrees_with_the_kernels_of_the_floor() {
+    let found = pollster::block_on(verify(&gpu_of(Some(Tier::Floor)), &shared_files("golden"), None));
     assert_ok(&found.expect("golden files"));
 }
 
@@ -112,7 +119,7 @@ fn sampled_tensors_agree() {
     let metadata: BTreeMap<_, _> = file.metadata().clone();
     write(&path, &tensors, &metadata).expect("written");
     let gpu = gpu();
-    let found = pollster::block_on(verify(&gpu, &[path.clone()], None)).expect("a golden file");
+    let found = pollster::block_on(verify(&gpu, std::slice::from_ref(&path), None)).expect("a golden file");
     assert_ok(&found);
     assert!(found.files[0].tensors.iter().filter(|t| t.name.contains(".sampled.")).count() > 20);
 

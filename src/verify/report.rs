@@ -65,7 +65,7 @@ impl FileReport {
     /// The tensor that is nearest to its tolerance, or furthest above it.
     #[must_use]
     pub fn worst(&self) -> Option<&TensorReport> {
-        self.tensors.iter().max_by(|a, b| (!a.ok, a.strain()).partial_cmp(&(!b.ok, b.strain())).unwrap())
+        self.tensors.iter().max_by(|a, b| b.ok.cmp(&a.ok).then(a.strain().total_cmp(&b.strain())))
     }
 }
 

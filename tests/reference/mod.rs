@@ -3,12 +3,17 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use protoseg::gpu::Gpu;
+use protoseg::gpu::{Gpu, Tier};
 
 /// The adapter that `PROTOSEG_ADAPTER` names, or the fastest.
 pub fn gpu() -> Arc<Gpu> {
+    gpu_of(None)
+}
+
+/// The same, lowered to `tier`.
+pub fn gpu_of(tier: Option<Tier>) -> Arc<Gpu> {
     let wanted = std::env::var("PROTOSEG_ADAPTER").ok();
-    pollster::block_on(Gpu::open(wanted.as_deref(), None)).expect("a WebGPU adapter")
+    pollster::block_on(Gpu::open(wanted.as_deref(), tier)).expect("a WebGPU adapter")
 }
 
 /// The file or folder `relative` of the reference data (`PROTOSEG_SHARED`, default `../shared`), or `None` with a

@@ -1,6 +1,7 @@
 //! Golden files: one training step of the head, compared with everything that the file holds.
 
 mod config;
+mod flips;
 mod name;
 mod record;
 mod run;
@@ -18,9 +19,10 @@ use crate::model::Phase;
 use crate::model_file::ModelFile;
 use crate::proto::{Profile, UpdateAssign};
 
-use super::compare::{compare, rows_of_map};
+use super::compare::rows_of_map;
 use super::report::TensorReport;
 use config::Golden;
+use flips::Flips;
 use name::{Name, is_input};
 use record::{Recorded, record};
 use run::{Found, Wanted, run};
@@ -85,7 +87,7 @@ async fn verify_profile(
             found.insert((special.to_owned(), false), run_special(gpu, golden, options, special).await?);
         }
     }
-    compare_all(golden, &found, names, final_q, reports)
+    compare_all(golden, options, &found, names, final_q, reports)
 }
 
 /// What is read of the main run: all that the file holds, and the scores by which ties are told from mistakes.
@@ -93,7 +95,7 @@ fn wanted(golden: &Golden, names: &[(String, Name)], main: &Recorded, final_q: &
     let mut wanted: BTreeSet<_> =
         names.iter().map(|(_, name)| (name.quantity.clone(), name.sampled)).collect();
     let has = |quantity: &str| names.iter().any(|(_, name)| name.quantity == quantity);
-    if golden.is_large() && names.iter().any(|(_, name)| name.is_decision()) {
+    if golden.is_large() {
         wanted.extend([final_q, "emb", "seg", "gt"].map(|quantity| (quantity.to_owned(), false)));
     }
     if has("pred_full") {
@@ -124,6 +126,7 @@ async fn run_special(
 
 fn compare_all(
     golden: &Golden,
+    options: &HeadOptions,
     found: &Found,
     names: &[(String, Name)],
     final_q: String,
@@ -133,27 +136,24 @@ fn compare_all(
         names.iter().find(|(label, name)| label.contains("64.") && name.quantity == "seg" && !name.sampled);
     let seg = seg.map(|(label, name)| reference(golden, label, name)).transpose()?;
     let ties = Ties::new(golden, found, seg.as_deref(), final_q)?;
-    let mut flips = 0;
+    let mut flips = Flips::new(golden, &ties, options, names);
     // Decisions first: what they lead to may differ with them.
     let later = |name: &Name| !name.is_decision() || name.quantity == "counts";
-    let in_order =
-        names.iter().filter(|(_, name)| !later(name)).chain(names.iter().filter(|(_, n)| later(n)));
-    for (label, name) in in_order {
+    let (after, before): (Vec<_>, Vec<_>) = names.iter().partition(|(_, name)| later(name));
+    for (label, name) in before.into_iter().chain(after) {
         let Some(found) = found.get(&(name.quantity.clone(), name.sampled)) else {
             unknown(reports, label);
             continue;
         };
         let wanted = reference(golden, label, name)?;
         let report = if name.quantity == "counts" {
-            ties.compare_counts(label, found, &wanted, flips)
+            ties.compare_counts(label, found, &wanted, flips.num_moving())
         } else if name.is_decision() {
-            let (report, tied) = ties.compare(label, name, found, &wanted);
-            if ["assign", "assign_gumbel", "pred", "correct"].contains(&name.quantity.as_str()) {
-                flips += tied;
-            }
+            let (report, pixels) = ties.compare(label, name, found, &wanted);
+            flips.add(name, pixels);
             report
         } else {
-            compare(label, found, &wanted, name.tolerance(golden.config.classes, flips > 0))
+            flips.compare(label, name, found, &wanted)
         };
         reports.insert(label.clone(), report);
     }

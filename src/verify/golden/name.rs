@@ -64,9 +64,8 @@ impl Name {
         self.quantity.strip_prefix('q').and_then(|n| n.parse().ok())
     }
 
-    /// The tolerance suggested for an f32 implementation. `loose` prototypes may have moved by other pixels than the
-    /// reference's, where nearly tied decisions differ.
-    pub fn tolerance(&self, num_classes: usize, loose: bool) -> Tolerance {
+    /// The tolerance suggested for an f32 implementation.
+    pub fn tolerance(&self, num_classes: usize) -> Tolerance {
         use Tolerance::{Absolute, Relative};
         // With two classes the mask norm divides by a spread that f32 hardly resolves.
         let two = num_classes == 2;
@@ -77,8 +76,7 @@ impl Name {
             "q0" => Relative(1e-4),
             q if q.starts_with("loss_") => Relative(1e-5),
             q if q.starts_with("g_") => Relative(if two { 1e-3 } else { 1e-4 }),
-            q if q.starts_with("protos_after") => Absolute(if loose { 2e-4 } else { 2e-6 }),
-            "protos_norm" => Absolute(2e-6),
+            q if q.starts_with("protos_") => Absolute(2e-6),
             _ if self.rounds().is_some() => Absolute(1e-4),
             // raw, proj_norm, emb, sim, maxsim
             _ => Absolute(5e-6),
@@ -112,7 +110,7 @@ mod tests {
 
     #[test]
     fn tolerances_depend_on_the_number_of_classes() {
-        let of = |name: &str, classes| Name::parse(name).expect("a name").tolerance(classes, false);
+        let of = |name: &str, classes| Name::parse(name).expect("a name").tolerance(classes);
         assert_eq!(of("off64.g_x", 2), Tolerance::Relative(1e-3));
         assert_eq!(of("off64.g_x", 3), Tolerance::Relative(1e-4));
         assert_eq!(of("off64.seg", 2), Tolerance::Absolute(2e-4));

@@ -14,10 +14,12 @@ use super::run::Found;
 
 /// Two scores nearer than this are a tie that f32 may decide otherwise.
 const MARGIN: f64 = 1e-4;
+/// Cosines nearer than this are the same to f32: its error in an embedding is about half of it.
+const RESOLUTION: f64 = 5e-7;
 /// Pixels of a class map at label size that may differ.
 const MAP_PIXELS: usize = 3;
 /// Share of the pixels that may differ in a very large batch: 0.05 %.
-const SHARE: f64 = 5e-4;
+pub const SHARE: f64 = 5e-4;
 
 /// The scores behind the decisions of one profile.
 pub struct Ties<'a> {
@@ -67,24 +69,36 @@ impl<'a> Ties<'a> {
         count / self.columns(name)
     }
 
+    /// The pixel of a row.
+    fn pixel(&self, name: &Name, row: usize) -> Option<usize> {
+        if name.sampled { self.golden.sample.get(row).copied() } else { Some(row) }
+    }
+
     fn columns(&self, name: &Name) -> usize {
         if name.quantity == "near_proto" { self.golden.config.classes } else { 1 }
     }
 
-    /// Compares decisions; returns the number of pixels that differ and may.
-    pub fn compare(&self, label: &str, name: &Name, found: &[f64], wanted: &[f64]) -> (TensorReport, usize) {
+    /// Compares decisions; returns the pixels that differ and may.
+    pub fn compare(
+        &self,
+        label: &str,
+        name: &Name,
+        found: &[f64],
+        wanted: &[f64],
+    ) -> (TensorReport, BTreeSet<usize>) {
         let plain = compare(label, found, wanted, Tolerance::Absolute(0.0));
         let limit = self.limit(name, wanted.len());
         if plain.ok || limit == 0 || found.len() != wanted.len() || self.golden.config.runs() > 1 {
-            return (plain, 0);
+            return (plain, BTreeSet::new());
         }
         let tied = |&i: &usize| self.margin(name, i, found[i], wanted[i]).is_some_and(|m| m < MARGIN);
         let (tied, wrong): (Vec<usize>, Vec<usize>) =
             (0..found.len()).filter(|&i| found[i] != wanted[i]).partition(tied);
-        let pixels: BTreeSet<_> = tied.iter().map(|i| i / self.columns(name)).collect();
+        let pixels: BTreeSet<_> =
+            tied.iter().filter_map(|i| self.pixel(name, i / self.columns(name))).collect();
         if pixels.len() > limit {
             let note = format!("{} pixels are nearly tied, at most {limit} may differ", pixels.len());
-            return (TensorReport { note: Some(note), ..plain }, 0);
+            return (TensorReport { note: Some(note), ..plain }, BTreeSet::new());
         }
         let mut accepted = found.to_vec();
         tied.iter().for_each(|&i| accepted[i] = wanted[i]);
@@ -94,7 +108,7 @@ impl<'a> Ties<'a> {
             pixels.len(),
             wrong.len()
         );
-        (TensorReport { note: Some(note), ..report }, pixels.len())
+        (TensorReport { note: Some(note), ..report }, pixels)
     }
 
     /// Compares the numbers of pixels per prototype, of which `flips` went elsewhere.
@@ -113,15 +127,10 @@ impl<'a> Ties<'a> {
         let c = &self.golden.config;
         let column = index % self.columns(name);
         let row = index / self.columns(name);
-        let n = if name.sampled { *self.golden.sample.get(row)? } else { row };
+        let n = self.pixel(name, row)?;
         let (found, wanted) = (whole(found)?, whole(wanted)?);
         let q = |k: usize| self.get(&self.q, n, c.prototypes, k);
-        let sim = |j: usize| {
-            let emb = self.found.get(&("emb".to_owned(), false))?;
-            let [emb, proto] = [(&emb[..], n), (&self.protos[..], j)]
-                .map(|(data, row)| data.get(row * c.embedding..(row + 1) * c.embedding));
-            Some(dot(emb?, proto?))
-        };
+        let sim = |j: usize| self.similarity(n, j);
         let between = |score: &dyn Fn(usize) -> Option<f64>| Some((score(found)? - score(wanted)?).abs());
         match name.quantity.as_str() {
             "assign" => between(&q),
@@ -144,6 +153,29 @@ impl<'a> Ties<'a> {
         }
     }
 
+    /// Pixels for which f32 cannot tell the nearest prototype of some class.
+    pub fn unclear_nearest(&self) -> BTreeSet<usize> {
+        let c = &self.golden.config;
+        let class = |n: usize, class: usize| {
+            lead((0..c.prototypes).filter_map(|k| self.similarity(n, class * c.prototypes + k))) < RESOLUTION
+        };
+        (0..c.pixels()).filter(|&n| (0..c.classes).any(|j| class(n, j))).collect()
+    }
+
+    /// Pixels whose assignment is nearly tied.
+    pub fn unclear_assignment(&self) -> BTreeSet<usize> {
+        let k = self.golden.config.prototypes;
+        let rows = self.found.get(&(self.q.clone(), false)).into_iter().flat_map(|q| q.chunks_exact(k));
+        let unclear = |row: &[f64]| row.iter().any(|&q| q > 0.0) && lead(row.iter().copied()) < MARGIN;
+        rows.enumerate().filter(|(_, row)| unclear(row)).map(|(n, _)| n).collect()
+    }
+
+    fn similarity(&self, n: usize, j: usize) -> Option<f64> {
+        let size = self.golden.config.embedding;
+        let emb = self.found.get(&("emb".to_owned(), false))?.get(n * size..(n + 1) * size)?;
+        Some(dot(emb, self.protos.get(j * size..(j + 1) * size)?))
+    }
+
     fn get(&self, quantity: &str, n: usize, width: usize, column: usize) -> Option<f64> {
         let data = self.found.get(&(quantity.to_owned(), false))?;
         (column < width).then(|| data.get(n * width + column).copied())?
@@ -164,6 +196,14 @@ impl<'a> Ties<'a> {
             ((1.0 - tx) * at(y0, x0)? + tx * at(y0, x1)?, (1.0 - tx) * at(y1, x0)? + tx * at(y1, x1)?);
         Some((1.0 - ty) * top + ty * bottom)
     }
+}
+
+/// The distance between the two highest scores.
+fn lead(scores: impl Iterator<Item = f64>) -> f64 {
+    let (best, second) = scores.fold((f64::NEG_INFINITY, f64::NEG_INFINITY), |(best, second), x| {
+        if x > best { (x, best) } else { (best, second.max(x)) }
+    });
+    best - second
 }
 
 /// A decision as an index; `None` for -1.
