@@ -10,9 +10,8 @@ use support::{Source, has_extension, root, sources};
 /// The diagram, top to bottom: every top-level module and the arrows that leave it. A module may name all that its
 /// arrows lead to, directly or by way of others, and never what stands above it.
 const LAYERS: &[(&str, &[&str])] = &[
-    // Front ends. `cli` is the binary's half of the package: its arguments, printing and exit status.
-    ("main", &["cli"]),
-    ("cli", &["viewer", "verify", "synth"]),
+    // Front ends; `bin` is the command line.
+    ("bin", &["viewer", "verify", "synth"]),
     ("viewer", &["train", "explain"]),
     ("web", &["train", "explain", "synth"]),
     // What a person asks for.
@@ -137,13 +136,10 @@ fn arrows(source: &Source) -> Vec<(usize, String)> {
     found
 }
 
-/// `src/gpu/device.rs` and `src/gpu.rs` belong to `gpu`; files of `src/bin` to `main`.
+/// `src/gpu/device.rs` and `src/gpu.rs` belong to `gpu`.
 fn module_of(path: &str) -> &str {
     let inner = path.strip_prefix("src/").unwrap_or(path);
-    match inner.split('/').next().unwrap_or(inner).trim_end_matches(".rs") {
-        "bin" => "main",
-        module => module,
-    }
+    inner.split('/').next().unwrap_or(inner).trim_end_matches(".rs")
 }
 
 /// Names that lib.rs re-exports, and the module they come from: `crate::Error` is an arrow to `error`.
@@ -256,7 +252,7 @@ fn planted_arrows_are_found() {
         lib,
         file("src/train/a.rs", "use crate::{Session, data::Dataset, error::Error}; use super::step;"),
         file("src/gpu/a.rs", "// crate::ops is above\nuse super::device; use wgpu::Device;"),
-        file("src/main.rs", "use protoseg::{explain::figure, train};"),
+        file("src/bin/protoseg/main.rs", "use protoseg::{explain::figure, train};"),
     ];
     report(&violations(&fine));
     assert_eq!(strays(&fine), Vec::<String>::new());
