@@ -28,7 +28,7 @@ pub struct Dispatch {
     pub groups: [u32; 3],
 }
 
-/// A uniform struct whose layout is known by name; made by [`uniform!`](crate::gpu::uniform).
+/// A uniform struct whose layout is known by name; made by the macro `uniform!`.
 pub trait Uniform: bytemuck::Pod {
     /// Field names and byte offsets, in order.
     const FIELDS: &'static [(&'static str, usize)];

@@ -54,7 +54,7 @@ impl Act {
 pub struct BatchNormed {
     /// `act(gamma * (x - mean) / sqrt(variance + eps) + beta)`, shape of `x`.
     pub y: ValueId,
-    /// Mean per channel, `[C]`, for [`running_stats`](super::running_stats).
+    /// Mean per channel, `[C]`, for [`running_stats`](super::running_stats()).
     pub mean: ValueId,
     /// Biased variance per channel, `[C]`.
     pub variance: ValueId,

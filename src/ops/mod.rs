@@ -86,7 +86,7 @@ pub fn backward(tape: &mut Tape, loss: ValueId, targets: &[ValueId]) -> Result<V
     tape.backward(&[(loss, seed)], targets, &Sums)
 }
 
-/// Gradients add up by [`add`].
+/// Gradients add up by [`add()`].
 pub struct Sums;
 
 impl Linear for Sums {

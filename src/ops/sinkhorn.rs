@@ -33,7 +33,7 @@ pub struct Sinkhorn {
 
 /// Records the soft assignment of all classes at once (spec section 5): `q [N,K]` is `N_c * L` after `iterations` rounds
 /// (rows of ignored pixels 0), `r [C,K]` the row factors up to a constant per class: the largest is 1, those of an
-/// absent class are 0. `own` comes from [`own_similarity`], `grouped` from [`group_by_class`].
+/// absent class are 0. `own` comes from [`own_similarity()`], `grouped` from [`group_by_class()`].
 ///
 /// # Errors
 /// [`Error::Shape`] if the shapes do not go together or K is above [`MAX_PROTOS`].
