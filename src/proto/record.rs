@@ -139,7 +139,7 @@ mod tests {
         let emb = tape.input("emb", &[pixels, d], DType::F32);
         let protos = tape.state("prototypes", &[num_classes, 10, d], DType::F32);
         let gt = tape.input("gt", &[pixels], DType::I32);
-        let predicted = tape.input("predicted", &[pixels], DType::I32);
+        let predicted = tape.input("predicted", &[pixels], DType::U32);
         let options = Cluster::default();
         ops::prototype_normalise(&mut tape, protos).expect("a rule");
         let clustering = cluster(&mut tape, emb, protos, gt, &options, None).expect("shapes fit");
