@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use protoseg::gpu::{Gpu, shaders};
+use protoseg::gpu::{Gpu, Tier, shaders};
 use protoseg::ops::{check, table::TABLE};
 
-fn gpu() -> Arc<Gpu> {
+fn gpu(tier: Option<Tier>) -> Arc<Gpu> {
     let wanted = std::env::var("PROTOSEG_ADAPTER").ok();
-    pollster::block_on(Gpu::open(wanted.as_deref(), None)).expect("a WebGPU adapter")
+    pollster::block_on(Gpu::open(wanted.as_deref(), tier)).expect("a WebGPU adapter")
 }
 
 /// Only the stems named in `PROTOSEG_OPS` (comma-separated), if that is set.
@@ -17,9 +17,9 @@ fn selected(stem: &str) -> bool {
     std::env::var("PROTOSEG_OPS").map_or(true, |list| list.split(',').any(|s| s == stem))
 }
 
-#[test]
-fn device_agrees_with_oracle() {
-    let gpu = gpu();
+/// Runs every case with the kernels of `tier`, or with the best ones that the adapter has.
+fn compare_with_oracle(tier: Option<Tier>) {
+    let gpu = gpu(tier);
     let mut failures = Vec::new();
     for row in TABLE.iter().filter(|r| selected(r.stem)) {
         for case in (row.cases)() {
@@ -36,6 +36,17 @@ fn device_agrees_with_oracle() {
         }
     }
     assert!(failures.is_empty(), "{} failures\n{}", failures.len(), failures.join("\n"));
+}
+
+#[test]
+fn device_agrees_with_oracle() {
+    compare_with_oracle(None);
+}
+
+/// The kernels that a browser runs.
+#[test]
+fn device_agrees_with_oracle_on_the_floor() {
+    compare_with_oracle(Some(Tier::Floor));
 }
 
 #[test]
