@@ -6,6 +6,7 @@ use crate::data::{Classes, Normalisation};
 use crate::error::{Error, Result};
 use crate::head::HeadOptions;
 use crate::nn::Arch;
+use crate::ops::sinkhorn::MAX_PROTOS;
 
 /// Architecture and widths.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -66,15 +67,15 @@ impl NetOptions {
                 "use taps up to 16",
             );
         }
-        for (key, value) in [
-            ("lateral", self.lateral),
-            ("width", self.width),
-            ("embedding", self.embedding),
-            ("prototypes", self.prototypes),
-        ] {
+        for (key, value) in [("lateral", self.lateral), ("width", self.width), ("embedding", self.embedding)]
+        {
             if value == 0 || value > 4096 {
                 return wrong(format!("model.{key} is {value}"), "choose 1 to 4096");
             }
+        }
+        if !(1..=MAX_PROTOS).contains(&self.prototypes) {
+            let problem = format!("model.prototypes is {}", self.prototypes);
+            return wrong(problem, "choose 1 to 16");
         }
         if !(0.0..1.0).contains(&self.dropout) {
             return wrong(format!("model.dropout is {}", self.dropout), "choose a probability below 1");

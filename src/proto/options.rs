@@ -1,4 +1,4 @@
-//! Options of clustering, losses and update, and their three bundles (spec section 15).
+//! Options of clustering, losses and update, and the names of their bundles (spec section 15).
 
 use serde::{Deserialize, Serialize};
 
@@ -27,9 +27,8 @@ pub enum UpdatePixels {
     All,
 }
 
-/// Options of the clustering and of what is made from it. The default is [`Profile::Rec`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+/// Options of the clustering and of what is made from it. The default is that of the recommended profile.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Cluster {
     /// Smoothness of the assignment; at least 0.025.
     pub kappa: f32,
@@ -107,42 +106,9 @@ pub enum Profile {
     Pap,
 }
 
-impl Profile {
-    /// The profile's options of clustering, losses and update.
-    #[must_use]
-    pub fn cluster(self) -> Cluster {
-        let rec = Cluster::default();
-        match self {
-            Self::Off => {
-                Cluster { tau: 1.0, update_assign: UpdateAssign::Gumbel, empty_loss: EmptyLoss::Nan, ..rec }
-            }
-            Self::Rec => rec,
-            Self::Pap => Cluster { update_pixels: UpdatePixels::All, ..rec },
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_profile_is_valid_and_survives_toml() {
-        for profile in [Profile::Off, Profile::Rec, Profile::Pap] {
-            let options = profile.cluster();
-            options.validate().expect("a profile is valid");
-            let text = toml::to_string(&options).expect("options can be written");
-            assert_eq!(toml::from_str::<Cluster>(&text).expect("and read"), options);
-        }
-    }
-
-    #[test]
-    fn partial_options_keep_the_defaults_and_unknown_ones_are_refused() {
-        let options: Cluster =
-            toml::from_str("update_assign = \"gumbel\"\nmu = 0.9").expect("partial options");
-        assert_eq!(options, Cluster { update_assign: UpdateAssign::Gumbel, mu: 0.9, ..Cluster::default() });
-        assert!(toml::from_str::<Cluster>("kapa = 0.1").is_err());
-    }
 
     #[test]
     fn values_out_of_range_are_named() {
