@@ -50,15 +50,9 @@ fn concat_scalars(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_wor
         let value = x[row * params.quads + at.quad];
         let to = row * params.stride + params.offset;
         wide_out[to + first] = value.x;
-        if (first + 1u < last) {
-            wide_out[to + first + 1u] = value.y;
-        }
-        if (first + 2u < last) {
-            wide_out[to + first + 2u] = value.z;
-        }
-        if (first + 3u < last) {
-            wide_out[to + first + 3u] = value.w;
-        }
+        if (first + 1u < last) { wide_out[to + first + 1u] = value.y; }
+        if (first + 2u < last) { wide_out[to + first + 2u] = value.z; }
+        if (first + 3u < last) { wide_out[to + first + 3u] = value.w; }
         for (var c = first + 4u; c < last; c++) {
             wide_out[to + c] = 0.0;
         }

@@ -50,10 +50,7 @@ fn depthwise(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgrou
     let oy = i32((line % params.out_h) * params.stride) - params.pad_h;
     let step = i32(params.stride);
     let taps = params.kernel_h * params.kernel_w;
-    var y0 = vec4<f32>(0.0);
-    var y1 = vec4<f32>(0.0);
-    var y2 = vec4<f32>(0.0);
-    var y3 = vec4<f32>(0.0);
+    var y0 = vec4<f32>(0.0); var y1 = vec4<f32>(0.0); var y2 = vec4<f32>(0.0); var y3 = vec4<f32>(0.0);
     for (var ky = 0u; ky < params.kernel_h; ky++) {
         let base = line_start(b, exact(oy + i32(ky * params.dilation)));
         if (base < 0) {
@@ -100,10 +97,7 @@ fn depthwise_3x3(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_work
     let b = line / params.out_h;
     let oy = i32(line % params.out_h) - params.pad_h;
     let ox = i32(ow) - params.pad_w;
-    var y0 = vec4<f32>(0.0);
-    var y1 = vec4<f32>(0.0);
-    var y2 = vec4<f32>(0.0);
-    var y3 = vec4<f32>(0.0);
+    var y0 = vec4<f32>(0.0); var y1 = vec4<f32>(0.0); var y2 = vec4<f32>(0.0); var y3 = vec4<f32>(0.0);
     for (var ky = 0u; ky < 3u; ky++) {
         let base = line_start(b, oy + i32(ky));
         let row = select(ky * 3u, 8u - ky * 3u, params.has_bias == 1u);
@@ -111,15 +105,11 @@ fn depthwise_3x3(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_work
         let w1 = w[select(row + 1u, row - 1u, params.has_bias == 1u) * params.quads_in + c];
         let w2 = w[select(row + 2u, row - 2u, params.has_bias == 1u) * params.quads_in + c];
         let p0 = pixel(base, ox, c);
-        let p1 = pixel(base, ox + 1, c);
-        let p2 = pixel(base, ox + 2, c);
-        let p3 = pixel(base, ox + 3, c);
-        let p4 = pixel(base, ox + 4, c);
+        let p1 = pixel(base, ox + 1, c); let p2 = pixel(base, ox + 2, c);
+        let p3 = pixel(base, ox + 3, c); let p4 = pixel(base, ox + 4, c);
         let p5 = pixel(base, ox + 5, c);
-        y0 += w0 * p0 + w1 * p1 + w2 * p2;
-        y1 += w0 * p1 + w1 * p2 + w2 * p3;
-        y2 += w0 * p2 + w1 * p3 + w2 * p4;
-        y3 += w0 * p3 + w1 * p4 + w2 * p5;
+        y0 += w0 * p0 + w1 * p1 + w2 * p2; y1 += w0 * p1 + w1 * p2 + w2 * p3;
+        y2 += w0 * p2 + w1 * p3 + w2 * p4; y3 += w0 * p3 + w1 * p4 + w2 * p5;
     }
     store(line, ow, c, y0, y1, y2, y3);
 }
@@ -131,12 +121,8 @@ fn store(line: u32, ow: u32, c: u32, y0: vec4<f32>, y1: vec4<f32>, y2: vec4<f32>
     if (left > 1u) {
         y[at + params.quads_in] = y1;
     }
-    if (left > 2u) {
-        y[at + 2u * params.quads_in] = y2;
-    }
-    if (left > 3u) {
-        y[at + 3u * params.quads_in] = y3;
-    }
+    if (left > 2u) { y[at + 2u * params.quads_in] = y2; }
+    if (left > 3u) { y[at + 3u * params.quads_in] = y3; }
 }
 
 // dw[tap, c] over one split of pixels, one tap per invocation; y is [splits][taps][quads].
@@ -176,14 +162,8 @@ fn depthwise_dw_3x3(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_w
         return;
     }
     let area = split_area(split);
-    var s0 = vec4<f32>(0.0);
-    var s1 = vec4<f32>(0.0);
-    var s2 = vec4<f32>(0.0);
-    var s3 = vec4<f32>(0.0);
-    var s4 = vec4<f32>(0.0);
-    var s5 = vec4<f32>(0.0);
-    var s6 = vec4<f32>(0.0);
-    var s7 = vec4<f32>(0.0);
+    var s0 = vec4<f32>(0.0); var s1 = vec4<f32>(0.0); var s2 = vec4<f32>(0.0); var s3 = vec4<f32>(0.0);
+    var s4 = vec4<f32>(0.0); var s5 = vec4<f32>(0.0); var s6 = vec4<f32>(0.0); var s7 = vec4<f32>(0.0);
     var s8 = vec4<f32>(0.0);
     for (var line = area.x; line < area.y; line++) {
         let b = line / params.out_h;
@@ -192,43 +172,26 @@ fn depthwise_dw_3x3(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_w
         let from1 = line_start(b, oy + 1);
         let from2 = line_start(b, oy + 2);
         let ox = i32(area.z) - params.pad_w;
-        var a0 = pixel(from0, ox, c);
-        var a1 = pixel(from1, ox, c);
+        var a0 = pixel(from0, ox, c); var a1 = pixel(from1, ox, c);
         var a2 = pixel(from2, ox, c);
-        var b0 = pixel(from0, ox + 1, c);
-        var b1 = pixel(from1, ox + 1, c);
+        var b0 = pixel(from0, ox + 1, c); var b1 = pixel(from1, ox + 1, c);
         var b2 = pixel(from2, ox + 1, c);
         for (var ow = area.z; ow < area.w; ow++) {
             let sx = i32(ow) - params.pad_w + 2;
-            let c0 = pixel(from0, sx, c);
-            let c1 = pixel(from1, sx, c);
+            let c0 = pixel(from0, sx, c); let c1 = pixel(from1, sx, c);
             let c2 = pixel(from2, sx, c);
             let d = dy[(line * params.out_w + ow) * params.quads_in + c];
-            s0 += a0 * d;
-            s1 += b0 * d;
-            s2 += c0 * d;
-            s3 += a1 * d;
-            s4 += b1 * d;
-            s5 += c1 * d;
-            s6 += a2 * d;
-            s7 += b2 * d;
-            s8 += c2 * d;
-            a0 = b0;
-            a1 = b1;
-            a2 = b2;
-            b0 = c0;
-            b1 = c1;
-            b2 = c2;
+            s0 += a0 * d; s1 += b0 * d; s2 += c0 * d; s3 += a1 * d; s4 += b1 * d; s5 += c1 * d;
+            s6 += a2 * d; s7 += b2 * d; s8 += c2 * d;
+            a0 = b0; a1 = b1; a2 = b2;
+            b0 = c0; b1 = c1; b2 = c2;
         }
     }
     let at = split * 9u * params.quads_in + c;
     y[at] = s0;
     y[at + params.quads_in] = s1;
-    y[at + 2u * params.quads_in] = s2;
-    y[at + 3u * params.quads_in] = s3;
-    y[at + 4u * params.quads_in] = s4;
-    y[at + 5u * params.quads_in] = s5;
-    y[at + 6u * params.quads_in] = s6;
-    y[at + 7u * params.quads_in] = s7;
+    y[at + 2u * params.quads_in] = s2; y[at + 3u * params.quads_in] = s3;
+    y[at + 4u * params.quads_in] = s4; y[at + 5u * params.quads_in] = s5;
+    y[at + 6u * params.quads_in] = s6; y[at + 7u * params.quads_in] = s7;
     y[at + 8u * params.quads_in] = s8;
 }

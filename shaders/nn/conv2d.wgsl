@@ -41,48 +41,20 @@ fn conv2d(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups)
     let o7 = pixel_origin(min(first + 7u, params.num_pixels - 1u));
     let bias0 = select(vec4<f32>(0.0), bias[column], params.has_bias == 1u);
     let bias1 = select(vec4<f32>(0.0), bias[column + beside], params.has_bias == 1u);
-    var c00 = bias0;
-    var c01 = bias1;
-    var c10 = bias0;
-    var c11 = bias1;
-    var c20 = bias0;
-    var c21 = bias1;
-    var c30 = bias0;
-    var c31 = bias1;
-    var c40 = bias0;
-    var c41 = bias1;
-    var c50 = bias0;
-    var c51 = bias1;
-    var c60 = bias0;
-    var c61 = bias1;
-    var c70 = bias0;
-    var c71 = bias1;
+    var c00 = bias0; var c01 = bias1; var c10 = bias0; var c11 = bias1;
+    var c20 = bias0; var c21 = bias1; var c30 = bias0; var c31 = bias1;
+    var c40 = bias0; var c41 = bias1; var c50 = bias0; var c51 = bias1;
+    var c60 = bias0; var c61 = bias1; var c70 = bias0; var c71 = bias1;
     for (var ky = 0u; ky < params.kernel_h; ky++) {
         for (var kx = 0u; kx < params.kernel_w; kx++) {
-            let s0 = source(o0, ky, kx);
-            let m0 = select(0.0, 1.0, s0 >= 0);
-            let a0 = u32(max(s0, 0));
-            let s1 = source(o1, ky, kx);
-            let m1 = select(0.0, 1.0, s1 >= 0);
-            let a1 = u32(max(s1, 0));
-            let s2 = source(o2, ky, kx);
-            let m2 = select(0.0, 1.0, s2 >= 0);
-            let a2 = u32(max(s2, 0));
-            let s3 = source(o3, ky, kx);
-            let m3 = select(0.0, 1.0, s3 >= 0);
-            let a3 = u32(max(s3, 0));
-            let s4 = source(o4, ky, kx);
-            let m4 = select(0.0, 1.0, s4 >= 0);
-            let a4 = u32(max(s4, 0));
-            let s5 = source(o5, ky, kx);
-            let m5 = select(0.0, 1.0, s5 >= 0);
-            let a5 = u32(max(s5, 0));
-            let s6 = source(o6, ky, kx);
-            let m6 = select(0.0, 1.0, s6 >= 0);
-            let a6 = u32(max(s6, 0));
-            let s7 = source(o7, ky, kx);
-            let m7 = select(0.0, 1.0, s7 >= 0);
-            let a7 = u32(max(s7, 0));
+            let s0 = source(o0, ky, kx); let m0 = select(0.0, 1.0, s0 >= 0); let a0 = u32(max(s0, 0));
+            let s1 = source(o1, ky, kx); let m1 = select(0.0, 1.0, s1 >= 0); let a1 = u32(max(s1, 0));
+            let s2 = source(o2, ky, kx); let m2 = select(0.0, 1.0, s2 >= 0); let a2 = u32(max(s2, 0));
+            let s3 = source(o3, ky, kx); let m3 = select(0.0, 1.0, s3 >= 0); let a3 = u32(max(s3, 0));
+            let s4 = source(o4, ky, kx); let m4 = select(0.0, 1.0, s4 >= 0); let a4 = u32(max(s4, 0));
+            let s5 = source(o5, ky, kx); let m5 = select(0.0, 1.0, s5 >= 0); let a5 = u32(max(s5, 0));
+            let s6 = source(o6, ky, kx); let m6 = select(0.0, 1.0, s6 >= 0); let a6 = u32(max(s6, 0));
+            let s7 = source(o7, ky, kx); let m7 = select(0.0, 1.0, s7 >= 0); let a7 = u32(max(s7, 0));
             var row = ((ky * params.kernel_w + kx) * 4u * params.quads_in) * params.quads_out + column;
             for (var q = 0u; q < params.quads_in; q++) {
                 let w00 = w[row];
@@ -228,22 +200,10 @@ fn conv2d_dw(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgrou
     }
     let beside = select(0u, 1u, column + 1u < params.quads_out);
     let below = select(0u, 1u, row + 1u < params.quads_in);
-    var c00 = vec4<f32>(0.0);
-    var c01 = vec4<f32>(0.0);
-    var c10 = vec4<f32>(0.0);
-    var c11 = vec4<f32>(0.0);
-    var c20 = vec4<f32>(0.0);
-    var c21 = vec4<f32>(0.0);
-    var c30 = vec4<f32>(0.0);
-    var c31 = vec4<f32>(0.0);
-    var c40 = vec4<f32>(0.0);
-    var c41 = vec4<f32>(0.0);
-    var c50 = vec4<f32>(0.0);
-    var c51 = vec4<f32>(0.0);
-    var c60 = vec4<f32>(0.0);
-    var c61 = vec4<f32>(0.0);
-    var c70 = vec4<f32>(0.0);
-    var c71 = vec4<f32>(0.0);
+    var c00 = vec4<f32>(0.0); var c01 = vec4<f32>(0.0); var c10 = vec4<f32>(0.0); var c11 = vec4<f32>(0.0);
+    var c20 = vec4<f32>(0.0); var c21 = vec4<f32>(0.0); var c30 = vec4<f32>(0.0); var c31 = vec4<f32>(0.0);
+    var c40 = vec4<f32>(0.0); var c41 = vec4<f32>(0.0); var c50 = vec4<f32>(0.0); var c51 = vec4<f32>(0.0);
+    var c60 = vec4<f32>(0.0); var c61 = vec4<f32>(0.0); var c70 = vec4<f32>(0.0); var c71 = vec4<f32>(0.0);
     let area = split_area(split);
     let first_column = tap_column(tap);
     for (var line = area.x; line < area.y; line++) {
@@ -257,22 +217,10 @@ fn conv2d_dw(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgrou
                 let d1 = dy[from_dy + beside];
                 let x0 = x[from_x];
                 let x1 = x[from_x + below];
-                c00 += x0.x * d0;
-                c01 += x0.x * d1;
-                c10 += x0.y * d0;
-                c11 += x0.y * d1;
-                c20 += x0.z * d0;
-                c21 += x0.z * d1;
-                c30 += x0.w * d0;
-                c31 += x0.w * d1;
-                c40 += x1.x * d0;
-                c41 += x1.x * d1;
-                c50 += x1.y * d0;
-                c51 += x1.y * d1;
-                c60 += x1.z * d0;
-                c61 += x1.z * d1;
-                c70 += x1.w * d0;
-                c71 += x1.w * d1;
+                c00 += x0.x * d0; c01 += x0.x * d1; c10 += x0.y * d0; c11 += x0.y * d1;
+                c20 += x0.z * d0; c21 += x0.z * d1; c30 += x0.w * d0; c31 += x0.w * d1;
+                c40 += x1.x * d0; c41 += x1.x * d1; c50 += x1.y * d0; c51 += x1.y * d1;
+                c60 += x1.z * d0; c61 += x1.z * d1; c70 += x1.w * d0; c71 += x1.w * d1;
             }
         }
     }

@@ -30,8 +30,7 @@ fn dropout(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups
     let first = draw * params.channels + 4u * (i % params.quads);
     let u = vec4<f32>(
         rng_uniform(params.seed, step[0], first),
-        rng_uniform(params.seed, step[0], first + 1u),
-        rng_uniform(params.seed, step[0], first + 2u),
+        rng_uniform(params.seed, step[0], first + 1u), rng_uniform(params.seed, step[0], first + 2u),
         rng_uniform(params.seed, step[0], first + 3u),
     );
     // Padding lanes draw too, and scale a zero.

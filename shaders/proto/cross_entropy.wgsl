@@ -76,8 +76,7 @@ fn cross_entropy(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_work
     let m = base + x;
     let label = vec4<i32>(
         labels[m],
-        labels[base + min(x + 1u, end)],
-        labels[base + min(x + 2u, end)],
+        labels[base + min(x + 1u, end)], labels[base + min(x + 2u, end)],
         labels[base + min(x + 3u, end)],
     );
     var high = vec4<f32>(LOWEST);
@@ -87,16 +86,14 @@ fn cross_entropy(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_work
         let v = run_values(run, q);
         let live = params.channels - 4u * q;
         let lowest = vec4<f32>(LOWEST);
-        let v1 = select(lowest, v[1], live > 1u);
-        let v2 = select(lowest, v[2], live > 2u);
+        let v1 = select(lowest, v[1], live > 1u); let v2 = select(lowest, v[2], live > 2u);
         let v3 = select(lowest, v[3], live > 3u);
         let top = max(high, max(max(v[0], v1), max(v2, v3)));
         sum = sum * exp(high - top) + exp(v[0] - top) + exp(v1 - top) + exp(v2 - top) + exp(v3 - top);
         high = top;
         let c = i32(params.first_class + 4u * q);
         mine = select(mine, v[0], label == vec4<i32>(c));
-        mine = select(mine, v1, label == vec4<i32>(c + 1));
-        mine = select(mine, v2, label == vec4<i32>(c + 2));
+        mine = select(mine, v1, label == vec4<i32>(c + 1)); mine = select(mine, v2, label == vec4<i32>(c + 2));
         mine = select(mine, v3, label == vec4<i32>(c + 3));
     }
     let total = high + log(sum);

@@ -64,31 +64,19 @@ fn own_similarity(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_wor
     let at = min(vec4<u32>(position) + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(params.num_pixels - 1u));
     let n = vec4<u32>(order[at.x], order[at.y], order[at.z], order[at.w]);
     let labels = vec4<i32>(gt[n.x], gt[n.y], gt[n.z], gt[n.w]);
-    var s0 = vec4<f32>(0.0);
-    var s1 = vec4<f32>(0.0);
-    var s2 = vec4<f32>(0.0);
-    var s3 = vec4<f32>(0.0);
+    var s0 = vec4<f32>(0.0); var s1 = vec4<f32>(0.0); var s2 = vec4<f32>(0.0); var s3 = vec4<f32>(0.0);
     if (all(labels == vec4<i32>(labels.x))) {
         let row = proto_rows(labels.x, k_quad);
         let pixel = n * params.quads;
         for (var d = 0u; d < params.quads; d++) {
-            let p0 = protos[row.x + d];
-            let p1 = protos[row.y + d];
-            let p2 = protos[row.z + d];
-            let p3 = protos[row.w + d];
-            s0 += four(emb[pixel.x + d], p0, p1, p2, p3);
-            s1 += four(emb[pixel.y + d], p0, p1, p2, p3);
-            s2 += four(emb[pixel.z + d], p0, p1, p2, p3);
-            s3 += four(emb[pixel.w + d], p0, p1, p2, p3);
+            let p0 = protos[row.x + d]; let p1 = protos[row.y + d];
+            let p2 = protos[row.z + d]; let p3 = protos[row.w + d];
+            s0 += four(emb[pixel.x + d], p0, p1, p2, p3); s1 += four(emb[pixel.y + d], p0, p1, p2, p3);
+            s2 += four(emb[pixel.z + d], p0, p1, p2, p3); s3 += four(emb[pixel.w + d], p0, p1, p2, p3);
         }
     } else {
-        s0 = single(n.x, proto_rows(labels.x, k_quad));
-        s1 = single(n.y, proto_rows(labels.y, k_quad));
-        s2 = single(n.z, proto_rows(labels.z, k_quad));
-        s3 = single(n.w, proto_rows(labels.w, k_quad));
+        s0 = single(n.x, proto_rows(labels.x, k_quad)); s1 = single(n.y, proto_rows(labels.y, k_quad));
+        s2 = single(n.z, proto_rows(labels.z, k_quad)); s3 = single(n.w, proto_rows(labels.w, k_quad));
     }
-    store(n.x, k_quad, s0);
-    store(n.y, k_quad, s1);
-    store(n.z, k_quad, s2);
-    store(n.w, k_quad, s3);
+    store(n.x, k_quad, s0); store(n.y, k_quad, s1); store(n.z, k_quad, s2); store(n.w, k_quad, s3);
 }

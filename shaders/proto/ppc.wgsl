@@ -32,14 +32,8 @@
 
 // Similarities / tau of 8 pixels to 4 prototypes, LOWEST for prototypes past the end.
 struct Products {
-    s0: vec4<f32>,
-    s1: vec4<f32>,
-    s2: vec4<f32>,
-    s3: vec4<f32>,
-    s4: vec4<f32>,
-    s5: vec4<f32>,
-    s6: vec4<f32>,
-    s7: vec4<f32>,
+    s0: vec4<f32>, s1: vec4<f32>, s2: vec4<f32>, s3: vec4<f32>,
+    s4: vec4<f32>, s5: vec4<f32>, s6: vec4<f32>, s7: vec4<f32>,
 }
 
 // Pixel number `step` of the 8 that start at n, as an address of `emb`.
@@ -48,49 +42,26 @@ fn pixel_row(n: u32, step: u32) -> u32 {
 }
 
 fn products(n: u32, j: u32) -> Products {
-    let n0 = pixel_row(n, 0u);
-    let n1 = pixel_row(n, 1u);
-    let n2 = pixel_row(n, 2u);
-    let n3 = pixel_row(n, 3u);
-    let n4 = pixel_row(n, 4u);
-    let n5 = pixel_row(n, 5u);
-    let n6 = pixel_row(n, 6u);
-    let n7 = pixel_row(n, 7u);
+    let n0 = pixel_row(n, 0u); let n1 = pixel_row(n, 1u); let n2 = pixel_row(n, 2u); let n3 = pixel_row(n, 3u);
+    let n4 = pixel_row(n, 4u); let n5 = pixel_row(n, 5u); let n6 = pixel_row(n, 6u); let n7 = pixel_row(n, 7u);
     let rows = vec4<u32>(j) + vec4<u32>(0u, 1u, 2u, 3u);
     let row = min(rows, vec4<u32>(params.num_rows - 1u)) * params.quads;
-    var a0 = vec4<f32>(0.0);
-    var a1 = vec4<f32>(0.0);
-    var a2 = vec4<f32>(0.0);
-    var a3 = vec4<f32>(0.0);
-    var a4 = vec4<f32>(0.0);
-    var a5 = vec4<f32>(0.0);
-    var a6 = vec4<f32>(0.0);
-    var a7 = vec4<f32>(0.0);
+    var a0 = vec4<f32>(0.0); var a1 = vec4<f32>(0.0); var a2 = vec4<f32>(0.0); var a3 = vec4<f32>(0.0);
+    var a4 = vec4<f32>(0.0); var a5 = vec4<f32>(0.0); var a6 = vec4<f32>(0.0); var a7 = vec4<f32>(0.0);
     for (var d = 0u; d < params.quads; d++) {
-        let p0 = protos[row.x + d];
-        let p1 = protos[row.y + d];
-        let p2 = protos[row.z + d];
-        let p3 = protos[row.w + d];
-        a0 += four(emb[n0 + d], p0, p1, p2, p3);
-        a1 += four(emb[n1 + d], p0, p1, p2, p3);
-        a2 += four(emb[n2 + d], p0, p1, p2, p3);
-        a3 += four(emb[n3 + d], p0, p1, p2, p3);
-        a4 += four(emb[n4 + d], p0, p1, p2, p3);
-        a5 += four(emb[n5 + d], p0, p1, p2, p3);
-        a6 += four(emb[n6 + d], p0, p1, p2, p3);
-        a7 += four(emb[n7 + d], p0, p1, p2, p3);
+        let p0 = protos[row.x + d]; let p1 = protos[row.y + d]; let p2 = protos[row.z + d]; let p3 = protos[row.w + d];
+        a0 += four(emb[n0 + d], p0, p1, p2, p3); a1 += four(emb[n1 + d], p0, p1, p2, p3);
+        a2 += four(emb[n2 + d], p0, p1, p2, p3); a3 += four(emb[n3 + d], p0, p1, p2, p3);
+        a4 += four(emb[n4 + d], p0, p1, p2, p3); a5 += four(emb[n5 + d], p0, p1, p2, p3);
+        a6 += four(emb[n6 + d], p0, p1, p2, p3); a7 += four(emb[n7 + d], p0, p1, p2, p3);
     }
     let real = rows < vec4<u32>(params.num_rows);
     let lowest = vec4<f32>(LOWEST);
     return Products(
-        select(lowest, a0 * params.inv_tau, real),
-        select(lowest, a1 * params.inv_tau, real),
-        select(lowest, a2 * params.inv_tau, real),
-        select(lowest, a3 * params.inv_tau, real),
-        select(lowest, a4 * params.inv_tau, real),
-        select(lowest, a5 * params.inv_tau, real),
-        select(lowest, a6 * params.inv_tau, real),
-        select(lowest, a7 * params.inv_tau, real),
+        select(lowest, a0 * params.inv_tau, real), select(lowest, a1 * params.inv_tau, real),
+        select(lowest, a2 * params.inv_tau, real), select(lowest, a3 * params.inv_tau, real),
+        select(lowest, a4 * params.inv_tau, real), select(lowest, a5 * params.inv_tau, real),
+        select(lowest, a6 * params.inv_tau, real), select(lowest, a7 * params.inv_tau, real),
     );
 }
 
@@ -114,33 +85,15 @@ fn ppc_scan(
     @builtin(local_invocation_index) lane: u32,
 ) {
     let n = (group.x + group.y * groups.x) * 512u + lane;
-    var t0 = load_state(n, 0u);
-    var t1 = load_state(n, 1u);
-    var t2 = load_state(n, 2u);
-    var t3 = load_state(n, 3u);
-    var t4 = load_state(n, 4u);
-    var t5 = load_state(n, 5u);
-    var t6 = load_state(n, 6u);
-    var t7 = load_state(n, 7u);
+    var t0 = load_state(n, 0u); var t1 = load_state(n, 1u); var t2 = load_state(n, 2u); var t3 = load_state(n, 3u);
+    var t4 = load_state(n, 4u); var t5 = load_state(n, 5u); var t6 = load_state(n, 6u); var t7 = load_state(n, 7u);
     for (var j = params.start; j < params.start + params.count; j += 4u) {
         let x = products(n, j);
-        t0 = fold(t0, x.s0);
-        t1 = fold(t1, x.s1);
-        t2 = fold(t2, x.s2);
-        t3 = fold(t3, x.s3);
-        t4 = fold(t4, x.s4);
-        t5 = fold(t5, x.s5);
-        t6 = fold(t6, x.s6);
-        t7 = fold(t7, x.s7);
+        t0 = fold(t0, x.s0); t1 = fold(t1, x.s1); t2 = fold(t2, x.s2); t3 = fold(t3, x.s3);
+        t4 = fold(t4, x.s4); t5 = fold(t5, x.s5); t6 = fold(t6, x.s6); t7 = fold(t7, x.s7);
     }
-    store_state(n, 0u, t0);
-    store_state(n, 1u, t1);
-    store_state(n, 2u, t2);
-    store_state(n, 3u, t3);
-    store_state(n, 4u, t4);
-    store_state(n, 5u, t5);
-    store_state(n, 6u, t6);
-    store_state(n, 7u, t7);
+    store_state(n, 0u, t0); store_state(n, 1u, t1); store_state(n, 2u, t2); store_state(n, 3u, t3);
+    store_state(n, 4u, t4); store_state(n, 5u, t5); store_state(n, 6u, t6); store_state(n, 7u, t7);
 }
 
 @compute @workgroup_size(64)
@@ -184,14 +137,10 @@ fn ppc_weights(
     let quad = linear % quads_here;
     let n = (linear / quads_here) * 512u + lane;
     let x = products(n, params.start + 4u * quad);
-    store_weight(n, 0u, quad, x.s0);
-    store_weight(n, 1u, quad, x.s1);
-    store_weight(n, 2u, quad, x.s2);
-    store_weight(n, 3u, quad, x.s3);
-    store_weight(n, 4u, quad, x.s4);
-    store_weight(n, 5u, quad, x.s5);
-    store_weight(n, 6u, quad, x.s6);
-    store_weight(n, 7u, quad, x.s7);
+    store_weight(n, 0u, quad, x.s0); store_weight(n, 1u, quad, x.s1);
+    store_weight(n, 2u, quad, x.s2); store_weight(n, 3u, quad, x.s3);
+    store_weight(n, 4u, quad, x.s4); store_weight(n, 5u, quad, x.s5);
+    store_weight(n, 6u, quad, x.s6); store_weight(n, 7u, quad, x.s7);
 }
 
 // out[n, d] += sum over the tile, for one pixel and one vec4 of channels; the first tile overwrites.
@@ -214,45 +163,21 @@ fn ppc_accumulate(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_wor
     let n = 4u * (i / pairs);
     let e = min(d + 1u, params.quads - 1u);
     let last = params.num_pixels - 1u;
-    let n0 = min(n + 0u, last);
-    let n1 = min(n + 1u, last);
-    let n2 = min(n + 2u, last);
-    let n3 = min(n + 3u, last);
-    var a0 = vec4<f32>(0.0);
-    var b0 = vec4<f32>(0.0);
-    var a1 = vec4<f32>(0.0);
-    var b1 = vec4<f32>(0.0);
-    var a2 = vec4<f32>(0.0);
-    var b2 = vec4<f32>(0.0);
-    var a3 = vec4<f32>(0.0);
-    var b3 = vec4<f32>(0.0);
+    let n0 = min(n + 0u, last); let n1 = min(n + 1u, last); let n2 = min(n + 2u, last); let n3 = min(n + 3u, last);
+    var a0 = vec4<f32>(0.0); var b0 = vec4<f32>(0.0); var a1 = vec4<f32>(0.0); var b1 = vec4<f32>(0.0);
+    var a2 = vec4<f32>(0.0); var b2 = vec4<f32>(0.0); var a3 = vec4<f32>(0.0); var b3 = vec4<f32>(0.0);
     let quads_here = (params.count + 3u) / 4u;
     for (var quad = 0u; quad < quads_here; quad++) {
         let at = quad * params.num_pixels;
-        let w0 = weights_in[at + n0];
-        let w1 = weights_in[at + n1];
-        let w2 = weights_in[at + n2];
-        let w3 = weights_in[at + n3];
+        let w0 = weights_in[at + n0]; let w1 = weights_in[at + n1];
+        let w2 = weights_in[at + n2]; let w3 = weights_in[at + n3];
         let j = vec4<u32>(params.start + 4u * quad) + vec4<u32>(0u, 1u, 2u, 3u);
         // The weight of a prototype past the end is 0.
         let row = min(j, vec4<u32>(params.num_rows - 1u)) * params.quads;
         let m = mat4x4<f32>(protos[row.x + d], protos[row.y + d], protos[row.z + d], protos[row.w + d]);
         let o = mat4x4<f32>(protos[row.x + e], protos[row.y + e], protos[row.z + e], protos[row.w + e]);
-        a0 += m * w0;
-        b0 += o * w0;
-        a1 += m * w1;
-        b1 += o * w1;
-        a2 += m * w2;
-        b2 += o * w2;
-        a3 += m * w3;
-        b3 += o * w3;
+        a0 += m * w0; b0 += o * w0; a1 += m * w1; b1 += o * w1; a2 += m * w2; b2 += o * w2; a3 += m * w3; b3 += o * w3;
     }
-    add(n + 0u, d, a0);
-    add(n + 0u, d + 1u, b0);
-    add(n + 1u, d, a1);
-    add(n + 1u, d + 1u, b1);
-    add(n + 2u, d, a2);
-    add(n + 2u, d + 1u, b2);
-    add(n + 3u, d, a3);
-    add(n + 3u, d + 1u, b3);
+    add(n + 0u, d, a0); add(n + 0u, d + 1u, b0); add(n + 1u, d, a1); add(n + 1u, d + 1u, b1);
+    add(n + 2u, d, a2); add(n + 2u, d + 1u, b2); add(n + 3u, d, a3); add(n + 3u, d + 1u, b3);
 }

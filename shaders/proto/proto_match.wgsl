@@ -53,12 +53,9 @@ fn proto_match(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgr
     let n = 8u * (i - class_quad * row_groups);
     let last = params.num_rows - 1u;
     let r0 = n * params.quads;
-    let r1 = min(n + 1u, last) * params.quads;
-    let r2 = min(n + 2u, last) * params.quads;
-    let r3 = min(n + 3u, last) * params.quads;
-    let r4 = min(n + 4u, last) * params.quads;
-    let r5 = min(n + 5u, last) * params.quads;
-    let r6 = min(n + 6u, last) * params.quads;
+    let r1 = min(n + 1u, last) * params.quads; let r2 = min(n + 2u, last) * params.quads;
+    let r3 = min(n + 3u, last) * params.quads; let r4 = min(n + 4u, last) * params.quads;
+    let r5 = min(n + 5u, last) * params.quads; let r6 = min(n + 6u, last) * params.quads;
     let r7 = min(n + 7u, last) * params.quads;
     let stride = 4u * ((params.classes + 3u) / 4u);
 
@@ -72,30 +69,17 @@ fn proto_match(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgr
     var arg_high = vec4<u32>(0u);
     for (var j = class_index * params.num_protos; j < end; j += 8u) {
         let p0 = proto(j, end);
-        let p1 = proto(j + 1u, end);
-        let p2 = proto(j + 2u, end);
-        let p3 = proto(j + 3u, end);
-        let p4 = proto(j + 4u, end);
-        let p5 = proto(j + 5u, end);
-        let p6 = proto(j + 6u, end);
+        let p1 = proto(j + 1u, end); let p2 = proto(j + 2u, end);
+        let p3 = proto(j + 3u, end); let p4 = proto(j + 4u, end);
+        let p5 = proto(j + 5u, end); let p6 = proto(j + 6u, end);
         let p7 = proto(j + 7u, end);
-        var l0 = vec4<f32>(); var h0 = vec4<f32>();
-        var l1 = vec4<f32>(); var h1 = vec4<f32>();
-        var l2 = vec4<f32>(); var h2 = vec4<f32>();
-        var l3 = vec4<f32>(); var h3 = vec4<f32>();
-        var l4 = vec4<f32>(); var h4 = vec4<f32>();
-        var l5 = vec4<f32>(); var h5 = vec4<f32>();
-        var l6 = vec4<f32>(); var h6 = vec4<f32>();
-        var l7 = vec4<f32>(); var h7 = vec4<f32>();
+        var l0 = vec4<f32>(); var h0 = vec4<f32>(); var l1 = vec4<f32>(); var h1 = vec4<f32>();
+        var l2 = vec4<f32>(); var h2 = vec4<f32>(); var l3 = vec4<f32>(); var h3 = vec4<f32>();
+        var l4 = vec4<f32>(); var h4 = vec4<f32>(); var l5 = vec4<f32>(); var h5 = vec4<f32>();
+        var l6 = vec4<f32>(); var h6 = vec4<f32>(); var l7 = vec4<f32>(); var h7 = vec4<f32>();
         for (var d = 0u; d < params.quads; d += 1u) {
-            let e0 = emb[r0 + d];
-            let e1 = emb[r1 + d];
-            let e2 = emb[r2 + d];
-            let e3 = emb[r3 + d];
-            let e4 = emb[r4 + d];
-            let e5 = emb[r5 + d];
-            let e6 = emb[r6 + d];
-            let e7 = emb[r7 + d];
+            let e0 = emb[r0 + d]; let e1 = emb[r1 + d]; let e2 = emb[r2 + d]; let e3 = emb[r3 + d];
+            let e4 = emb[r4 + d]; let e5 = emb[r5 + d]; let e6 = emb[r6 + d]; let e7 = emb[r7 + d];
             var p = protos[p0 + d];
             l0 += vec4<f32>(dot(e0, p), dot(e1, p), dot(e2, p), dot(e3, p));
             h0 += vec4<f32>(dot(e4, p), dot(e5, p), dot(e6, p), dot(e7, p));
@@ -168,23 +152,17 @@ fn proto_match_emb_grad(@builtin(global_invocation_id) id: vec3<u32>, @builtin(n
     let d = 4u * (i - n * parts);
     let last = params.quads - 1u;
     let stride = 4u * ((params.classes + 3u) / 4u);
-    var g0 = vec4<f32>();
-    var g1 = vec4<f32>();
-    var g2 = vec4<f32>();
-    var g3 = vec4<f32>();
+    var g0 = vec4<f32>(); var g1 = vec4<f32>(); var g2 = vec4<f32>(); var g3 = vec4<f32>();
     for (var c = 0u; c < params.classes; c += 1u) {
         let weight = da[n * stride + c];
         let k = winner[n * params.classes + c];
         let base = ((params.first_class + c) * params.num_protos + k) * params.quads;
         g0 += weight * protos[base + d];
-        g1 += weight * protos[base + min(d + 1u, last)];
-        g2 += weight * protos[base + min(d + 2u, last)];
+        g1 += weight * protos[base + min(d + 1u, last)]; g2 += weight * protos[base + min(d + 2u, last)];
         g3 += weight * protos[base + min(d + 3u, last)];
     }
     add_emb(n, d, g0);
-    add_emb(n, d + 1u, g1);
-    add_emb(n, d + 2u, g2);
-    add_emb(n, d + 3u, g3);
+    add_emb(n, d + 1u, g1); add_emb(n, d + 2u, g2); add_emb(n, d + 3u, g3);
 }
 
 fn add_emb(n: u32, d: u32, g: vec4<f32>) {
@@ -221,22 +199,14 @@ fn proto_match_protos_partial(@builtin(global_invocation_id) id: vec3<u32>, @bui
     for (var n = begin; n < end; n += 1u) {
         let g = da[n * stride + c] * emb[n * params.quads + d];
         let w = winner[n * params.classes + c] - k;
-        s0 += select(vec4<f32>(), g, w == 0u);
-        s1 += select(vec4<f32>(), g, w == 1u);
-        s2 += select(vec4<f32>(), g, w == 2u);
-        s3 += select(vec4<f32>(), g, w == 3u);
-        s4 += select(vec4<f32>(), g, w == 4u);
-        s5 += select(vec4<f32>(), g, w == 5u);
-        s6 += select(vec4<f32>(), g, w == 6u);
-        s7 += select(vec4<f32>(), g, w == 7u);
-        s8 += select(vec4<f32>(), g, w == 8u);
-        s9 += select(vec4<f32>(), g, w == 9u);
-        s10 += select(vec4<f32>(), g, w == 10u);
-        s11 += select(vec4<f32>(), g, w == 11u);
-        s12 += select(vec4<f32>(), g, w == 12u);
-        s13 += select(vec4<f32>(), g, w == 13u);
-        s14 += select(vec4<f32>(), g, w == 14u);
-        s15 += select(vec4<f32>(), g, w == 15u);
+        s0 += select(vec4<f32>(), g, w == 0u); s1 += select(vec4<f32>(), g, w == 1u);
+        s2 += select(vec4<f32>(), g, w == 2u); s3 += select(vec4<f32>(), g, w == 3u);
+        s4 += select(vec4<f32>(), g, w == 4u); s5 += select(vec4<f32>(), g, w == 5u);
+        s6 += select(vec4<f32>(), g, w == 6u); s7 += select(vec4<f32>(), g, w == 7u);
+        s8 += select(vec4<f32>(), g, w == 8u); s9 += select(vec4<f32>(), g, w == 9u);
+        s10 += select(vec4<f32>(), g, w == 10u); s11 += select(vec4<f32>(), g, w == 11u);
+        s12 += select(vec4<f32>(), g, w == 12u); s13 += select(vec4<f32>(), g, w == 13u);
+        s14 += select(vec4<f32>(), g, w == 14u); s15 += select(vec4<f32>(), g, w == 15u);
     }
     var sums = array<vec4<f32>, 16>(s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10, s11, s12, s13, s14, s15);
     for (var j = 0u; j < min(16u, params.num_protos - k); j += 1u) {

@@ -114,9 +114,7 @@ fn factor(quad: u32) -> vec4<f32> {
 // Sums of the 64 invocations, added in the order of the lanes.
 fn store_sums(work: Share, lane: u32, s0: vec4<f32>, s1: vec4<f32>, s2: vec4<f32>, s3: vec4<f32>) {
     lanes[lane] = s0;
-    lanes[64u + lane] = s1;
-    lanes[128u + lane] = s2;
-    lanes[192u + lane] = s3;
+    lanes[64u + lane] = s1; lanes[128u + lane] = s2; lanes[192u + lane] = s3;
     workgroupBarrier();
     if (lane < num_quads && work.class_index < params.num_classes) {
         var sum = vec4<f32>(0.0);
@@ -135,16 +133,11 @@ fn sinkhorn_first(
     @builtin(local_invocation_index) lane: u32,
 ) {
     let work = share(group, groups, lane);
-    var s0 = vec4<f32>(0.0);
-    var s1 = vec4<f32>(0.0);
-    var s2 = vec4<f32>(0.0);
-    var s3 = vec4<f32>(0.0);
+    var s0 = vec4<f32>(0.0); var s1 = vec4<f32>(0.0); var s2 = vec4<f32>(0.0); var s3 = vec4<f32>(0.0);
     for (var i = work.start; i < work.end; i += 64u * params.segments) {
         let pixel = order[i];
-        s0 += exponential(pixel, 0u);
-        s1 += exponential(pixel, 1u);
-        s2 += exponential(pixel, 2u);
-        s3 += exponential(pixel, 3u);
+        s0 += exponential(pixel, 0u); s1 += exponential(pixel, 1u);
+        s2 += exponential(pixel, 2u); s3 += exponential(pixel, 3u);
     }
     store_sums(work, lane, s0, s1, s2, s3);
 }
@@ -158,25 +151,14 @@ fn sinkhorn_round(
 ) {
     let work = share(group, groups, lane);
     row_step(work, lane);
-    let r0 = factor(0u);
-    let r1 = factor(1u);
-    let r2 = factor(2u);
-    let r3 = factor(3u);
-    var s0 = vec4<f32>(0.0);
-    var s1 = vec4<f32>(0.0);
-    var s2 = vec4<f32>(0.0);
-    var s3 = vec4<f32>(0.0);
+    let r0 = factor(0u); let r1 = factor(1u); let r2 = factor(2u); let r3 = factor(3u);
+    var s0 = vec4<f32>(0.0); var s1 = vec4<f32>(0.0); var s2 = vec4<f32>(0.0); var s3 = vec4<f32>(0.0);
     for (var i = work.start; i < work.end; i += 64u * params.segments) {
         let pixel = order[i];
-        let e0 = exponential(pixel, 0u);
-        let e1 = exponential(pixel, 1u);
-        let e2 = exponential(pixel, 2u);
-        let e3 = exponential(pixel, 3u);
+        let e0 = exponential(pixel, 0u); let e1 = exponential(pixel, 1u);
+        let e2 = exponential(pixel, 2u); let e3 = exponential(pixel, 3u);
         let column = 1.0 / total((r0 * e0 + r1 * e1) + (r2 * e2 + r3 * e3));
-        s0 += e0 * column;
-        s1 += e1 * column;
-        s2 += e2 * column;
-        s3 += e3 * column;
+        s0 += e0 * column; s1 += e1 * column; s2 += e2 * column; s3 += e3 * column;
     }
     store_sums(work, lane, s0, s1, s2, s3);
 }
@@ -196,22 +178,15 @@ fn sinkhorn_finish(
 ) {
     let work = share(group, groups, lane);
     row_step(work, lane);
-    let r0 = factor(0u);
-    let r1 = factor(1u);
-    let r2 = factor(2u);
-    let r3 = factor(3u);
+    let r0 = factor(0u); let r1 = factor(1u); let r2 = factor(2u); let r3 = factor(3u);
     let plain = params.rounds == 0u || work.class_index >= params.num_classes;
     for (var i = work.start; i < work.end; i += 64u * params.segments) {
         let pixel = order[i];
-        let q0 = r0 * exponential(pixel, 0u);
-        let q1 = r1 * exponential(pixel, 1u);
-        let q2 = r2 * exponential(pixel, 2u);
-        let q3 = r3 * exponential(pixel, 3u);
+        let q0 = r0 * exponential(pixel, 0u); let q1 = r1 * exponential(pixel, 1u);
+        let q2 = r2 * exponential(pixel, 2u); let q3 = r3 * exponential(pixel, 3u);
         let column = 1.0 / select(total((q0 + q1) + (q2 + q3)), 1.0, plain);
-        store_row(pixel, 0u, q0 * column);
-        store_row(pixel, 1u, q1 * column);
-        store_row(pixel, 2u, q2 * column);
-        store_row(pixel, 3u, q3 * column);
+        store_row(pixel, 0u, q0 * column); store_row(pixel, 1u, q1 * column);
+        store_row(pixel, 2u, q2 * column); store_row(pixel, 3u, q3 * column);
     }
     // r is defined up to a factor per class: the largest is written as 1.
     if (work.segment == 0u && lane < num_quads && work.class_index < params.num_classes) {
