@@ -43,12 +43,14 @@ struct Params {
 @group(0) @binding(12) var<storage, read_write> dbeta: array<vec4<f32>>;
 @group(0) @binding(13) var<storage, read_write> constants_out: array<vec4<f32>>;
 
+// Every row kernel walks the same way, so the parts' numbers agree between them.
 fn start(id: vec3<u32>, groups: vec3<u32>) -> Walk {
     let i = linear_index(id, groups, 64u);
     return walk(i, params.quads, params.team_rows, params.block_rows, params.rows);
 }
 
 fn inverse_deviation(quad: u32) -> vec4<f32> {
+    // Masked first: rank-1 buffers promise nothing beyond their length, and NaN would survive a product.
     return 1.0 / sqrt(masked(variance[quad], quad, params.channels) + params.eps);
 }
 
@@ -60,6 +62,7 @@ struct Moments {
 }
 
 fn store_moments(part: u32, quad: u32, m: Moments) {
+    // A part is three rows of quads: count (the same in all lanes), mean, spread.
     let at = 3u * part * params.quads + quad;
     parts_out[at] = vec4<f32>(m.count);
     parts_out[at + params.quads] = m.mean;
@@ -73,6 +76,7 @@ fn batch_norm_stats(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_w
     if (at.part >= params.num_parts) {
         return;
     }
+    // An invocation without a row reads the last one; its count is 0, which the merge ignores.
     let shift = x[min(at.row, params.rows - 1u) * params.quads + at.quad];
     var sum = vec4<f32>(0.0);
     var squares = vec4<f32>(0.0);
@@ -83,6 +87,8 @@ fn batch_norm_stats(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_w
         squares += d * d;
         count += 1.0;
     }
+    // mean = shift + offset, and sum (x - mean)^2 = squares - sum * offset. Rounding may leave that
+    // slightly below 0.
     let offset = sum / max(count, 1.0);
     store_moments(at.part, at.quad, Moments(count, shift + offset, max(squares - sum * offset, vec4<f32>(0.0))));
 }
@@ -94,6 +100,8 @@ fn merged(part: u32, quad: u32) -> Moments {
     for (var p = part * params.fan_in; p < last; p++) {
         let at = 3u * p * params.quads + quad;
         let count = parts[at].x;
+        // mean += d * n2 / (n1 + n2), spread += spread2 + d^2 * n1 * n2 / (n1 + n2). The floor of 1 serves two
+        // empty parts.
         let share = count / max(m.count + count, 1.0);
         let d = parts[at + params.quads] - m.mean;
         m.mean += d * share;
@@ -106,6 +114,7 @@ fn merged(part: u32, quad: u32) -> Moments {
 @compute @workgroup_size(64)
 fn batch_norm_merge(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
     let i = linear_index(id, groups, 64u);
+    // Levels of merging repeat until a single invocation per quad can read what is left.
     let part = i / params.quads;
     if (part < params.num_parts) {
         let quad = i - part * params.quads;
@@ -118,6 +127,7 @@ fn batch_norm_finish(@builtin(global_invocation_id) id: vec3<u32>) {
     if (id.x < params.quads) {
         let m = merged(0u, id.x);
         mean_out[id.x] = masked(m.mean, id.x, params.channels);
+        // The biased variance: what the batch is normalised with. running_stats corrects it.
         variance_out[id.x] = masked(m.spread / m.count, id.x, params.channels);
     }
 }
@@ -125,8 +135,10 @@ fn batch_norm_finish(@builtin(global_invocation_id) id: vec3<u32>) {
 @compute @workgroup_size(64)
 fn batch_norm(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
     let at = start(id, groups);
+    // The quad is in range even for an invocation past the end, whose loop is empty.
     let quad = min(at.quad, params.quads - 1u);
     let center = masked(mean[quad], quad, params.channels);
+    // y = (x - mean) * slope + beta. Masks on all three keep the padding at clamp(0, low, high) = 0.
     let slope = masked(gamma[quad] * inverse_deviation(quad), quad, params.channels);
     let shift = masked(beta[quad], quad, params.channels);
     let low = vec4<f32>(params.low);
@@ -140,6 +152,7 @@ fn batch_norm(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgro
 // dy where the activation is open, else 0.
 fn through(d: vec4<f32>, slope: vec4<f32>, shift: vec4<f32>, g: vec4<f32>) -> vec4<f32> {
     let before = d * slope + shift;
+    // Strictly inside: the gradient at the two kinks is 0, as in relu.wgsl.
     let open = (before > vec4<f32>(params.low)) & (before < vec4<f32>(params.high));
     return select(vec4<f32>(0.0), g, open);
 }
@@ -166,8 +179,10 @@ fn batch_norm_grad_sums(
         let d = x[i] - center;
         let g = through(d, slope, shift, dy[i]);
         sum += g;
+        // xhat = d * inverse: the constant factor is applied once, after the loop.
         product += g * d;
     }
+    // Rows of a part: dgamma, then dbeta.
     let to = 2u * at.part * params.quads + quad;
     parts_out[to] = product * inverse;
     parts_out[to + params.quads] = sum;
@@ -180,6 +195,7 @@ fn batch_norm_grad_finish(@builtin(global_invocation_id) id: vec3<u32>) {
     if (quad >= params.quads) {
         return;
     }
+    // The two rows of a part lie side by side, so its width is 2 * quads.
     let product = masked(column_sum(0u, params.parts_in, 2u * params.quads, quad), quad, params.channels);
     let sum = masked(column_sum(0u, params.parts_in, 2u * params.quads, quad + params.quads), quad, params.channels);
     dgamma[quad] = product;
@@ -189,6 +205,8 @@ fn batch_norm_grad_finish(@builtin(global_invocation_id) id: vec3<u32>) {
     constants_out[quad] = masked(mean[quad], quad, params.channels);
     constants_out[quad + params.quads] = slope;
     constants_out[quad + 2u * params.quads] = masked(beta[quad], quad, params.channels);
+    // pull = slope * xhat's share: xhat = d * inverse, mean = sum * weight. In evaluation mode weight is
+    // 0: the statistics do not depend on x.
     constants_out[quad + 3u * params.quads] = slope * inverse * product * params.weight;
     constants_out[quad + 4u * params.quads] = slope * sum * params.weight;
 }
@@ -197,6 +215,7 @@ fn batch_norm_grad_finish(@builtin(global_invocation_id) id: vec3<u32>) {
 @compute @workgroup_size(64)
 fn batch_norm_grad(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
     let at = start(id, groups);
+    // Five loads for a whole column of rows; the padding's constants are zeros, so dx is zero there.
     let center = constants[at.quad];
     let slope = constants[at.quad + params.quads];
     let shift = constants[at.quad + 2u * params.quads];

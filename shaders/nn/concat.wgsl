@@ -37,6 +37,7 @@ fn start(id: vec3<u32>, groups: vec3<u32>) -> Walk {
 fn concat_quads(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
     let at = start(id, groups);
     for (var row = at.row; row < at.end; row += params.team_rows) {
+        // stride and offset count floats, and both are multiples of 4 here.
         out[(row * params.stride + params.offset) / 4u + at.quad] = x[row * params.quads + at.quad];
     }
 }
@@ -45,11 +46,13 @@ fn concat_quads(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workg
 fn concat_scalars(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
     let at = start(id, groups);
     let first = 4u * at.quad;
+    // The range's end in channels, for the last input the row's end, so that the padding is written once.
     let last = select(min(first + 4u, params.channels), params.extent, at.quad + 1u == params.quads);
     for (var row = at.row; row < at.end; row += params.team_rows) {
         let value = x[row * params.quads + at.quad];
         let to = row * params.stride + params.offset;
         wide_out[to + first] = value.x;
+        // Lane by lane: the neighbours' channels in the same vec4 must stay.
         if (first + 1u < last) { wide_out[to + first + 1u] = value.y; }
         if (first + 2u < last) { wide_out[to + first + 2u] = value.z; }
         if (first + 3u < last) { wide_out[to + first + 3u] = value.w; }
@@ -64,6 +67,7 @@ fn concat_scalars(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_wor
 fn slice_quads(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
     let at = start(id, groups);
     for (var row = at.row; row < at.end; row += params.team_rows) {
+        // The last vec4 may hold channels of the next input, which masked() drops.
         let value = x[(row * params.stride + params.offset) / 4u + at.quad];
         out[row * params.quads + at.quad] = masked(value, at.quad, params.channels);
     }

@@ -39,6 +39,7 @@ fn exact(s: i32) -> i32 {
 @compute @workgroup_size(64)
 fn depthwise(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
     let i = linear_index(id, groups, 64u);
+    // A strip is four neighbouring output pixels of one line, which share the weight's load.
     let strips = (params.out_w + 3u) / 4u;
     let c = i % params.quads_in;
     let ow = ((i / params.quads_in) % strips) * 4u;
@@ -47,17 +48,21 @@ fn depthwise(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgrou
         return;
     }
     let b = line / params.out_h;
+    // Source row of tap row 0; negative in the padding above the image.
     let oy = i32((line % params.out_h) * params.stride) - params.pad_h;
     let step = i32(params.stride);
     let taps = params.kernel_h * params.kernel_w;
     var y0 = vec4<f32>(0.0); var y1 = vec4<f32>(0.0); var y2 = vec4<f32>(0.0); var y3 = vec4<f32>(0.0);
     for (var ky = 0u; ky < params.kernel_h; ky++) {
         let base = line_start(b, exact(oy + i32(ky * params.dilation)));
+        // A tap row outside the image, or between rows where there is a fraction, adds nothing.
         if (base < 0) {
             continue;
         }
         for (var kx = 0u; kx < params.kernel_w; kx++) {
             let tap = ky * params.kernel_w + kx;
+            // The gradient with respect to x is the same sum with the taps in reverse order; a depthwise
+            // convolution has no bias here, so has_bias says which of the two this is.
             let weight = w[select(tap, taps - 1u - tap, params.has_bias == 1u) * params.quads_in + c];
             let ox = i32(ow * params.stride + kx * params.dilation) - params.pad_w;
             // With a fraction most taps fall between pixels: those are not loaded.
@@ -100,10 +105,12 @@ fn depthwise_3x3(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_work
     var y0 = vec4<f32>(0.0); var y1 = vec4<f32>(0.0); var y2 = vec4<f32>(0.0); var y3 = vec4<f32>(0.0);
     for (var ky = 0u; ky < 3u; ky++) {
         let base = line_start(b, oy + i32(ky));
+        // Reversed for the gradient, as above: tap t becomes 8 - t.
         let row = select(ky * 3u, 8u - ky * 3u, params.has_bias == 1u);
         let w0 = w[row * params.quads_in + c];
         let w1 = w[select(row + 1u, row - 1u, params.has_bias == 1u) * params.quads_in + c];
         let w2 = w[select(row + 2u, row - 2u, params.has_bias == 1u) * params.quads_in + c];
+        // Output pixel j needs window columns j, j + 1 and j + 2.
         let p0 = pixel(base, ox, c);
         let p1 = pixel(base, ox + 1, c); let p2 = pixel(base, ox + 2, c);
         let p3 = pixel(base, ox + 3, c); let p4 = pixel(base, ox + 4, c);
@@ -116,6 +123,7 @@ fn depthwise_3x3(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_work
 
 fn store(line: u32, ow: u32, c: u32, y0: vec4<f32>, y1: vec4<f32>, y2: vec4<f32>, y3: vec4<f32>) {
     let at = (line * params.out_w + ow) * params.quads_in + c;
+    // Pixels left in the line; a strip never reaches into the next one.
     let left = params.out_w - ow;
     y[at] = y0;
     if (left > 1u) {
@@ -129,6 +137,7 @@ fn store(line: u32, ow: u32, c: u32, y0: vec4<f32>, y1: vec4<f32>, y2: vec4<f32>
 @compute @workgroup_size(64)
 fn depthwise_dw(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
     let i = linear_index(id, groups, 64u);
+    // Order of the invocations: quads, taps, splits, so neighbours read adjacent vec4s.
     let c = i % params.quads_in;
     let taps = params.kernel_h * params.kernel_w;
     let tap = (i / params.quads_in) % taps;
@@ -136,6 +145,7 @@ fn depthwise_dw(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workg
     if (split >= params.num_splits) {
         return;
     }
+    // Partial sums over one rectangle of output pixels each; sum_splits adds them in order.
     let area = split_area(split);
     var sum = vec4<f32>(0.0);
     let first_column = tap_column(tap);
@@ -143,6 +153,7 @@ fn depthwise_dw(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workg
         let source_row = line_row(line, tap);
         for (var ow = area.z; ow < area.w; ow++) {
             let s = row_pixel(source_row, first_column + i32(ow * params.stride));
+            // Outside the image x is zero and so is the product.
             if (s >= 0) {
                 sum += x[u32(s) + c] * dy[(line * params.out_w + ow) * params.quads_in + c];
             }
@@ -162,6 +173,7 @@ fn depthwise_dw_3x3(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_w
         return;
     }
     let area = split_area(split);
+    // s[3 ky + kx], one for each tap.
     var s0 = vec4<f32>(0.0); var s1 = vec4<f32>(0.0); var s2 = vec4<f32>(0.0); var s3 = vec4<f32>(0.0);
     var s4 = vec4<f32>(0.0); var s5 = vec4<f32>(0.0); var s6 = vec4<f32>(0.0); var s7 = vec4<f32>(0.0);
     var s8 = vec4<f32>(0.0);
@@ -172,17 +184,20 @@ fn depthwise_dw_3x3(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_w
         let from1 = line_start(b, oy + 1);
         let from2 = line_start(b, oy + 2);
         let ox = i32(area.z) - params.pad_w;
+        // The window's columns are a, b, c from left to right; the numbers are its rows.
         var a0 = pixel(from0, ox, c); var a1 = pixel(from1, ox, c);
         var a2 = pixel(from2, ox, c);
         var b0 = pixel(from0, ox + 1, c); var b1 = pixel(from1, ox + 1, c);
         var b2 = pixel(from2, ox + 1, c);
         for (var ow = area.z; ow < area.w; ow++) {
+            // Only the column that enters the window on the right is loaded.
             let sx = i32(ow) - params.pad_w + 2;
             let c0 = pixel(from0, sx, c); let c1 = pixel(from1, sx, c);
             let c2 = pixel(from2, sx, c);
             let d = dy[(line * params.out_w + ow) * params.quads_in + c];
             s0 += a0 * d; s1 += b0 * d; s2 += c0 * d; s3 += a1 * d; s4 += b1 * d; s5 += c1 * d;
             s6 += a2 * d; s7 += b2 * d; s8 += c2 * d;
+            // The window moves one pixel to the right.
             a0 = b0; a1 = b1; a2 = b2;
             b0 = c0; b1 = c1; b2 = c2;
         }

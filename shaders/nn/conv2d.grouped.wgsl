@@ -24,6 +24,7 @@ override GROUPS: u32 = 1u;
 @compute @workgroup_size(64)
 fn conv2d(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
     let i = linear_index(id, groups, 64u);
+    // Floats per pixel in memory, padding included.
     let width = 4u * params.quads_out;
     let n = i / width;
     let co = i % width;
@@ -31,9 +32,11 @@ fn conv2d(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups)
         return;
     }
     if (co >= GROUPS * GROUP_OUT) {
+        // Channels beyond the last are padding, which every kernel keeps at zero.
         y[i] = 0.0;
         return;
     }
+    // First input channel of the group that co belongs to.
     let first = (co / GROUP_OUT) * GROUP_IN;
     let origin = pixel_origin(n);
     var sum = select(0.0, bias[co], params.has_bias == 1u);
@@ -41,7 +44,9 @@ fn conv2d(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups)
         for (var kx = 0u; kx < params.kernel_w; kx++) {
             let s = source(origin, ky, kx);
             if (s >= 0) {
+                // source() counts vec4s, these buffers are floats.
                 let base = 4u * u32(s) + first;
+                // w has GROUP_IN rows for each tap: input channels count from the group's first.
                 let row = (ky * params.kernel_w + kx) * GROUP_IN;
                 for (var ci = 0u; ci < GROUP_IN; ci++) {
                     sum += x[base + ci] * w[(row + ci) * width + co];
@@ -57,6 +62,7 @@ fn conv2d(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups)
 fn conv2d_dx(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
     let i = linear_index(id, groups, 64u);
     let width = 4u * params.quads_out;
+    // w keeps its forward layout: its rows are as wide as the forward output, which is "in" here.
     let width_w = 4u * params.quads_in;
     let n = i / width;
     let ci = i % width;
@@ -67,6 +73,7 @@ fn conv2d_dx(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgrou
         y[i] = 0.0;
         return;
     }
+    // First output channel of the group that ci belongs to.
     let first = (ci / GROUP_IN) * GROUP_OUT;
     let origin = pixel_origin(n);
     let taps = params.kernel_h * params.kernel_w;
@@ -76,6 +83,7 @@ fn conv2d_dx(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgrou
             let s = source(origin, ky, kx);
             if (s >= 0) {
                 let base = 4u * u32(s) + first;
+                // dx[ci] = sum over taps and co of w[tap][ci][co] * dy[co], so w is read along its rows.
                 let row = (taps - 1u - (ky * params.kernel_w + kx)) * GROUP_IN + ci % GROUP_IN;
                 for (var co = 0u; co < GROUP_OUT; co++) {
                     sum += x[base + co] * w[row * width_w + first + co];
@@ -100,7 +108,9 @@ fn conv2d_dw(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgrou
         return;
     }
     var sum = 0.0;
+    // Padding columns get the gradient 0, not the product of whatever lies there.
     if (co < GROUPS * GROUP_OUT) {
+        // ci counts inside the group, x does not.
         let channel = (co / GROUP_OUT) * GROUP_IN + ci;
         let area = split_area(split);
         let first_column = tap_column(tap);

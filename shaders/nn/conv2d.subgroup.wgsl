@@ -22,19 +22,26 @@ fn conv2d(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
+    // One subgroup is one tile; groups beyond 65,535 are folded into y.
     let i = group.x + group.y * groups.x;
     let tiles = (params.quads_out + 7u) / 8u;
+    // Tiles of the same 32 pixels are neighbours, so their rows of x are still in the cache.
     let first = (i / tiles) * 32u;
     if (first >= params.num_pixels) {
         return;
     }
     let column = (i % tiles) * 8u + lane;
+    // Lanes beyond the last column keep working on it: every lane must take part in the broadcasts.
     let safe = min(column, params.quads_out - 1u);
+    // Pixels beyond the end repeat the last one and are not stored.
     let o0 = pixel_origin(min(first + lane + 0u, params.num_pixels - 1u));
     let o1 = pixel_origin(min(first + lane + 8u, params.num_pixels - 1u));
     let o2 = pixel_origin(min(first + lane + 16u, params.num_pixels - 1u));
     let o3 = pixel_origin(min(first + lane + 24u, params.num_pixels - 1u));
+    // The bias is the sums' first term, which saves a pass over y.
     let start = select(vec4<f32>(0.0), bias[safe], params.has_bias == 1u);
+    // c[p] is this lane's vec4 of output channels of pixel first + p: 32 registers, named because an array
+    // indexed by a variable would live in memory.
     var c0 = start; var c1 = start; var c2 = start; var c3 = start;
     var c4 = start; var c5 = start; var c6 = start; var c7 = start;
     var c8 = start; var c9 = start; var c10 = start; var c11 = start;
@@ -45,19 +52,25 @@ fn conv2d(
     var c28 = start; var c29 = start; var c30 = start; var c31 = start;
     for (var ky = 0u; ky < params.kernel_h; ky++) {
         for (var kx = 0u; kx < params.kernel_w; kx++) {
+            // A tap outside the image reads vec4 0 and is multiplied by 0: a branch would part the lanes before a
+            // broadcast.
             let s0 = source(o0, ky, kx); let m0 = select(0.0, 1.0, s0 >= 0); var a0 = u32(max(s0, 0));
             let s1 = source(o1, ky, kx); let m1 = select(0.0, 1.0, s1 >= 0); var a1 = u32(max(s1, 0));
             let s2 = source(o2, ky, kx); let m2 = select(0.0, 1.0, s2 >= 0); var a2 = u32(max(s2, 0));
             let s3 = source(o3, ky, kx); let m3 = select(0.0, 1.0, s3 >= 0); var a3 = u32(max(s3, 0));
+            // Row of w: four input channels of this tap, each one row of quads_out vec4s.
             var row = ((ky * params.kernel_w + kx) * 4u * params.quads_in) * params.quads_out + safe;
             for (var q = 0u; q < params.quads_in; q++) {
+                // w[i] belongs to input channel 4 q + i, in this lane's output channels.
                 let w0 = w[row];
                 let w1 = w[row + params.quads_out];
                 let w2 = w[row + 2u * params.quads_out];
                 let w3 = w[row + 3u * params.quads_out];
                 row += 4u * params.quads_out;
+                // Lane l holds pixels l, l + 8, l + 16, l + 24 of the tile; x[j] of lane l is pixel 8 j + l.
                 let x0 = m0 * x[a0]; a0 += 1u; let x1 = m1 * x[a1]; a1 += 1u;
                 let x2 = m2 * x[a2]; a2 += 1u; let x3 = m3 * x[a3]; a3 += 1u;
+                // y[p] += x[p][4 q + i] * w[4 q + i]: pixel 8 j + l comes from lane l of x[j].
                 c0 += subgroupBroadcast(x0.x, 0u) * w0; c0 += subgroupBroadcast(x0.y, 0u) * w1;
                 c0 += subgroupBroadcast(x0.z, 0u) * w2; c0 += subgroupBroadcast(x0.w, 0u) * w3;
                 c1 += subgroupBroadcast(x0.x, 1u) * w0; c1 += subgroupBroadcast(x0.y, 1u) * w1;
@@ -125,9 +138,11 @@ fn conv2d(
             }
         }
     }
+    // Only now may lanes leave: no broadcast follows.
     if (column >= params.quads_out) {
         return;
     }
+    // Real pixels of this tile, counted from its first.
     let left = params.num_pixels - first;
     let at = first * params.quads_out + column;
     if (left > 0u) { y[at + 0u * params.quads_out] = c0; } if (left > 1u) { y[at + 1u * params.quads_out] = c1; }
@@ -156,6 +171,7 @@ fn conv2d_dw(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
+    // Order of the tiles: output columns, input rows, taps, splits; neighbours share the rows of x.
     let i = group.x + group.y * groups.x;
     let tiles_out = (params.quads_out + 7u) / 8u;
     let tiles_in = (params.quads_in + 7u) / 8u;
@@ -163,13 +179,16 @@ fn conv2d_dw(
     let row = ((i / tiles_out) % tiles_in) * 8u;
     let rest = i / (tiles_out * tiles_in);
     let taps = params.kernel_h * params.kernel_w;
+    // One tap of the kernel per tile, so that all its lanes read one source pixel.
     let tap = rest % taps;
     let split = rest / taps;
     if (split >= params.num_splits) {
         return;
     }
+    // Lanes beyond the last quad repeat it: all must take part in the broadcasts.
     let safe_column = min(column, params.quads_out - 1u);
     let safe_row = min(row + lane, params.quads_in - 1u);
+    // c[i] is the gradient of input channel 4 row + i with this lane's four output channels.
     var c0 = vec4<f32>(0.0); var c1 = vec4<f32>(0.0); var c2 = vec4<f32>(0.0); var c3 = vec4<f32>(0.0);
     var c4 = vec4<f32>(0.0); var c5 = vec4<f32>(0.0); var c6 = vec4<f32>(0.0); var c7 = vec4<f32>(0.0);
     var c8 = vec4<f32>(0.0); var c9 = vec4<f32>(0.0); var c10 = vec4<f32>(0.0); var c11 = vec4<f32>(0.0);
@@ -178,6 +197,7 @@ fn conv2d_dw(
     var c20 = vec4<f32>(0.0); var c21 = vec4<f32>(0.0); var c22 = vec4<f32>(0.0); var c23 = vec4<f32>(0.0);
     var c24 = vec4<f32>(0.0); var c25 = vec4<f32>(0.0); var c26 = vec4<f32>(0.0); var c27 = vec4<f32>(0.0);
     var c28 = vec4<f32>(0.0); var c29 = vec4<f32>(0.0); var c30 = vec4<f32>(0.0); var c31 = vec4<f32>(0.0);
+    // A split is a rectangle of output pixels; sum_splits adds the splits in order.
     let area = split_area(split);
     let first_column = tap_column(tap);
     for (var line = area.x; line < area.y; line++) {
@@ -185,9 +205,11 @@ fn conv2d_dw(
         for (var ow = area.z; ow < area.w; ow++) {
             // The same for all lanes: one pixel, one tap.
             let s = row_pixel(source_row, first_column + i32(ow * params.stride));
+            // A mask and not a branch: a source pixel outside the image adds zeros.
             let mask = select(0.0, 1.0, s >= 0);
             let xs = mask * x[u32(max(s, 0)) + safe_row];
             let d = dy[(line * params.out_w + ow) * params.quads_out + safe_column];
+            // dw[ci][co] += x[ci] * dy[co]; input channel 4 l + i is component i of lane l.
             c0 += subgroupBroadcast(xs.x, 0u) * d; c1 += subgroupBroadcast(xs.y, 0u) * d;
             c2 += subgroupBroadcast(xs.z, 0u) * d; c3 += subgroupBroadcast(xs.w, 0u) * d;
             c4 += subgroupBroadcast(xs.x, 1u) * d; c5 += subgroupBroadcast(xs.y, 1u) * d;
@@ -209,7 +231,9 @@ fn conv2d_dw(
     if (column >= params.quads_out) {
         return;
     }
+    // Input channels from this tile's first on, padding included: their gradients are sums of zeros.
     let left = 4u * (params.quads_in - row);
+    // y is [splits][taps][4 * quads_in][quads_out].
     let at = ((split * taps + tap) * 4u * params.quads_in + 4u * row) * params.quads_out + column;
     if (left > 0u) { y[at + 0u * params.quads_out] = c0; } if (left > 1u) { y[at + 1u * params.quads_out] = c1; }
     if (left > 2u) { y[at + 2u * params.quads_out] = c2; } if (left > 3u) { y[at + 3u * params.quads_out] = c3; }

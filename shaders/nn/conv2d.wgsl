@@ -24,6 +24,7 @@
 fn conv2d(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
     let i = linear_index(id, groups, 64u);
     let tiles = (params.quads_out + 1u) / 2u;
+    // Invocations of the same 8 pixels are neighbours: they read the same x and adjacent columns of w.
     let first = (i / tiles) * 8u;
     if (first >= params.num_pixels) {
         return;
@@ -31,6 +32,7 @@ fn conv2d(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups)
     let column = (i % tiles) * 2u;
     // With an odd number of quads the second column of the last tile repeats the first and is not stored.
     let beside = select(0u, 1u, column + 1u < params.quads_out);
+    // Pixels beyond the end repeat the last one and are not stored.
     let o0 = pixel_origin(min(first + 0u, params.num_pixels - 1u));
     let o1 = pixel_origin(min(first + 1u, params.num_pixels - 1u));
     let o2 = pixel_origin(min(first + 2u, params.num_pixels - 1u));
@@ -39,14 +41,19 @@ fn conv2d(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups)
     let o5 = pixel_origin(min(first + 5u, params.num_pixels - 1u));
     let o6 = pixel_origin(min(first + 6u, params.num_pixels - 1u));
     let o7 = pixel_origin(min(first + 7u, params.num_pixels - 1u));
+    // The bias is the sums' first term, which saves a pass over y.
     let bias0 = select(vec4<f32>(0.0), bias[column], params.has_bias == 1u);
     let bias1 = select(vec4<f32>(0.0), bias[column + beside], params.has_bias == 1u);
+    // c[p][h]: pixel first + p, output column column + h. Named registers: an array indexed by a variable
+    // would live in memory.
     var c00 = bias0; var c01 = bias1; var c10 = bias0; var c11 = bias1;
     var c20 = bias0; var c21 = bias1; var c30 = bias0; var c31 = bias1;
     var c40 = bias0; var c41 = bias1; var c50 = bias0; var c51 = bias1;
     var c60 = bias0; var c61 = bias1; var c70 = bias0; var c71 = bias1;
     for (var ky = 0u; ky < params.kernel_h; ky++) {
         for (var kx = 0u; kx < params.kernel_w; kx++) {
+            // s < 0: the tap lies outside the image. Then vec4 0 is read and multiplied by 0, which costs less
+            // than a branch in the inner loop.
             let s0 = source(o0, ky, kx); let m0 = select(0.0, 1.0, s0 >= 0); let a0 = u32(max(s0, 0));
             let s1 = source(o1, ky, kx); let m1 = select(0.0, 1.0, s1 >= 0); let a1 = u32(max(s1, 0));
             let s2 = source(o2, ky, kx); let m2 = select(0.0, 1.0, s2 >= 0); let a2 = u32(max(s2, 0));
@@ -55,20 +62,16 @@ fn conv2d(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups)
             let s5 = source(o5, ky, kx); let m5 = select(0.0, 1.0, s5 >= 0); let a5 = u32(max(s5, 0));
             let s6 = source(o6, ky, kx); let m6 = select(0.0, 1.0, s6 >= 0); let a6 = u32(max(s6, 0));
             let s7 = source(o7, ky, kx); let m7 = select(0.0, 1.0, s7 >= 0); let a7 = u32(max(s7, 0));
+            // Row of w: four input channels of this tap, each one row of quads_out vec4s.
             var row = ((ky * params.kernel_w + kx) * 4u * params.quads_in) * params.quads_out + column;
             for (var q = 0u; q < params.quads_in; q++) {
-                let w00 = w[row];
-                let w01 = w[row + beside];
-                row += params.quads_out;
-                let w10 = w[row];
-                let w11 = w[row + beside];
-                row += params.quads_out;
-                let w20 = w[row];
-                let w21 = w[row + beside];
-                row += params.quads_out;
-                let w30 = w[row];
-                let w31 = w[row + beside];
-                row += params.quads_out;
+                // w[i][h]: input channel 4 q + i, output column column + h.
+                let w00 = w[row]; let w01 = w[row + beside]; row += params.quads_out;
+                let w10 = w[row]; let w11 = w[row + beside]; row += params.quads_out;
+                let w20 = w[row]; let w21 = w[row + beside]; row += params.quads_out;
+                let w30 = w[row]; let w31 = w[row + beside]; row += params.quads_out;
+                // Each x is loaded once for 8 output channels, each w once for 8 pixels: 16 loads for 64 multiply-adds
+                // of vec4s.
                 let x0 = m0 * x[a0 + q];
                 c00 += x0.x * w00 + x0.y * w10 + x0.z * w20 + x0.w * w30;
                 c01 += x0.x * w01 + x0.y * w11 + x0.z * w21 + x0.w * w31;
@@ -96,64 +99,17 @@ fn conv2d(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups)
             }
         }
     }
+    // `at` moves down one pixel per guard; `beside` is 1 where the second column is real.
     var at = first * params.quads_out + column;
     let left = params.num_pixels - first;
-    if (left > 0u) {
-        y[at] = c00;
-        if (beside == 1u) {
-            y[at + 1u] = c01;
-        }
-        at += params.quads_out;
-    }
-    if (left > 1u) {
-        y[at] = c10;
-        if (beside == 1u) {
-            y[at + 1u] = c11;
-        }
-        at += params.quads_out;
-    }
-    if (left > 2u) {
-        y[at] = c20;
-        if (beside == 1u) {
-            y[at + 1u] = c21;
-        }
-        at += params.quads_out;
-    }
-    if (left > 3u) {
-        y[at] = c30;
-        if (beside == 1u) {
-            y[at + 1u] = c31;
-        }
-        at += params.quads_out;
-    }
-    if (left > 4u) {
-        y[at] = c40;
-        if (beside == 1u) {
-            y[at + 1u] = c41;
-        }
-        at += params.quads_out;
-    }
-    if (left > 5u) {
-        y[at] = c50;
-        if (beside == 1u) {
-            y[at + 1u] = c51;
-        }
-        at += params.quads_out;
-    }
-    if (left > 6u) {
-        y[at] = c60;
-        if (beside == 1u) {
-            y[at + 1u] = c61;
-        }
-        at += params.quads_out;
-    }
-    if (left > 7u) {
-        y[at] = c70;
-        if (beside == 1u) {
-            y[at + 1u] = c71;
-        }
-        at += params.quads_out;
-    }
+    if (left > 0u) { y[at] = c00; if (beside == 1u) { y[at + 1u] = c01; } at += params.quads_out; }
+    if (left > 1u) { y[at] = c10; if (beside == 1u) { y[at + 1u] = c11; } at += params.quads_out; }
+    if (left > 2u) { y[at] = c20; if (beside == 1u) { y[at + 1u] = c21; } at += params.quads_out; }
+    if (left > 3u) { y[at] = c30; if (beside == 1u) { y[at + 1u] = c31; } at += params.quads_out; }
+    if (left > 4u) { y[at] = c40; if (beside == 1u) { y[at + 1u] = c41; } at += params.quads_out; }
+    if (left > 5u) { y[at] = c50; if (beside == 1u) { y[at + 1u] = c51; } at += params.quads_out; }
+    if (left > 6u) { y[at] = c60; if (beside == 1u) { y[at + 1u] = c61; } at += params.quads_out; }
+    if (left > 7u) { y[at] = c70; if (beside == 1u) { y[at + 1u] = c71; } at += params.quads_out; }
 }
 
 // w'[kh-1-ky][kw-1-kx][co][ci] = w[ky][kx][ci][co], by blocks of 4 x 4: the weights that carry dy back to dx.
@@ -165,6 +121,7 @@ fn flip(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
     if (i >= taps * params.quads_in * params.quads_out) {
         return;
     }
+    // One 4 x 4 block: input quad qi, output quad qo of one tap.
     let qo = i % params.quads_out;
     let qi = (i / params.quads_out) % params.quads_in;
     let tap = i / (params.quads_out * params.quads_in);
@@ -175,6 +132,7 @@ fn flip(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
         w[from_row + 2u * params.quads_out],
         w[from_row + 3u * params.quads_out],
     ));
+    // Taps in reverse order, rows and columns of the block exchanged.
     let to_row = ((taps - 1u - tap) * 4u * params.quads_out + 4u * qo) * params.quads_in + qi;
     y[to_row] = block[0];
     y[to_row + params.quads_in] = block[1];
@@ -191,6 +149,7 @@ fn conv2d_dw(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgrou
     let tiles_in = (params.quads_in + 1u) / 2u;
     let column = (i % tiles_out) * 2u;
     let row = ((i / tiles_out) % tiles_in) * 2u;
+    // Order of the invocations: output columns, input rows, taps, splits.
     let rest = i / (tiles_out * tiles_in);
     let taps = params.kernel_h * params.kernel_w;
     let tap = rest % taps;
@@ -199,20 +158,27 @@ fn conv2d_dw(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgrou
         return;
     }
     let beside = select(0u, 1u, column + 1u < params.quads_out);
+    // 0 where the tile has one input quad only: then the second reading repeats the first and is not
+    // stored.
     let below = select(0u, 1u, row + 1u < params.quads_in);
+    // c[i][h]: input channel 4 row + i, output column column + h.
     var c00 = vec4<f32>(0.0); var c01 = vec4<f32>(0.0); var c10 = vec4<f32>(0.0); var c11 = vec4<f32>(0.0);
     var c20 = vec4<f32>(0.0); var c21 = vec4<f32>(0.0); var c30 = vec4<f32>(0.0); var c31 = vec4<f32>(0.0);
     var c40 = vec4<f32>(0.0); var c41 = vec4<f32>(0.0); var c50 = vec4<f32>(0.0); var c51 = vec4<f32>(0.0);
     var c60 = vec4<f32>(0.0); var c61 = vec4<f32>(0.0); var c70 = vec4<f32>(0.0); var c71 = vec4<f32>(0.0);
+    // Partial results over one rectangle of output pixels each, kept apart so that their sum has a fixed
+    // order.
     let area = split_area(split);
     let first_column = tap_column(tap);
     for (var line = area.x; line < area.y; line++) {
         let source_row = line_row(line, tap);
         for (var ow = area.z; ow < area.w; ow++) {
             let s = row_pixel(source_row, first_column + i32(ow * params.stride));
+            // The same for the whole tile, so the branch is cheap; it saves the work of taps in the border.
             if (s >= 0) {
                 let from_x = u32(s) + row;
                 let from_dy = (line * params.out_w + ow) * params.quads_out + column;
+                // Four loads for 16 multiply-adds of vec4s: dw[ci][co] += x[ci] * dy[co].
                 let d0 = dy[from_dy];
                 let d1 = dy[from_dy + beside];
                 let x0 = x[from_x];
@@ -224,49 +190,20 @@ fn conv2d_dw(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgrou
             }
         }
     }
+    // y is [splits][taps][4 * quads_in][quads_out].
     var at = ((split * taps + tap) * 4u * params.quads_in + 4u * row) * params.quads_out + column;
-    y[at] = c00;
-    if (beside == 1u) {
-        y[at + 1u] = c01;
-    }
-    at += params.quads_out;
-    y[at] = c10;
-    if (beside == 1u) {
-        y[at + 1u] = c11;
-    }
-    at += params.quads_out;
-    y[at] = c20;
-    if (beside == 1u) {
-        y[at + 1u] = c21;
-    }
-    at += params.quads_out;
-    y[at] = c30;
-    if (beside == 1u) {
-        y[at + 1u] = c31;
-    }
-    at += params.quads_out;
+    y[at] = c00; if (beside == 1u) { y[at + 1u] = c01; } at += params.quads_out;
+    y[at] = c10; if (beside == 1u) { y[at + 1u] = c11; } at += params.quads_out;
+    y[at] = c20; if (beside == 1u) { y[at + 1u] = c21; } at += params.quads_out;
+    y[at] = c30; if (beside == 1u) { y[at + 1u] = c31; } at += params.quads_out;
+    // The second input quad does not exist, so neither do its four rows.
     if (below == 0u) {
         return;
     }
-    y[at] = c40;
-    if (beside == 1u) {
-        y[at + 1u] = c41;
-    }
-    at += params.quads_out;
-    y[at] = c50;
-    if (beside == 1u) {
-        y[at + 1u] = c51;
-    }
-    at += params.quads_out;
-    y[at] = c60;
-    if (beside == 1u) {
-        y[at + 1u] = c61;
-    }
-    at += params.quads_out;
-    y[at] = c70;
-    if (beside == 1u) {
-        y[at + 1u] = c71;
-    }
+    y[at] = c40; if (beside == 1u) { y[at + 1u] = c41; } at += params.quads_out;
+    y[at] = c50; if (beside == 1u) { y[at + 1u] = c51; } at += params.quads_out;
+    y[at] = c60; if (beside == 1u) { y[at + 1u] = c61; } at += params.quads_out;
+    y[at] = c70; if (beside == 1u) { y[at + 1u] = c71; }
 }
 
 // Column sums of dy over one split of pixels: the gradient of the bias. y is [splits][quads_out].

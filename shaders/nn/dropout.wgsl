@@ -7,9 +7,11 @@
 //!include lib/rng.wgsl
 
 struct Params {
+    // vec4s in all, and per row.
     num_quads: u32,
     quads: u32,
     channels: u32,
+    // 1 per element; the pixels of an image where whole channels are dropped.
     rows_per_draw: u32,
     seed: u32,
     p: f32,
@@ -26,6 +28,7 @@ fn dropout(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups
     if (i >= params.num_quads) {
         return;
     }
+    // Counted without the padding, so the draw of an element does not depend on the layout.
     let draw = (i / params.quads) / params.rows_per_draw;
     let first = draw * params.channels + 4u * (i % params.quads);
     let u = vec4<f32>(

@@ -8,6 +8,7 @@ struct Params {
     batch: u32,
     pixels: u32,
     quads: u32,
+    // 1 / (H * W), rounded once on the host.
     factor: f32,
 }
 
@@ -21,6 +22,7 @@ fn global_mean(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgr
     if (i >= params.batch * params.quads) {
         return;
     }
+    // The same quad of successive pixels is `quads` apart; padding is a sum of zeros.
     let first = (i / params.quads) * params.pixels * params.quads + i % params.quads;
     var sum = vec4<f32>(0.0);
     for (var p = 0u; p < params.pixels; p++) {

@@ -7,9 +7,11 @@
 //!include lib/index.wgsl
 
 struct Params {
+    // Lines to normalise, their vec4s and the distance between two of them (see above).
     num_lines: u32,
     length: u32,
     stride: u32,
+    // 1: over the width, 0: over the channels.
     over_width: u32,
 }
 
@@ -18,6 +20,7 @@ struct Params {
 @group(0) @binding(2) var<storage, read> dy: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read_write> out: array<vec4<f32>>;
 
+// Of the norm, not of its square: the square of it is below the smallest normal f32.
 const FLOOR = 1e-12;
 
 // First vec4 of a line: rows follow each other, lines along the width are interleaved by channel.
@@ -42,6 +45,7 @@ fn l2_normalize(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workg
         let v = x[first + i * params.stride];
         squares += v * v;
     }
+    // Padding lanes are 0 and add nothing; over the width their own norm is the floor, and 0 / floor is 0.
     let norm = max(sqrt(total(squares)), vec4<f32>(FLOOR));
     for (var i = 0u; i < params.length; i++) {
         out[first + i * params.stride] = x[first + i * params.stride] / norm;
@@ -60,6 +64,7 @@ fn l2_normalize_grad(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_
     for (var i = 0u; i < params.length; i++) {
         let v = x[first + i * params.stride];
         squares += v * v;
+        // dy . x; divided by |x| below it becomes dy . y.
         along += v * dy[first + i * params.stride];
     }
     let norm = sqrt(total(squares));

@@ -12,13 +12,17 @@
 //!include lib/columns.wgsl
 
 struct Params {
+    // Rows, vec4s per row, real channels.
     rows: u32,
     quads: u32,
     channels: u32,
+    // The column walk of lib/walk.wgsl.
     team_rows: u32,
     block_rows: u32,
+    // Partial sums of dgamma and dbeta: written by layer_norm_grad, and left when the merging is done.
     num_parts: u32,
     parts_in: u32,
+    // Invocations that share a row; a power of two up to 64, so that no team crosses a workgroup.
     team: u32,
     eps: f32,
 }
@@ -36,6 +40,7 @@ struct Params {
 @group(0) @binding(10) var<storage, read_write> dgamma: array<vec4<f32>>;
 @group(0) @binding(11) var<storage, read_write> dbeta: array<vec4<f32>>;
 
+// One pair for every invocation of the workgroup.
 var<workgroup> shared_pairs: array<vec2<f32>, 64>;
 
 fn start(id: vec3<u32>, groups: vec3<u32>) -> Walk {
@@ -58,6 +63,7 @@ fn team_sum(place: u32, pair: vec2<f32>) -> vec2<f32> {
     workgroupBarrier();
     shared_pairs[place] = pair;
     workgroupBarrier();
+    // Everybody adds the same numbers in the same order, so the whole team agrees on the bits.
     let first = place - place % params.team;
     var sum = vec2<f32>(0.0);
     for (var k = 0u; k < params.team; k++) {
@@ -74,6 +80,7 @@ fn layer_norm_stats(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) place: u32,
 ) {
+    // Nobody returns early: the barriers in team_sum need all 64.
     let wanted = row_of(id, groups);
     let row = min(wanted, params.rows - 1u);
     let member = place % params.team;
@@ -97,6 +104,7 @@ fn layer_norm_stats(
 @compute @workgroup_size(64)
 fn layer_norm(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
     let at = start(id, groups);
+    // Loaded once for the column. Masked, they also write the padding's zeros: (0 - mean) * 0 + 0.
     let scale = masked(gamma[at.quad], at.quad, params.channels);
     let shift = masked(beta[at.quad], at.quad, params.channels);
     for (var row = at.row; row < at.end; row += params.team_rows) {
@@ -121,8 +129,10 @@ fn layer_norm_grad_rows(
     var product = vec4<f32>(0.0);
     for (var quad = member; quad < params.quads; quad += params.team) {
         let i = row * params.quads + quad;
+        // gz is the gradient of xhat; in the padding gamma is masked to 0.
         let gz = dy[i] * masked(gamma[quad], quad, params.channels);
         sum += gz;
+        // xhat = (x - mean) * s.y; the factor is applied once per row, below.
         product += gz * (x[i] - s.x);
     }
     let both = team_sum(place, vec2<f32>(total(sum), total(product) * s.y)) / f32(params.channels);
@@ -139,11 +149,13 @@ fn layer_norm_grad(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_wo
         return;
     }
     let scale = masked(gamma[at.quad], at.quad, params.channels);
+    // Without it the padding would get -s.y * (mean(gz) + xhat * ...): the row's means are not 0 there.
     let mask = lane_mask(at.quad, params.channels);
     var sum = vec4<f32>(0.0);
     var product = vec4<f32>(0.0);
     for (var row = at.row; row < at.end; row += params.team_rows) {
         let s = stats[row];
+        // mean(gz) and mean(gz * xhat): the parts of dx that leave the row's mean and deviation unchanged.
         let m = sums[row];
         let i = row * params.quads + at.quad;
         let g = dy[i];
@@ -152,6 +164,7 @@ fn layer_norm_grad(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_wo
         product += g * xhat;
         out[i] = mask * (s.y * (g * scale - m.x - xhat * m.y));
     }
+    // Rows of a part: dgamma, then dbeta.
     let to = 2u * at.part * params.quads + at.quad;
     parts_out[to] = product;
     parts_out[to + params.quads] = sum;
@@ -160,6 +173,7 @@ fn layer_norm_grad(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_wo
 @compute @workgroup_size(64)
 fn layer_norm_grad_finish(@builtin(global_invocation_id) id: vec3<u32>) {
     if (id.x < params.quads) {
+        // dgamma and dbeta of a part lie side by side.
         let width = 2u * params.quads;
         let product = column_sum(0u, params.parts_in, width, id.x);
         let sum = column_sum(0u, params.parts_in, width, id.x + params.quads);

@@ -28,6 +28,7 @@ fn relu_grad(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgrou
     let i = linear_index(id, groups, 64u);
     if (i < params.num_quads) {
         let y = x[i];
+        // Both strict: the gradient at 0 and at the ceiling is 0.
         let open = (y > vec4<f32>(0.0)) & (y < vec4<f32>(params.ceiling));
         out[i] = select(vec4<f32>(0.0), dy[i], open);
     }

@@ -18,10 +18,12 @@ struct Params {
     height_out: u32,
     width_out: u32,
     quads: u32,
+    // 1: half pixels; 0: corners aligned.
     half_pixels: u32,
 }
 
 struct Axis {
+    // The map as [outer, length, inner]: inner counts vec4s, for W those of a pixel, for H those of a row.
     num_quads: u32,
     length_in: u32,
     length_out: u32,
@@ -35,6 +37,7 @@ struct Axis {
 @group(0) @binding(2) var<storage, read_write> out: array<vec4<f32>>;
 
 struct Source {
+    // Neighbours on the source axis, and the weight of the second.
     first: u32,
     second: u32,
     weight: f32,
@@ -43,11 +46,13 @@ struct Source {
 fn source(o: u32, length_in: u32, length_out: u32) -> Source {
     var num = o * (length_in - 1u);
     var den = max(length_out, 2u) - 1u;
+    // max(a, b) - b is max(a - b, 0) without a negative number in between.
     if (params.half_pixels == 1u) {
         num = max((2u * o + 1u) * length_in, length_out) - length_out;
         den = 2u * length_out;
     }
     let first = num / den;
+    // The remainder is exact; only this quotient is rounded.
     return Source(first, min(first + 1u, length_in - 1u), f32(num - first * den) / f32(den));
 }
 
@@ -61,15 +66,18 @@ fn resize(@builtin(global_invocation_id) id: vec3<u32>) {
     let across = source(column, params.width_in, params.width_out);
     let left = across.first * params.quads + quad;
     let right = across.second * params.quads + quad;
+    // vec4s per source row and the first one of the image.
     let pitch = params.width_in * params.quads;
     let image = id.z * params.height_in * pitch;
     let last = min((id.y + 1u) * 8u, params.height_out);
+    // Source rows that `upper` and `lower` were made from; none at first.
     var held = vec2<u32>(0xffffffffu);
     var upper = vec4<f32>(0.0);
     var lower = vec4<f32>(0.0);
     for (var row = id.y * 8u; row < last; row++) {
         let down = source(row, params.height_in, params.height_out);
         if (down.first != held.x) {
+            // When enlarging, the lower row soon becomes the upper one.
             if (down.first == held.y) {
                 upper = lower;
             } else {
@@ -99,6 +107,7 @@ fn resize_grad(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgr
     let i = i32(line - outer * axis.length_in);
     let in_length = i32(axis.length_in);
     let out_length = i32(axis.length_out);
+    // distance in units of 1 / den, so that all but the weight is integer.
     var step = in_length - 1;
     var offset = 0;
     var den = max(out_length - 1, 1);
@@ -109,6 +118,8 @@ fn resize_grad(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgr
     }
     var first = 0;
     var last = out_length - 1;
+    // Outputs from the first with distance > -1 to the last with distance < 1. Input 0 also takes all that
+    // lies before it, the last input all that lies behind.
     let lowest = (i - 1) * den - offset;
     if (i > 0 && lowest >= 0) {
         first = lowest / step + 1;
@@ -123,6 +134,7 @@ fn resize_grad(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgr
     var sum = vec4<f32>(0.0);
     for (var o = first; o <= last; o++) {
         var inside = distance;
+        // Clamped: outputs beyond the border have the whole weight of the border's input.
         if (i == 0) {
             inside = max(inside, 0);
         }

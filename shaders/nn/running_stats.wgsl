@@ -5,8 +5,10 @@
 
 struct Params {
     quads: u32,
+    // 1 - momentum, rounded on the host from f64.
     keep: f32,
     momentum: f32,
+    // n / (n - 1); for a single row the host decides, since that is infinite.
     correction: f32,
 }
 
