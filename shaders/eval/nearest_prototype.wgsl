@@ -40,6 +40,7 @@ fn nearest_prototype(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_
     let x = tap(m - row * params.out_width, params.width, params.out_width);
     let top = (image * params.height + y.low) * params.width;
     let bottom = (image * params.height + y.high) * params.width;
+    // Digits: row and column of the corner.
     let e00 = (top + x.low) * params.quads;
     let e01 = (top + x.high) * params.quads;
     let e10 = (bottom + x.low) * params.quads;
@@ -59,10 +60,12 @@ fn nearest_prototype(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_
         var products = vec4<f32>();
         var squares = 0.0;
         for (var d = 0u; d < params.quads; d += 1u) {
+            // Interpolated again for every four prototypes: cheaper than keeping D numbers.
             let e = mix(mix(emb[e00 + d], emb[e01 + d], x.t), mix(emb[e10 + d], emb[e11 + d], x.t), y.t);
             squares += dot(e, e);
             products += vec4<f32>(dot(e, protos[p0 + d]), dot(e, protos[p1 + d]), dot(e, protos[p2 + d]), dot(e, protos[p3 + d]));
         }
+        // Interpolation shortens a unit vector, so the cosine needs its length.
         let s = products / max(sqrt(squares), 1e-12);
         for (var lane = 0u; lane < min(4u, params.num_protos - 4u * q); lane += 1u) {
             if (s[lane] > best) {

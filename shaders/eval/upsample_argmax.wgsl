@@ -39,6 +39,7 @@ fn enter(old: Podium, v: vec4<f32>, class_index: u32) -> Podium {
     let better = v > old.high;
     return Podium(
         select(old.high, v, better),
+        // A new highest moves the old one to second; otherwise the value may still be second.
         select(max(old.next, v), old.high, better),
         select(old.class_index, vec4<u32>(class_index), better),
     );
@@ -58,6 +59,7 @@ fn upsample_argmax(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_wo
     let end = params.out_width - x - 1u;
     var state = Podium(vec4<f32>(LOWEST), vec4<f32>(LOWEST), vec4<u32>(0u));
     if (params.first == 0u) {
+        // pred is dense, so four neighbours need not be aligned to a vec4.
         let before = vec4<u32>(pred[m], pred[m + min(1u, end)], pred[m + min(2u, end)], pred[m + min(3u, end)]);
         state = Podium(highest[i], second[i], before);
     }

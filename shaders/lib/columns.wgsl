@@ -13,6 +13,7 @@ struct Columns {
 fn column_sum(first: u32, last: u32, width: u32, place: u32) -> vec4<f32> {
     var sum = vec4<f32>(0.0);
     for (var part = first; part < last; part++) {
+        // In the order of the parts, whatever the adapter.
         sum += parts[part * width + place];
     }
     return sum;
@@ -24,6 +25,7 @@ fn columns_merge(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_work
     let i = linear_index(id, groups, 64u);
     let part = i / columns.width;
     if (part < columns.parts_out) {
+        // The last group may be shorter.
         let first = part * columns.fan_in;
         let last = min(first + columns.fan_in, columns.parts_in);
         parts_out[i] = column_sum(first, last, columns.width, i - part * columns.width);

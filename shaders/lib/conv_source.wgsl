@@ -15,6 +15,7 @@ fn source(origin: vec3<i32>, ky: u32, kx: u32) -> i32 {
     let y = sy / fraction;
     let x = sx / fraction;
     let inside = (sy >= 0) & (sx >= 0) & (y < i32(params.in_h)) & (x < i32(params.in_w));
+    // A remainder means that the forward pass stepped over this position.
     let exact = (y * fraction == sy) & (x * fraction == sx);
     let at = ((origin.x * i32(params.in_h) + y) * i32(params.in_w) + x) * i32(params.quads_in);
     return select(-1, at, inside & exact);
@@ -22,6 +23,7 @@ fn source(origin: vec3<i32>, ky: u32, kx: u32) -> i32 {
 
 // Lines [x, y) and columns [z, w) of a split; a line is one row of output pixels of one image.
 fn split_area(split: u32) -> vec4<u32> {
+    // Splits run along a line first.
     let across = (params.out_w + params.split_columns - 1u) / params.split_columns;
     let line = (split / across) * params.split_rows;
     let column = (split % across) * params.split_columns;

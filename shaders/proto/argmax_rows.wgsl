@@ -32,6 +32,7 @@ fn argmax_rows(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgr
     for (var q = 0u; q < params.quads; q += 1u) {
         let v = o[n * params.quads + q];
         for (var lane = 0u; lane < min(4u, params.channels - 4u * q); lane += 1u) {
+            // Strictly greater, and classes in order: the lowest index wins a tie, across tiles too.
             if (v[lane] > high) {
                 high = v[lane];
                 winner = params.first_class + 4u * q + lane;

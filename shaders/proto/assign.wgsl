@@ -10,10 +10,12 @@
 //!include lib/lanes.wgsl
 
 struct Params {
+    // N, C, K, and vec4s per row of K.
     num_pixels: u32,
     num_classes: u32,
     num_protos: u32,
     quads: u32,
+    // 1: small classes take the most similar prototype.
     nearest: u32,
 }
 
@@ -55,11 +57,13 @@ fn is_valid(label: i32) -> bool {
 }
 
 fn class_size(label: i32) -> u32 {
+    // Ignored pixels ask for class 0; their result is replaced by -1 anyway.
     let c = select(0u, u32(label), is_valid(label));
     return offsets[c + 1u] - offsets[c];
 }
 
 fn takes_nearest(size: u32) -> bool {
+    // Fewer pixels than prototypes: equal shares would send a pixel to a prototype it is far from.
     return params.nearest == 1u && (size < params.num_protos || size == 1u);
 }
 
@@ -72,11 +76,13 @@ fn assign(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups)
     let label = gt[n];
     let size = class_size(label);
     let nearest = takes_nearest(size);
+    // Below the value that masks padding, so that the first real score always enters.
     var best = Best(-3.4e38, 0);
     for (var quad = 0u; quad < params.quads; quad++) {
         let i = n * params.quads + quad;
         best = better_of(best, select(q[i], own[i], nearest), quad);
     }
+    // A single pixel: all q are equal up to rounding, and the tie goes to the lowest k.
     let k = select(best.k, 0, size == 1u && !nearest);
     k_out[n] = select(-1, k, is_valid(label));
     label_proto[n] = select(-1, label * i32(params.num_protos) + k, is_valid(label));
@@ -92,6 +98,7 @@ fn assign_noisy(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workg
     var best = Best(-3.4e38, 0);
     for (var quad = 0u; quad < params.quads; quad++) {
         let i = n * params.quads + quad;
+        // argmax (q + Gumbel noise) draws, where argmax q decides.
         best = better_of(best, q[i] + noise[i], quad);
     }
     let k = select(best.k, known[n], takes_nearest(class_size(label)));

@@ -12,11 +12,13 @@
 //!include lib/lanes.wgsl
 
 struct Params {
+    // N, then the tile: vec4s per row, real classes, its first class.
     num_rows: u32,
     quads: u32,
     channels: u32,
     first_class: u32,
     first: u32,        // 1 on the first tile: there is no running state yet
+    // Rows of a partial sum of dgamma and dbeta, and how many such blocks there are.
     block_rows: u32,
     num_blocks: u32,
     eps: f32,
@@ -36,6 +38,7 @@ struct Params {
 @group(0) @binding(11) var<storage, read_write> d_beta: array<vec4<f32>>;
 
 fn scale_of(row: vec4<f32>) -> f32 {
+    // row = (count, mean, M2, 0); the variance is biased, as in every layer normalisation.
     return inverseSqrt(row.z / row.x + params.eps);
 }
 
@@ -60,6 +63,7 @@ fn class_logit_stats(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_
     let mean = dot(total, ones) / count;
     var squares = vec4<f32>();
     for (var q = 0u; q < params.quads; q += 1u) {
+        // Padding lanes hold 0, which is not the mean: the mask keeps them out of M2.
         let distance = (a[n * params.quads + q] - mean) * lane_mask(q, params.channels);
         squares += distance * distance;
     }
@@ -70,6 +74,7 @@ fn class_logit_stats(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_
     }
     let old = state[n];
     let all = old.x + count;
+    // Chan: mean += gap * n2 / n, M2 += M2' + gap^2 * n1 * n2 / n.
     let gap = mean - old.y;
     state[n] = vec4<f32>(all, old.y + gap * (count / all), old.z + m2 + gap * gap * (old.x * count / all), 0.0);
 }
@@ -99,6 +104,7 @@ fn class_logit_sums(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_w
     var plain = vec4<f32>();
     var weighted = vec4<f32>();
     for (var q = 0u; q < params.quads; q += 1u) {
+        // Both sums run over all C classes, so each tile adds to what the earlier ones left.
         let gh = gamma_of(q) * d_logit[n * params.quads + q];
         plain += gh;
         weighted += gh * ((a[n * params.quads + q] - row.y) * scale);
@@ -120,6 +126,7 @@ fn class_logit_grad(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_w
         let n = i / params.quads;
         let q = i - n * params.quads;
         let row = stats[n];
+        // sums / C, where row.x = C once all tiles are merged: mean(gh) and mean(gh * hhat).
         let mean = sums[n] / row.x;
         let scale = scale_of(row);
         let hhat = (a[i] - row.y) * scale;
@@ -138,6 +145,7 @@ fn class_logit_partial(@builtin(global_invocation_id) id: vec3<u32>, @builtin(nu
     }
     let block = i / params.quads;
     let q = i - block * params.quads;
+    // Blocks bound both the loop and the rounding error of the sums.
     let end = min((block + 1u) * params.block_rows, params.num_rows);
     var to_gamma = vec4<f32>();
     var to_beta = vec4<f32>();

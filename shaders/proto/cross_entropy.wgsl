@@ -11,11 +11,13 @@
 //!include lib/lanes.wgsl
 
 struct Params {
+    // Invocations that have work: runs, partial sums, cells or feature pixels, as the kernel counts them.
     num_items: u32,
     height: u32,
     width: u32,
     out_height: u32,
     out_width: u32,
+    // The tile: vec4s per row, real classes, and below its first class.
     quads: u32,
     channels: u32,
     num_classes: u32,
@@ -67,6 +69,7 @@ fn cross_entropy(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_work
     if (i >= params.num_items) {
         return;
     }
+    // Runs per label row; the last may reach past the row's end.
     let runs = (params.out_width + 3u) / 4u;
     let row = i / runs;
     let x = 4u * (i - row * runs);
@@ -74,23 +77,29 @@ fn cross_entropy(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_work
     let end = params.out_width - 1u;
     let base = row * params.out_width;
     let m = base + x;
+    // Past the row's end the last label repeats; put() is not called for those lanes.
     let label = vec4<i32>(
         labels[m],
         labels[base + min(x + 1u, end)], labels[base + min(x + 2u, end)],
         labels[base + min(x + 3u, end)],
     );
+    // Running log-sum-exp of four pixels: the maximum, and the sum of exponentials relative to it.
     var high = vec4<f32>(LOWEST);
     var sum = vec4<f32>(0.0);
     var mine = vec4<f32>(0.0);
     for (var q = 0u; q < params.quads; q += 1u) {
         let v = run_values(run, q);
+        // Real classes in this vec4 and behind it; padding must not enter the maximum, as 0 may be above every
+        // logit.
         let live = params.channels - 4u * q;
         let lowest = vec4<f32>(LOWEST);
         let v1 = select(lowest, v[1], live > 1u); let v2 = select(lowest, v[2], live > 2u);
         let v3 = select(lowest, v[3], live > 3u);
         let top = max(high, max(max(v[0], v1), max(v2, v3)));
+        // The old sum moves to the new maximum. At first high - top is so low that exp gives 0.
         sum = sum * exp(high - top) + exp(v[0] - top) + exp(v1 - top) + exp(v2 - top) + exp(v3 - top);
         high = top;
+        // The pixel's own logit, picked out as it passes: no second reading.
         let c = i32(params.first_class + 4u * q);
         mine = select(mine, v[0], label == vec4<i32>(c));
         mine = select(mine, v1, label == vec4<i32>(c + 1)); mine = select(mine, v2, label == vec4<i32>(c + 2));
@@ -107,7 +116,9 @@ fn put(m: u32, label: i32, total: f32, mine: f32) {
     var logit = mine;
     if (params.first == 0u) {
         let old = lse[m];
+        // log(e^old + e^total) without overflow: the larger one is taken out.
         all = max(old, total) + log(1.0 + exp(-abs(old - total)));
+        // Only one tile holds the label's class; the others keep what is there.
         let tile = label - i32(params.first_class);
         if (tile < 0 || tile >= i32(params.channels)) {
             logit = own[m];
@@ -129,6 +140,7 @@ fn cross_entropy_partial(@builtin(global_invocation_id) id: vec3<u32>, @builtin(
     var weight_sum = vec4<f32>();
     for (var q = i * params.block_quads; q < end; q += 1u) {
         let label = label_quads[q];
+        // A label outside 0..C reads a weight that is there and is dropped below.
         let at = clamp(label, vec4<i32>(0), vec4<i32>(i32(params.num_classes) - 1));
         let inside = (label == at) & (4u * q + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(params.num_pixels));
         let w = vec4<f32>(weights[at.x], weights[at.y], weights[at.z], weights[at.w]);
@@ -156,6 +168,7 @@ fn cross_entropy_loss(@builtin(local_invocation_index) local: u32) {
         for (var i = 0u; i < 64u; i += 1u) {
             all += shares[i];
         }
+        // No labelled pixel: the loss is `empty` and the gradient 0, not 0 / 0.
         let some = all.y > 0.0;
         loss[0] = select(params.empty, all.x / select(1.0, all.y, some), some);
         scale[0] = select(0.0, 1.0 / select(1.0, all.y, some), some);
@@ -164,6 +177,7 @@ fn cross_entropy_loss(@builtin(local_invocation_index) local: u32) {
 
 // First label pixel at or beyond feature coordinate `cell`: ceil(cell * (out - 1) / (in - 1)).
 fn first_pixel(cell: u32, size_in: u32, size_out: u32) -> u32 {
+    // Integers: a label pixel exactly on a feature pixel must fall in one cell, not in two or none.
     let steps = max(size_in, 2u) - 1u;
     return (cell * (max(size_out, 2u) - 1u) + steps - 1u) / steps;
 }
@@ -177,6 +191,7 @@ fn cross_entropy_cells(@builtin(global_invocation_id) id: vec3<u32>, @builtin(nu
     if (i >= params.num_items) {
         return;
     }
+    // Order of the invocations: pairs of vec4s, then cells along a line, cell rows, images, strips.
     let pairs = (params.quads + 1u) / 2u;
     let cells_x = max(params.width, 2u) - 1u;
     let cells_y = max(params.height, 2u) - 1u;
@@ -189,6 +204,8 @@ fn cross_entropy_cells(@builtin(global_invocation_id) id: vec3<u32>, @builtin(nu
     let strip = block / params.images;
     let image = params.first_image + block - strip * params.images;
 
+    // A cell owns the label pixels from its first up to the next cell's first; the last cell also owns the
+    // map's border.
     let x_begin = first_pixel(cx, params.width, params.out_width);
     let x_next = first_pixel(cx + 1u, params.width, params.out_width);
     let x_end = select(min(x_next, params.out_width), params.out_width, cx + 1u == cells_x);
@@ -200,8 +217,10 @@ fn cross_entropy_cells(@builtin(global_invocation_id) id: vec3<u32>, @builtin(nu
     // The second vec4 of an odd count repeats the first and is not written.
     let q1 = min(q + 1u, params.quads - 1u);
     let top = ((image * params.height + cy) * params.width + cx) * params.quads;
+    // With one feature column or row the cell has no other side, and its corners coincide.
     let right = select(0u, params.quads, cx + 1u < params.width);
     let down = select(0u, params.width * params.quads, cy + 1u < params.height);
+    // a and b are the invocation's two vec4s of classes; the digits are the corner's row and column.
     let a00 = o[top + q];
     let a01 = o[top + right + q];
     let a10 = o[top + down + q];
@@ -212,16 +231,19 @@ fn cross_entropy_cells(@builtin(global_invocation_id) id: vec3<u32>, @builtin(nu
     let b11 = o[top + right + down + q1];
     var ga00 = vec4<f32>(); var ga01 = vec4<f32>(); var ga10 = vec4<f32>(); var ga11 = vec4<f32>();
     var gb00 = vec4<f32>(); var gb01 = vec4<f32>(); var gb10 = vec4<f32>(); var gb11 = vec4<f32>();
+    // d loss / sum w, the same for every pixel.
     let factor = weight_scale[0] * d_loss[0];
     let x_last = max(params.out_width, 2u) - 1u;
     let y_last = max(params.out_height, 2u) - 1u;
     let lanes = vec4<i32>(0, 1, 2, 3) + i32(params.first_class + 4u * q);
     for (var y = y_begin; y < y_end; y += 1u) {
+        // y (height - 1) / (out_height - 1) - cy in [0, 1], the difference taken in integers.
         let ty = f32(y * (params.height - 1u) - cy * y_last) / f32(y_last);
         let a_left = mix(a00, a10, ty);
         let a_right = mix(a01, a11, ty);
         let b_left = mix(b00, b10, ty);
         let b_right = mix(b01, b11, ty);
+        // Sums along a label row: ty is the same for all of it and is applied once at its end.
         var ga_left = vec4<f32>(); var ga_right = vec4<f32>();
         var gb_left = vec4<f32>(); var gb_right = vec4<f32>();
         for (var x = x_begin; x < x_end; x += 1u) {
@@ -236,13 +258,16 @@ fn cross_entropy_cells(@builtin(global_invocation_id) id: vec3<u32>, @builtin(nu
             let zero = vec4<f32>(0.0);
             let a = mix(a_left, a_right, tx);
             let b = mix(b_left, b_right, tx);
+            // w / sum w * (softmax - one-hot), the gradient at the upsampled pixel.
             let ga = coefficient * (exp(a - level) - select(zero, one, vec4<i32>(label) == lanes));
             let gb = coefficient * (exp(b - level) - select(zero, one, vec4<i32>(label) == lanes + 4));
+            // The transposed interpolation: each corner gets the share that it had in the value.
             ga_left += (1.0 - tx) * ga;
             ga_right += tx * ga;
             gb_left += (1.0 - tx) * gb;
             gb_right += tx * gb;
         }
+        // Vertical share, for the whole label row at once.
         ga00 += (1.0 - ty) * ga_left;
         ga01 += (1.0 - ty) * ga_right;
         ga10 += ty * ga_left;
@@ -252,6 +277,7 @@ fn cross_entropy_cells(@builtin(global_invocation_id) id: vec3<u32>, @builtin(nu
         gb10 += ty * gb_left;
         gb11 += ty * gb_right;
     }
+    // Every corner has a place of its own: no two invocations write to one.
     let at = 4u * cell * params.quads + q;
     partial[at] = ga00;
     partial[at + params.quads] = ga01;
@@ -277,6 +303,7 @@ fn cross_entropy_grad(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num
     let q = i - pixel * params.quads;
     let line = pixel / params.width;
     let x = pixel - line * params.width;
+    // Counted from the first image and row of this dispatch, as `partial` is.
     let image = line / params.rows;
     let y = params.first_row + line - image * params.rows;
     let cells_x = max(params.width, 2u) - 1u;

@@ -17,10 +17,13 @@
 struct Params {
     num_pixels: u32,
     num_classes: u32,
+    // Pixels per block, and blocks.
     block: u32,
     num_blocks: u32,
+    // The digit of this pass: first bit, and 2^bits values.
     shift: u32,
     num_buckets: u32,
+    // Table entries per chunk of the prefix sum, and chunks.
     chunk: u32,
     num_chunks: u32,
 }
@@ -41,6 +44,8 @@ fn key(pixel: u32) -> u32 {
 
 fn cell(pixel: u32, block: u32) -> u32 {
     let bucket = (key(pixel) >> params.shift) & (params.num_buckets - 1u);
+    // Bucket first: the prefix sum then runs through bucket 0 of all blocks, then bucket 1: the order of
+    // the sorted result.
     return bucket * params.num_blocks + block;
 }
 
@@ -48,6 +53,7 @@ fn cell(pixel: u32, block: u32) -> u32 {
 fn group_identity(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
     let n = linear_index(id, groups, 64u);
     if (n < params.num_pixels) {
+        // The first pass reads the pixels in their own order, which a stable sort keeps among equals.
         order[n] = n;
     }
 }
@@ -57,6 +63,7 @@ fn group_count(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgr
     let block = linear_index(id, groups, 64u);
     if (block < params.num_blocks) {
         for (var bucket = 0u; bucket < params.num_buckets; bucket++) {
+            // Every block clears its own column: the scratch holds anything before.
             table[bucket * params.num_blocks + block] = 0u;
         }
         let end = min((block + 1u) * params.block, params.num_pixels);
@@ -85,12 +92,14 @@ fn group_prefix(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workg
     let chunk = linear_index(id, groups, 64u);
     if (chunk < params.num_chunks) {
         var sum = 0u;
+        // Repeated by every invocation, which costs less than one more dispatch.
         for (var before = 0u; before < chunk; before++) {
             sum += sums[before];
         }
         let end = min((chunk + 1u) * params.chunk, params.num_buckets * params.num_blocks);
         for (var i = chunk * params.chunk; i < end; i++) {
             let count = table[i];
+            // Exclusive: where the block's first pixel of this bucket goes.
             table[i] = sum;
             sum += count;
         }
@@ -105,6 +114,7 @@ fn group_scatter(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_work
         for (var i = block * params.block; i < end; i++) {
             let pixel = source[i];
             let at = cell(pixel, block);
+            // Only this block uses this entry, so it counts on without an atomic.
             let place = table[at];
             table[at] = place + 1u;
             order[place] = pixel;
@@ -116,6 +126,7 @@ fn group_scatter(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_work
 @compute @workgroup_size(64)
 fn group_offsets(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
     let class_index = linear_index(id, groups, 64u);
+    // Class C gives the number of valid pixels: ignored ones sort behind them.
     if (class_index <= params.num_classes) {
         var low = 0u;
         var high = params.num_pixels;

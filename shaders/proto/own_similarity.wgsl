@@ -30,6 +30,7 @@ fn is_valid(label: i32) -> bool {
 // Addresses of four prototypes of a class. Lanes past K repeat the last one and are masked when stored.
 fn proto_rows(label: i32, k_quad: u32) -> vec4<u32> {
     let k = min(vec4<u32>(4u * k_quad) + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(params.num_protos - 1u));
+    // Ignored pixels compute with class 0; store() writes zeros for them.
     let class_row = select(0u, u32(label), is_valid(label)) * params.num_protos;
     return (vec4<u32>(class_row) + k) * params.quads;
 }
@@ -56,6 +57,7 @@ fn store(n: u32, k_quad: u32, s: vec4<f32>) {
 fn own_similarity(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
     let i = linear_index(id, groups, 64u);
     let k_quad = i % params.out_quads;
+    // In `order` pixels of a class lie together, so four neighbours nearly always share their prototypes.
     let position = 4u * (i / params.out_quads);
     if (position >= params.num_pixels) {
         return;
@@ -65,6 +67,7 @@ fn own_similarity(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_wor
     let n = vec4<u32>(order[at.x], order[at.y], order[at.z], order[at.w]);
     let labels = vec4<i32>(gt[n.x], gt[n.y], gt[n.z], gt[n.w]);
     var s0 = vec4<f32>(0.0); var s1 = vec4<f32>(0.0); var s2 = vec4<f32>(0.0); var s3 = vec4<f32>(0.0);
+    // Lanes part only at the C borders between classes.
     if (all(labels == vec4<i32>(labels.x))) {
         let row = proto_rows(labels.x, k_quad);
         let pixel = n * params.quads;

@@ -28,20 +28,25 @@ struct Products {
     s30: vec4<f32>, s31: vec4<f32>, s32: vec4<f32>, s33: vec4<f32>,
 }
 
+// Pixels past the end repeat the last one: no lane may leave before a broadcast.
 fn pixel_row(n: u32) -> u32 {
     return min(n, params.num_pixels - 1u) * params.quads;
 }
 
 // Logits from similarities; j is the first of four prototypes.
 fn logits(s: vec4<f32>, j: u32) -> vec4<f32> {
+    // Masked here and not later: a repeated prototype must not enter the sum of exponentials twice.
     let real = vec4<u32>(j) + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(params.num_rows);
     return select(vec4<f32>(LOWEST), s * params.inv_tau, real);
 }
 
 fn products(n: u32, j: u32, lane: u32) -> Products {
+    // The lane's own four pixels, and the two prototypes that it loads for everybody: j + lane and j + 8 +
+    // lane.
     let n0 = pixel_row(n + 0u); let n1 = pixel_row(n + 8u); let n2 = pixel_row(n + 16u); let n3 = pixel_row(n + 24u);
     let low = min(j + lane, params.num_rows - 1u) * params.quads;
     let high = min(j + lane + 8u, params.num_rows - 1u) * params.quads;
+    // a[p][g]: similarities of pixel p (8 apart) to prototypes j + 4 g .. j + 4 g + 3.
     var a00 = vec4<f32>(0.0); var a01 = vec4<f32>(0.0); var a02 = vec4<f32>(0.0); var a03 = vec4<f32>(0.0);
     var a10 = vec4<f32>(0.0); var a11 = vec4<f32>(0.0); var a12 = vec4<f32>(0.0); var a13 = vec4<f32>(0.0);
     var a20 = vec4<f32>(0.0); var a21 = vec4<f32>(0.0); var a22 = vec4<f32>(0.0); var a23 = vec4<f32>(0.0);
@@ -50,6 +55,9 @@ fn products(n: u32, j: u32, lane: u32) -> Products {
         let e0 = emb[n0 + d]; let e1 = emb[n1 + d]; let e2 = emb[n2 + d]; let e3 = emb[n3 + d];
         let p = protos[low + d];
         let o = protos[high + d];
+        // b[g][i] is prototype j + 4 g + i. Lanes 0 to 3 of p hold group 0, lanes 4 to 7 group 1; o holds
+        // groups 2 and 3. A group is used before the next is broadcast, so that only four of them occupy
+        // registers.
         let b00 = subgroupBroadcast(p, 0u); let b01 = subgroupBroadcast(p, 1u);
         let b02 = subgroupBroadcast(p, 2u); let b03 = subgroupBroadcast(p, 3u);
         a00 += four(e0, b00, b01, b02, b03); a10 += four(e1, b00, b01, b02, b03);
@@ -67,6 +75,7 @@ fn products(n: u32, j: u32, lane: u32) -> Products {
         a03 += four(e0, b30, b31, b32, b33); a13 += four(e1, b30, b31, b32, b33);
         a23 += four(e2, b30, b31, b32, b33); a33 += four(e3, b30, b31, b32, b33);
     }
+    // Division by tau once per tile, behind the sum over channels.
     return Products(
         logits(a00, j + 0u), logits(a01, j + 4u), logits(a02, j + 8u), logits(a03, j + 12u),
         logits(a10, j + 0u), logits(a11, j + 4u), logits(a12, j + 8u), logits(a13, j + 12u),
@@ -76,6 +85,7 @@ fn products(n: u32, j: u32, lane: u32) -> Products {
 }
 
 fn load_state(n: u32) -> vec2<f32> {
+    // Nothing is known before the first tile: an empty sum with the lowest maximum.
     if (params.start == 0u) {
         return vec2<f32>(LOWEST, 0.0);
     }
@@ -97,6 +107,7 @@ fn ppc_scan(
     let n = (group.x + group.y * groups.x) * 32u + lane;
     var t0 = load_state(n + 0u); var t1 = load_state(n + 8u);
     var t2 = load_state(n + 16u); var t3 = load_state(n + 24u);
+    // fold() rescales the sum whenever the maximum grows, so exp never overflows whatever tau is.
     for (var j = params.start; j < params.start + params.count; j += 16u) {
         let x = products(n, j, lane);
         t0 = fold(fold(fold(fold(t0, x.s00), x.s01), x.s02), x.s03);
@@ -110,11 +121,13 @@ fn ppc_scan(
 // Weights of one pixel and four prototypes, number `quad` of the tile.
 fn store_weight(pixel: u32, quad: u32, x: vec4<f32>) {
     if (pixel < params.num_pixels && 4u * quad < params.count) {
+        // w_j = g / tau * (exp(S_j / tau - lse) - [j = t]); ignored pixels have no loss and get zeros.
         let t = assigned[pixel];
         let valid = t >= 0 && t < i32(params.num_rows);
         let j = vec4<i32>(i32(params.start + 4u * quad)) + vec4<i32>(0, 1, 2, 3);
         let hit = select(vec4<f32>(0.0), vec4<f32>(1.0), j == vec4<i32>(t));
         let w = upstream[pixel] * params.inv_tau * (exp(x - vec4<f32>(lse_in[pixel])) - hit);
+        // Prototypes outside, pixels inside: neighbouring lanes write neighbouring vec4s.
         weights[quad * params.num_pixels + pixel] = select(vec4<f32>(0.0), w, valid);
     }
 }
@@ -127,6 +140,7 @@ fn ppc_weights(
     @builtin(local_invocation_index) lane: u32,
 ) {
     let linear = group.x + group.y * groups.x;
+    // Groups of 16 prototypes in the tile; the last one may be cut short (see store_weight).
     let parts = (params.count + 15u) / 16u;
     let quad = 4u * (linear % parts);
     let n = (linear / parts) * 32u + lane;
@@ -161,12 +175,16 @@ fn ppc_accumulate(
     @builtin(local_invocation_index) lane: u32,
 ) {
     let linear = group.x + group.y * groups.x;
+    // Four vec4s of channels for each workgroup.
     let columns = (params.quads + 3u) / 4u;
     let d = 4u * (linear % columns);
     let n = (linear / columns) * 32u + lane;
+    // Lane l & 3 loads channel quad d + (l & 3).
     let mine = min(d + (lane & 3u), params.quads - 1u);
+    // Clamped for the loads; add() drops what was repeated.
     let n0 = min(n + 0u, params.num_pixels - 1u); let n1 = min(n + 8u, params.num_pixels - 1u);
     let n2 = min(n + 16u, params.num_pixels - 1u); let n3 = min(n + 24u, params.num_pixels - 1u);
+    // a[p][v]: pixel p, channel quad d + v.
     var a00 = vec4<f32>(0.0); var a01 = vec4<f32>(0.0); var a02 = vec4<f32>(0.0); var a03 = vec4<f32>(0.0);
     var a10 = vec4<f32>(0.0); var a11 = vec4<f32>(0.0); var a12 = vec4<f32>(0.0); var a13 = vec4<f32>(0.0);
     var a20 = vec4<f32>(0.0); var a21 = vec4<f32>(0.0); var a22 = vec4<f32>(0.0); var a23 = vec4<f32>(0.0);
@@ -179,6 +197,7 @@ fn ppc_accumulate(
         let at = quad * params.num_pixels;
         let w0 = weights_in[at + n0]; let w1 = weights_in[at + n1];
         let w2 = weights_in[at + n2]; let w3 = weights_in[at + n3];
+        // Columns: channel quad d of the four prototypes; times the four weights it is sum_j w_j protos[j].
         let m0 = mat4x4<f32>(
             subgroupBroadcast(p, 0u),
             subgroupBroadcast(p, 4u),

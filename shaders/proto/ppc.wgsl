@@ -42,10 +42,12 @@ fn pixel_row(n: u32, step: u32) -> u32 {
 }
 
 fn products(n: u32, j: u32) -> Products {
+    // Clamped addresses: pixels past the end repeat the last one, prototypes past the end too.
     let n0 = pixel_row(n, 0u); let n1 = pixel_row(n, 1u); let n2 = pixel_row(n, 2u); let n3 = pixel_row(n, 3u);
     let n4 = pixel_row(n, 4u); let n5 = pixel_row(n, 5u); let n6 = pixel_row(n, 6u); let n7 = pixel_row(n, 7u);
     let rows = vec4<u32>(j) + vec4<u32>(0u, 1u, 2u, 3u);
     let row = min(rows, vec4<u32>(params.num_rows - 1u)) * params.quads;
+    // a[p]: similarities of pixel p to prototypes j .. j + 3, undivided.
     var a0 = vec4<f32>(0.0); var a1 = vec4<f32>(0.0); var a2 = vec4<f32>(0.0); var a3 = vec4<f32>(0.0);
     var a4 = vec4<f32>(0.0); var a5 = vec4<f32>(0.0); var a6 = vec4<f32>(0.0); var a7 = vec4<f32>(0.0);
     for (var d = 0u; d < params.quads; d++) {
@@ -55,6 +57,7 @@ fn products(n: u32, j: u32) -> Products {
         a4 += four(emb[n4 + d], p0, p1, p2, p3); a5 += four(emb[n5 + d], p0, p1, p2, p3);
         a6 += four(emb[n6 + d], p0, p1, p2, p3); a7 += four(emb[n7 + d], p0, p1, p2, p3);
     }
+    // A repeated prototype must not enter the sum of exponentials twice.
     let real = rows < vec4<u32>(params.num_rows);
     let lowest = vec4<f32>(LOWEST);
     return Products(
@@ -66,6 +69,7 @@ fn products(n: u32, j: u32) -> Products {
 }
 
 fn load_state(n: u32, step: u32) -> vec2<f32> {
+    // Nothing is known before the first tile: an empty sum with the lowest maximum.
     if (params.start == 0u) {
         return vec2<f32>(LOWEST, 0.0);
     }
@@ -84,9 +88,11 @@ fn ppc_scan(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
+    // 512 pixels per workgroup: 64 invocations x 8, the pixels of one invocation 64 apart.
     let n = (group.x + group.y * groups.x) * 512u + lane;
     var t0 = load_state(n, 0u); var t1 = load_state(n, 1u); var t2 = load_state(n, 2u); var t3 = load_state(n, 3u);
     var t4 = load_state(n, 4u); var t5 = load_state(n, 5u); var t6 = load_state(n, 6u); var t7 = load_state(n, 7u);
+    // fold() rescales the sum whenever the maximum grows, so exp never overflows whatever tau is.
     for (var j = params.start; j < params.start + params.count; j += 4u) {
         let x = products(n, j);
         t0 = fold(t0, x.s0); t1 = fold(t1, x.s1); t2 = fold(t2, x.s2); t3 = fold(t3, x.s3);
@@ -101,11 +107,13 @@ fn ppc_finish(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgro
     let n = linear_index(id, groups, 64u);
     if (n < params.num_pixels) {
         let valid = assigned[n] >= 0 && assigned[n] < i32(params.num_rows);
+        // Ignored pixels compute with prototype 0 and store 0: no negative index arises.
         let row = select(0u, u32(assigned[n]), valid) * params.quads;
         var positive = 0.0;
         for (var d = 0u; d < params.quads; d++) {
             positive += dot(emb[n * params.quads + d], protos[row + d]);
         }
+        // lse = maximum + log(sum of exponentials relative to it); the sum is at least 1.
         let known = state[n];
         let all = known.x + log(known.y);
         lse[n] = select(0.0, all, valid);
@@ -116,11 +124,13 @@ fn ppc_finish(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgro
 fn store_weight(n: u32, step: u32, quad: u32, x: vec4<f32>) {
     let pixel = n + 64u * step;
     if (pixel < params.num_pixels) {
+        // w_j = g / tau * (exp(S_j / tau - lse) - [j = t]); the exponent is at most 0 up to rounding.
         let t = assigned[pixel];
         let valid = t >= 0 && t < i32(params.num_rows);
         let j = vec4<i32>(i32(params.start + 4u * quad)) + vec4<i32>(0, 1, 2, 3);
         let hit = select(vec4<f32>(0.0), vec4<f32>(1.0), j == vec4<i32>(t));
         let w = upstream[pixel] * params.inv_tau * (exp(x - vec4<f32>(lse_in[pixel])) - hit);
+        // Prototypes outside, pixels inside: neighbouring invocations write neighbouring vec4s.
         weights[quad * params.num_pixels + pixel] = select(vec4<f32>(0.0), w, valid);
     }
 }
@@ -133,6 +143,7 @@ fn ppc_weights(
     @builtin(local_invocation_index) lane: u32,
 ) {
     let linear = group.x + group.y * groups.x;
+    // vec4s of four prototypes in this tile; the last tile may be shorter than 64.
     let quads_here = (params.count + 3u) / 4u;
     let quad = linear % quads_here;
     let n = (linear / quads_here) * 512u + lane;
@@ -161,6 +172,7 @@ fn ppc_accumulate(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_wor
     let pairs = (params.quads + 1u) / 2u;
     let d = 2u * (i % pairs);
     let n = 4u * (i / pairs);
+    // The second vec4 of channels; with an odd count the last one repeats the first, and add() drops it.
     let e = min(d + 1u, params.quads - 1u);
     let last = params.num_pixels - 1u;
     let n0 = min(n + 0u, last); let n1 = min(n + 1u, last); let n2 = min(n + 2u, last); let n3 = min(n + 3u, last);
@@ -174,6 +186,7 @@ fn ppc_accumulate(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_wor
         let j = vec4<u32>(params.start + 4u * quad) + vec4<u32>(0u, 1u, 2u, 3u);
         // The weight of a prototype past the end is 0.
         let row = min(j, vec4<u32>(params.num_rows - 1u)) * params.quads;
+        // Columns: one vec4 of channels of four prototypes; times the weights it is sum_j w_j protos[j].
         let m = mat4x4<f32>(protos[row.x + d], protos[row.y + d], protos[row.z + d], protos[row.w + d]);
         let o = mat4x4<f32>(protos[row.x + e], protos[row.y + e], protos[row.z + e], protos[row.w + e]);
         a0 += m * w0; b0 += o * w0; a1 += m * w1; b1 += o * w1; a2 += m * w2; b2 += o * w2; a3 += m * w3; b3 += o * w3;

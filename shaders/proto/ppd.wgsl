@@ -7,6 +7,7 @@
 //!include lib/total.wgsl
 
 struct Params {
+    // N, C * K, and vec4s per row.
     num_pixels: u32,
     num_rows: u32,
     quads: u32,
@@ -22,6 +23,7 @@ struct Params {
 @group(0) @binding(7) var<storage, read> upstream: array<f32>;
 @group(0) @binding(8) var<storage, read_write> out: array<vec4<f32>>;
 
+// -1 marks ignored pixels.
 fn is_valid(row: i32) -> bool {
     return row >= 0 && row < i32(params.num_rows);
 }
@@ -31,11 +33,13 @@ fn ppd(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) gr
     let n = linear_index(id, groups, 64u);
     if (n < params.num_pixels) {
         let valid = is_valid(assigned[n]);
+        // Ignored pixels read prototype 0, and their result is dropped: cheaper than parting the lanes.
         let row = select(0u, u32(assigned[n]), valid) * params.quads;
         var s = vec4<f32>(0.0);
         for (var d = 0u; d < params.quads; d++) {
             s += emb[n * params.quads + d] * protos[row + d];
         }
+        // 1 - S lies in [0, 2], as both vectors have unit length.
         let distance = select(0.0, 1.0 - total(s), valid);
         value[n] = distance * distance;
         gap[n] = distance;
@@ -49,6 +53,7 @@ fn ppd_grad(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroup
     if (n < params.num_pixels) {
         let valid = is_valid(assigned[n]);
         let row = select(0u, u32(assigned[n]), valid) * params.quads;
+        // d (1 - S)^2 / d S = -2 (1 - S), and d S / d emb = protos[t]. Prototypes get no gradient.
         let slope = select(0.0, -2.0 * gap_in[n] * upstream[n], valid);
         out[i] = slope * protos[row + i % params.quads];
     }

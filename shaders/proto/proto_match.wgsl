@@ -48,15 +48,18 @@ fn proto_match(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgr
     if (i >= params.num_items) {
         return;
     }
+    // Groups of 8 rows; the invocations run through them first, then through quads of classes.
     let row_groups = (params.num_rows + 7u) / 8u;
     let class_quad = i / row_groups;
     let n = 8u * (i - class_quad * row_groups);
     let last = params.num_rows - 1u;
+    // Rows past the end repeat the last one and are not stored.
     let r0 = n * params.quads;
     let r1 = min(n + 1u, last) * params.quads; let r2 = min(n + 2u, last) * params.quads;
     let r3 = min(n + 3u, last) * params.quads; let r4 = min(n + 4u, last) * params.quads;
     let r5 = min(n + 5u, last) * params.quads; let r6 = min(n + 6u, last) * params.quads;
     let r7 = min(n + 7u, last) * params.quads;
+    // Floats per row of a, padding included; kstar is dense.
     let stride = 4u * ((params.classes + 3u) / 4u);
 
     var class_index = 4u * class_quad;
@@ -67,6 +70,7 @@ fn proto_match(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgr
     var best_high = vec4<f32>(LOWEST);
     var arg_low = vec4<u32>(0u);
     var arg_high = vec4<u32>(0u);
+    // j counts (c, k) from the dispatch's first class, so a tile may end one class and begin the next.
     for (var j = class_index * params.num_protos; j < end; j += 8u) {
         let p0 = proto(j, end);
         let p1 = proto(j + 1u, end); let p2 = proto(j + 2u, end);
@@ -109,6 +113,7 @@ fn proto_match(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgr
         var low = array<vec4<f32>, 8>(l0, l1, l2, l3, l4, l5, l6, l7);
         var high = array<vec4<f32>, 8>(h0, h1, h2, h3, h4, h5, h6, h7);
         for (var q = 0u; q < min(8u, end - j); q += 1u) {
+            // Strictly more: the lowest k wins a tie.
             let more_low = low[q] > best_low;
             let more_high = high[q] > best_high;
             best_low = select(best_low, low[q], more_low);
@@ -116,6 +121,7 @@ fn proto_match(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgr
             arg_low = select(arg_low, vec4<u32>(k), more_low);
             arg_high = select(arg_high, vec4<u32>(k), more_high);
             k += 1u;
+            // The class is complete: write its maximum and start the next one.
             if (k == params.num_protos) {
                 for (var lane = 0u; lane < min(4u, params.num_rows - n); lane += 1u) {
                     a[(n + lane) * stride + class_index] = best_low[lane];
@@ -156,6 +162,7 @@ fn proto_match_emb_grad(@builtin(global_invocation_id) id: vec3<u32>, @builtin(n
     for (var c = 0u; c < params.classes; c += 1u) {
         let weight = da[n * stride + c];
         let k = winner[n * params.classes + c];
+        // Only the winner receives the gradient of a maximum.
         let base = ((params.first_class + c) * params.num_protos + k) * params.quads;
         g0 += weight * protos[base + d];
         g1 += weight * protos[base + min(d + 1u, last)]; g2 += weight * protos[base + min(d + 2u, last)];
@@ -198,7 +205,9 @@ fn proto_match_protos_partial(@builtin(global_invocation_id) id: vec3<u32>, @bui
     var s12 = vec4<f32>(); var s13 = vec4<f32>(); var s14 = vec4<f32>(); var s15 = vec4<f32>();
     for (var n = begin; n < end; n += 1u) {
         let g = da[n * stride + c] * emb[n * params.quads + d];
+        // Winners below k wrap round to huge numbers and match none of the 16.
         let w = winner[n * params.classes + c] - k;
+        // Selects and not s[w] += g: an array indexed by a variable would live in memory.
         s0 += select(vec4<f32>(), g, w == 0u); s1 += select(vec4<f32>(), g, w == 1u);
         s2 += select(vec4<f32>(), g, w == 2u); s3 += select(vec4<f32>(), g, w == 3u);
         s4 += select(vec4<f32>(), g, w == 4u); s5 += select(vec4<f32>(), g, w == 5u);

@@ -18,6 +18,7 @@ struct Params {
     num_pixels: u32,
     num_classes: u32,
     num_protos: u32,
+    // C * K keys, and vec4s per row.
     num_groups: u32,
     quads: u32,
 }
@@ -39,6 +40,7 @@ const BLOCK = 256u;
 
 fn key_of(label: i32, k: i32, takes_part: bool) -> i32 {
     let valid = takes_part && label >= 0 && label < i32(params.num_classes) && k >= 0;
+    // -1 sorts behind all keys and lies beyond offsets[num_groups]: never summed.
     return select(-1, label * i32(params.num_protos) + k, valid);
 }
 
@@ -66,18 +68,21 @@ fn prototype_blocks(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_w
     let d = i % params.quads;
     let block = i / params.quads;
     let start = block * BLOCK;
+    // Pixels without a key are at the end of `order`; a block that has only those does nothing.
     let end = min(start + BLOCK, offsets[params.num_groups]);
     var run = 0u;
     var run_end = start;
     var sum = vec4<f32>(0.0);
     for (var p = start; p < end; p++) {
         let n = order[p];
+        // A run is the pixels of one key. The block's first position always starts one here, even in mid-run.
         if (p == run_end) {
             run = u32(key[n]);
             run_end = offsets[run + 1u];
             sum = vec4<f32>(0.0);
         }
         sum += emb[n * params.quads + d];
+        // The run or the block ends. A run that covers the whole block began before it: slot 0.
         if (p + 1u == run_end || p + 1u == end) {
             if (offsets[run] < start) {
                 edges[2u * block * params.quads + d] = sum;
@@ -100,14 +105,17 @@ fn prototype_sums(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_wor
     }
     let begin = offsets[j];
     let end = offsets[j + 1u];
+    // No pixel has this key: prototype_blocks has not written it.
     if (begin == end) {
         sums[i] = vec4<f32>(0.0);
     } else {
+        // Blocks that hold the run's first and last pixel. In one block: already complete in `sums`.
         let first = begin / BLOCK;
         let last = (end - 1u) / BLOCK;
         if (first != last) {
             var sum = vec4<f32>(0.0);
             // Every 64 blocks go to a second sum, which keeps the rounding error of long runs small.
+            // The first block left the run's head in slot 1, all others left theirs in slot 0.
             var part = edges[(2u * first + 1u) * params.quads + d];
             for (var block = first + 1u; block <= last; block++) {
                 part += edges[2u * block * params.quads + d];
@@ -119,6 +127,7 @@ fn prototype_sums(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_wor
             sums[i] = sum + part;
         }
     }
+    // One of the row's invocations writes the count.
     if (d == 0u) {
         counts[j] = end - begin;
     }

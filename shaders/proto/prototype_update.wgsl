@@ -7,6 +7,7 @@
 // a row's vec4s and its squared norm. Iterations: quads / 8.
 
 struct Params {
+    // C * K prototypes, vec4s per prototype.
     num_rows: u32,
     quads: u32,
     momentum: f32,
@@ -22,9 +23,11 @@ var<workgroup> squares: array<f32, 64>;
 
 // The sum over the 8 invocations of a row, the same in all of them.
 fn row_total(lane: u32, value: f32) -> f32 {
+    // Nobody may still be reading the squares of an earlier total.
     workgroupBarrier();
     squares[lane] = value;
     workgroupBarrier();
+    // First of the row's 8 invocations; the pairwise order is the same for all of them.
     let first = lane & 56u;
     let low = (squares[first] + squares[first + 1u]) + (squares[first + 2u] + squares[first + 3u]);
     return low + ((squares[first + 4u] + squares[first + 5u]) + (squares[first + 6u] + squares[first + 7u]));
@@ -46,19 +49,23 @@ fn prototype_update(
     let base = j * params.quads;
     var square = 0.0;
     for (var d = lane & 7u; d < params.quads; d += 8u) {
+        // |m|: only the direction of the sum counts, so the number of pixels cancels.
         let m = sums[base + d];
         square += dot(m, m);
     }
     let length = max(sqrt(row_total(lane, square)), 1e-12);
     let used = counts[j] > 0u;
+    // A prototype that got no pixel stays as it is, apart from the rounding of its length.
     let keep = select(1.0, params.momentum, used);
     let move_by = select(0.0, params.rest, used);
+    // |p| of the moved prototype, before it is written: protos must stay unchanged until then.
     square = 0.0;
     for (var d = lane & 7u; d < params.quads; d += 8u) {
         let p = keep * protos[base + d] + move_by * (sums[base + d] / length);
         square += dot(p, p);
     }
     let norm = max(sqrt(row_total(lane, square)), 1e-12);
+    // After the last barrier lanes may part.
     if (row < params.num_rows) {
         for (var d = lane & 7u; d < params.quads; d += 8u) {
             protos[base + d] = (keep * protos[base + d] + move_by * (sums[base + d] / length)) / norm;

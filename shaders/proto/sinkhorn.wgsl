@@ -21,11 +21,13 @@
 override num_quads: u32 = 4u;
 
 struct Params {
+    // N, C and K; `segments` workgroups share a class.
     num_pixels: u32,
     num_classes: u32,
     num_protos: u32,
     segments: u32,
     rounds: u32,
+    // 1 / kappa, the inverse smoothness.
     inv_kappa: f32,
 }
 
@@ -38,6 +40,7 @@ struct Params {
 @group(0) @binding(6) var<storage, read_write> q: array<vec4<f32>>;
 @group(0) @binding(7) var<storage, read_write> r: array<vec4<f32>>;
 
+// r of this workgroup's class, K <= 16; and four vec4s of sums from each of 64 invocations.
 var<workgroup> factors: array<vec4<f32>, 4>;
 var<workgroup> lanes: array<vec4<f32>, 256>;
 
@@ -61,6 +64,7 @@ fn share(group: vec3<u32>, groups: vec3<u32>, lane: u32) -> Share {
     } else if (class_index > params.num_classes) {
         end = begin;
     }
+    // Segments interleave in steps of 64 positions, so each gets its share of a class of any size.
     let segment = linear % params.segments;
     return Share(class_index, segment, end - begin, begin + segment * 64u + lane, end);
 }
@@ -69,6 +73,7 @@ fn exponential(pixel: u32, quad: u32) -> vec4<f32> {
     if (quad >= num_quads) {
         return vec4<f32>(0.0);
     }
+    // E = exp((S - 1) / kappa). The mask also stops padding: exp((0 - 1) / kappa) is not 0.
     let s = own[pixel * num_quads + quad];
     return lane_mask(quad, params.num_protos) * exp((s - vec4<f32>(1.0)) * params.inv_kappa);
 }
@@ -76,6 +81,7 @@ fn exponential(pixel: u32, quad: u32) -> vec4<f32> {
 fn row_sum(class_index: u32, quad: u32) -> vec4<f32> {
     var sum = vec4<f32>(0.0);
     for (var s = 0u; s < params.segments; s++) {
+        // In the order of the segments: every workgroup of the class gets the same bits.
         sum += last[(class_index * params.segments + s) * num_quads + quad];
     }
     return sum;
@@ -87,6 +93,7 @@ fn row_step(work: Share, lane: u32) {
         var factor = vec4<f32>(0.0);
         if (work.class_index < params.num_classes && work.count > 0u) {
             let mask = lane_mask(lane, params.num_protos);
+            // Q = N_c E / sum(E): one factor for all k.
             if (params.rounds == 0u) {
                 var all = vec4<f32>(0.0);
                 for (var quad = 0u; quad < num_quads; quad++) {
@@ -94,6 +101,7 @@ fn row_step(work: Share, lane: u32) {
                 }
                 factor = mask * f32(work.count) / total(all);
             } else {
+                // Mass of each prototype, N_c / K pixels.
                 let wanted = f32(work.count) / f32(params.num_protos);
                 // Padding lanes have an empty sum; a division by it must not reach the product.
                 factor = wanted / select(vec4<f32>(1.0), row_sum(work.class_index, lane), mask > vec4<f32>(0.0)) * mask;
@@ -108,11 +116,13 @@ fn factor(quad: u32) -> vec4<f32> {
     if (quad >= num_quads) {
         return vec4<f32>(0.0);
     }
+    // The guard makes the unused vec4s constants, which the compiler drops along with their loops.
     return factors[quad];
 }
 
 // Sums of the 64 invocations, added in the order of the lanes.
 fn store_sums(work: Share, lane: u32, s0: vec4<f32>, s1: vec4<f32>, s2: vec4<f32>, s3: vec4<f32>) {
+    // One stretch of 64 for each vec4, so that lane k < num_quads then reads its own stretch.
     lanes[lane] = s0;
     lanes[64u + lane] = s1; lanes[128u + lane] = s2; lanes[192u + lane] = s3;
     workgroupBarrier();
@@ -134,6 +144,7 @@ fn sinkhorn_first(
 ) {
     let work = share(group, groups, lane);
     var s0 = vec4<f32>(0.0); var s1 = vec4<f32>(0.0); var s2 = vec4<f32>(0.0); var s3 = vec4<f32>(0.0);
+    // Neighbouring invocations take neighbouring positions; pixels of a class lie together in `order`.
     for (var i = work.start; i < work.end; i += 64u * params.segments) {
         let pixel = order[i];
         s0 += exponential(pixel, 0u); s1 += exponential(pixel, 1u);
@@ -157,6 +168,7 @@ fn sinkhorn_round(
         let pixel = order[i];
         let e0 = exponential(pixel, 0u); let e1 = exponential(pixel, 1u);
         let e2 = exponential(pixel, 2u); let e3 = exponential(pixel, 3u);
+        // cn = 1 / sum_k r_k E[n,k], and at once its share of the next sum_n E[n,k] cn_n.
         let column = 1.0 / total((r0 * e0 + r1 * e1) + (r2 * e2 + r3 * e3));
         s0 += e0 * column; s1 += e1 * column; s2 += e2 * column; s3 += e3 * column;
     }
@@ -179,6 +191,7 @@ fn sinkhorn_finish(
     let work = share(group, groups, lane);
     row_step(work, lane);
     let r0 = factor(0u); let r1 = factor(1u); let r2 = factor(2u); let r3 = factor(3u);
+    // Without rounds columns are not normalised; ignored pixels have sum 0, and 0 / 0 must not arise.
     let plain = params.rounds == 0u || work.class_index >= params.num_classes;
     for (var i = work.start; i < work.end; i += 64u * params.segments) {
         let pixel = order[i];

@@ -10,6 +10,7 @@
 struct Params {
     num_pixels: u32,
     num_blocks: u32,
+    // Loss when no pixel is valid.
     empty: f32,
 }
 
@@ -37,6 +38,7 @@ fn fold(lane: u32, part: Partial) -> Partial {
     workgroupBarrier();
     var all = Partial(0.0, 0u);
     if (lane == 0u) {
+        // Serial and in order: 64 additions, once per workgroup, and the same bits every time.
         for (var i = 0u; i < 64u; i++) {
             all = Partial(all.sum + lanes[i].sum, all.count + lanes[i].count);
         }
@@ -54,6 +56,7 @@ fn valid_mean_blocks(
     var part = Partial(0.0, 0u);
     for (var i = 0u; i < 16u; i++) {
         let n = block * 1024u + i * 64u + lane;
+        // && evaluates both sides on some adapters: the index is clamped for them.
         if (n < params.num_pixels && labels[min(n, params.num_pixels - 1u)] >= 0) {
             part = Partial(part.sum + values[n], part.count + 1u);
         }
@@ -73,6 +76,7 @@ fn valid_mean(@builtin(local_invocation_index) lane: u32) {
     }
     let all = fold(lane, part);
     if (lane == 0u) {
+        // The floor of 1 keeps 0 / 0 out of the unselected branch.
         loss[0] = select(params.empty, all.sum / f32(max(all.count, 1u)), all.count > 0u);
         num_valid[0] = all.count;
     }
@@ -82,6 +86,7 @@ fn valid_mean(@builtin(local_invocation_index) lane: u32) {
 fn valid_mean_grad(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
     let n = linear_index(id, groups, 64u);
     if (n < params.num_pixels) {
+        // Without a valid pixel N_V is 0 and no label selects the share.
         let share = upstream[0] / f32(max(valid_in[0], 1u));
         out[n] = select(0.0, share, labels[n] >= 0);
     }
