@@ -11,6 +11,7 @@
 //!include lib/corner_tap.wgsl
 
 struct Params {
+    // Output pixels; sizes of the feature map and of the output in pixels.
     num_pixels: u32,
     height: u32,
     width: u32,
@@ -47,12 +48,14 @@ fn nearest_prototype(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_
     let e11 = (bottom + x.high) * params.quads;
     let label = classes[m];
     let inside = label >= 0 && label < i32(params.num_classes);
+    // Pixels without a class compute with class 0, and their results are replaced by 0.
     let base = u32(select(0, label, inside)) * params.num_protos;
     let last = params.num_protos - 1u;
     let sim_quads = (params.num_protos + 3u) / 4u;
     var best = -3e38;
     var winner = 0u;
     for (var q = 0u; q < sim_quads; q += 1u) {
+        // Prototypes past K repeat the last one; they lose no tie and are masked in `sim`.
         let p0 = (base + 4u * q) * params.quads;
         let p1 = (base + min(4u * q + 1u, last)) * params.quads;
         let p2 = (base + min(4u * q + 2u, last)) * params.quads;

@@ -56,6 +56,7 @@ fn upsample_argmax(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_wo
     let x = 4u * (i - row * runs);
     let run = run_at(row, x);
     let m = row * params.out_width + x;
+    // Pixels of the run that follow the first one in its row.
     let end = params.out_width - x - 1u;
     var state = Podium(vec4<f32>(LOWEST), vec4<f32>(LOWEST), vec4<u32>(0u));
     if (params.first == 0u) {
@@ -66,12 +67,14 @@ fn upsample_argmax(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_wo
     for (var q = 0u; q < params.quads; q += 1u) {
         let v = run_values(run, q);
         let c = 4u * q;
+        // Real classes from this vec4 on. Padding is 0 and could beat negative logits.
         let live = params.channels - c;
         state = enter(state, v[0], params.first_class + c);
         state = enter(state, select(vec4<f32>(LOWEST), v[1], live > 1u), params.first_class + c + 1u);
         state = enter(state, select(vec4<f32>(LOWEST), v[2], live > 2u), params.first_class + c + 2u);
         state = enter(state, select(vec4<f32>(LOWEST), v[3], live > 3u), params.first_class + c + 3u);
     }
+    // Lanes past the row's end hold zeros, as padding does everywhere.
     let inside = vec4<u32>(0u, 1u, 2u, 3u) <= vec4<u32>(end);
     highest[i] = select(vec4<f32>(0.0), state.high, inside);
     second[i] = select(vec4<f32>(0.0), state.next, inside);

@@ -7,6 +7,7 @@ struct Tap {
 }
 
 fn tap(i: u32, size_in: u32, size_out: u32) -> Tap {
+    // Below 2^32 for sizes below 65,536.
     let scaled = i * (size_in - 1u);
     let last = max(size_out, 2u) - 1u;
     let low = min(scaled / last, size_in - 1u);

@@ -28,6 +28,8 @@ fn run_at(row: u32, x: u32) -> Run {
     let first = tap(x, params.width, params.out_width);
     if (NARROW) {
         let last = max(params.out_width, 2u) - 1u;
+        // Position of the four pixels, in units of 1 / last from the first one's left column: below 3 * last
+        // where NARROW.
         let scaled = (x * (params.width - 1u) - first.low * last) + vec4<u32>(0u, 1u, 2u, 3u) * (params.width - 1u);
         let right = scaled >= vec4<u32>(last);
         let t = vec4<f32>(scaled - select(vec4<u32>(0u), vec4<u32>(last), right)) / f32(last);
@@ -50,6 +52,7 @@ fn run_column(run: Run, offset: u32) -> vec4<f32> {
 
 // Column c holds class 4 q + c of the four pixels.
 fn run_values(run: Run, q: u32) -> mat4x4<f32> {
+    // Vertical first: it is the same for all four pixels, so a column is mixed once.
     let c0 = run_column(run, run.low.x + q);
     let c1 = run_column(run, select(run.high.x, run.low.y, NARROW) + q);
     if (NARROW) {

@@ -61,8 +61,7 @@ fn depthwise(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgrou
         }
         for (var kx = 0u; kx < params.kernel_w; kx++) {
             let tap = ky * params.kernel_w + kx;
-            // The gradient with respect to x is the same sum with the taps in reverse order; a depthwise
-            // convolution has no bias here, so has_bias says which of the two this is.
+            // Reversed taps give the gradient with respect to x.
             let weight = w[select(tap, taps - 1u - tap, params.has_bias == 1u) * params.quads_in + c];
             let ox = i32(ow * params.stride + kx * params.dilation) - params.pad_w;
             // With a fraction most taps fall between pixels: those are not loaded.

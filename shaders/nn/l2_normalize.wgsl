@@ -20,7 +20,7 @@ struct Params {
 @group(0) @binding(2) var<storage, read> dy: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read_write> out: array<vec4<f32>>;
 
-// Of the norm, not of its square: the square of it is below the smallest normal f32.
+// A floor under the norm itself: it is compared after the square root, as in the specification.
 const FLOOR = 1e-12;
 
 // First vec4 of a line: rows follow each other, lines along the width are interleaved by channel.

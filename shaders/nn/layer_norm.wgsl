@@ -22,7 +22,7 @@ struct Params {
     // Partial sums of dgamma and dbeta: written by layer_norm_grad, and left when the merging is done.
     num_parts: u32,
     parts_in: u32,
-    // Invocations that share a row; a power of two up to 64, so that no team crosses a workgroup.
+    // Invocations that share a row: 8 or 1, so that no team crosses a workgroup of 64.
     team: u32,
     eps: f32,
 }

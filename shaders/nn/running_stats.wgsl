@@ -8,7 +8,7 @@ struct Params {
     // 1 - momentum, rounded on the host from f64.
     keep: f32,
     momentum: f32,
-    // n / (n - 1); for a single row the host decides, since that is infinite.
+    // n / (n - 1), from the host.
     correction: f32,
 }
 

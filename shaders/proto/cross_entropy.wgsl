@@ -250,6 +250,7 @@ fn cross_entropy_cells(@builtin(global_invocation_id) id: vec3<u32>, @builtin(nu
             let m = (image * params.out_height + y) * params.out_width + x;
             let label = labels[m];
             let inside = counts(label);
+            // w[y_m] / sum w; an ignored label reads weight 0 and is silenced by `level`.
             let coefficient = factor * weights[select(0, label, inside)];
             // So high that every probability of an ignored pixel is 0; its label matches no class.
             let level = select(3e38, lse_all[m], inside);

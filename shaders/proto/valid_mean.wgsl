@@ -56,7 +56,7 @@ fn valid_mean_blocks(
     var part = Partial(0.0, 0u);
     for (var i = 0u; i < 16u; i++) {
         let n = block * 1024u + i * 64u + lane;
-        // && evaluates both sides on some adapters: the index is clamped for them.
+        // The index is clamped as well, so that no reading depends on && stopping early.
         if (n < params.num_pixels && labels[min(n, params.num_pixels - 1u)] >= 0) {
             part = Partial(part.sum + values[n], part.count + 1u);
         }
