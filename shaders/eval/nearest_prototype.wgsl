@@ -55,7 +55,7 @@ fn nearest_prototype(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_
     var best = -3e38;
     var winner = 0u;
     for (var q = 0u; q < sim_quads; q += 1u) {
-        // Prototypes past K repeat the last one; they lose no tie and are masked in `sim`.
+        // Prototypes past K repeat the last one; the winner is sought among real ones only.
         let p0 = (base + 4u * q) * params.quads;
         let p1 = (base + min(4u * q + 1u, last)) * params.quads;
         let p2 = (base + min(4u * q + 2u, last)) * params.quads;

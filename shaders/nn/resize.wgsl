@@ -46,7 +46,7 @@ struct Source {
 fn source(o: u32, length_in: u32, length_out: u32) -> Source {
     var num = o * (length_in - 1u);
     var den = max(length_out, 2u) - 1u;
-    // max(a, b) - b is max(a - b, 0) without a negative number in between.
+    // Half pixels: max(a, b) - b stands for max(a - b, 0), since u32 has no negative numbers.
     if (params.half_pixels == 1u) {
         num = max((2u * o + 1u) * length_in, length_out) - length_out;
         den = 2u * length_out;

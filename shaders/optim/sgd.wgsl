@@ -6,6 +6,7 @@
 //!include lib/index.wgsl
 
 struct Params {
+    // The parameter's size, and its settings: lr_scale is the factor of its group on the learning rate.
     num_quads: u32,
     momentum: f32,
     weight_decay: f32,
@@ -23,6 +24,7 @@ fn sgd(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) gr
     let i = linear_index(id, groups, 64u);
     if (i < params.num_quads) {
         let w = weight[i];
+        // Weight decay goes through the momentum: it is part of the gradient, not a shrinking apart from it.
         let v = params.momentum * velocity[i] + (gradient[i] + params.weight_decay * w);
         velocity[i] = v;
         weight[i] = w - lr[0] * params.lr_scale * v;

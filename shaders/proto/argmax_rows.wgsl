@@ -23,6 +23,7 @@ fn argmax_rows(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgr
     if (n >= params.num_rows) {
         return;
     }
+    // Below every logit. Padding lanes are skipped by the loop's bound.
     var high = -3e38;
     var winner = 0u;
     if (params.first == 0u) {

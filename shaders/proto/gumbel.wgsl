@@ -21,9 +21,11 @@ struct Params {
 @group(0) @binding(2) var<storage, read_write> out: array<vec4<f32>>;
 
 fn sample(index: u32) -> f32 {
+    // 2 b + 1 with b the upper 23 bits: the lower ones of the hash are not needed.
     let odd = ((rng_bits(params.seed, counter[0], index) >> 9u) << 1u) | 1u;
     let u = f32(odd) * (1.0 / 16777216.0);
     let v = 1.0 - u;
+    // v + v^2 / 2 + v^3 / 3 + v^4 / 4 = -log(1 - v).
     let series = v * (1.0 + v * (0.5 + v * (1.0 / 3.0 + v * 0.25)));
     return -log(select(-log(u), series, v < 1.0 / 64.0));
 }
