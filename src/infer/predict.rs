@@ -107,6 +107,14 @@ impl Model {
     pub async fn predict(&mut self, image: &RgbImage) -> Result<Prediction> {
         self.predictor.predict(&mut self.store, image).await
     }
+
+    /// The class map of one image `[H * W]`, for less work than [`Model::predict`].
+    ///
+    /// # Errors
+    /// Those of the device.
+    pub async fn classes(&mut self, image: &RgbImage) -> Result<Vec<u32>> {
+        self.predictor.classes(&mut self.store, image).await
+    }
 }
 
 /// The tape that predicts everything about one image of `height` x `width`, and the values it keeps.

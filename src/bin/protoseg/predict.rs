@@ -18,12 +18,13 @@ pub async fn predict(args: &PredictArgs, cli: &Cli) -> Result<()> {
     let bar = crate::progress::bar(files.len() as u64, "predict");
     for (name, file) in &files {
         let image = read_image(file)?;
-        let found = model.predict(&image).await?;
         let path = args.out.join(format!("{name}.png"));
         if args.map == Map::Classes {
-            let labels: Vec<u8> = found.classes.iter().map(|&c| c as u8).collect();
-            write_mask_png(&path, &labels, found.width, found.height, &model.spec().classes)?;
+            let classes = model.classes(&image).await?;
+            let labels: Vec<u8> = classes.iter().map(|&c| c as u8).collect();
+            write_mask_png(&path, &labels, image.width, image.height, &model.spec().classes)?;
         } else {
+            let found = model.predict(&image).await?;
             write_rgb_png(&path, &picture(args.map, &found, &model), found.width, found.height)?;
         }
         bar.inc(1);
