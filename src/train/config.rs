@@ -145,9 +145,16 @@ impl Config {
         let mut config: Self = toml::from_str(&merged).map_err(|e| {
             Error::config(one_line(&e, &name.to_string()), "`protoseg train --help` lists every key")
         })?;
+        // A path in the file is relative to the file; one given on the command line to where the user stands.
         let base = path.parent().unwrap_or(Path::new(""));
-        config.data.root = base.join(&config.data.root);
-        config.train.weights = config.train.weights.map(|w| base.join(w));
+        let given =
+            |key: &str| overrides.iter().any(|o| o.split('=').next().is_some_and(|k| k.trim() == key));
+        if !given("data.root") {
+            config.data.root = base.join(&config.data.root);
+        }
+        if !given("train.weights") {
+            config.train.weights = config.train.weights.map(|w| base.join(w));
+        }
         config.check()?;
         Ok(config)
     }

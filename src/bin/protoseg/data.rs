@@ -17,7 +17,7 @@ pub fn audit(args: &AuditArgs) -> Result<()> {
     if args.json {
         crate::print_json(&audit)?;
     } else {
-        println!("{audit}");
+        say!("{audit}");
     }
     audit.verdict()
 }

@@ -17,8 +17,8 @@ pub async fn devices(args: &JsonArgs) -> Result<()> {
     }
     for a in &adapters {
         let mark = if a.default { "*" } else { " " };
-        println!("{mark} {}  {}  {} {}, {}", a.index, a.name, a.kind, a.backend, a.driver);
-        println!(
+        say!("{mark} {}  {}  {} {}, {}", a.index, a.name, a.kind, a.backend, a.driver);
+        say!(
             "     tier {:?}, subgroups of {}, bindings up to {} MiB, kernel times: {}",
             a.tier,
             if a.caps.subgroup_size > 0 { a.caps.subgroup_size.to_string() } else { "varying size".into() },
@@ -26,12 +26,12 @@ pub async fn devices(args: &JsonArgs) -> Result<()> {
             if a.timestamps { "yes" } else { "no" },
         );
     }
-    println!("* is used unless --adapter or PROTOSEG_ADAPTER says otherwise");
+    say!("* is used unless --adapter or PROTOSEG_ADAPTER says otherwise");
     Ok(())
 }
 
 pub fn ops() {
     for row in TABLE {
-        println!("{:18} {} ({} cases)", row.stem, row.about, (row.cases)().len());
+        say!("{:18} {} ({} cases)", row.stem, row.about, (row.cases)().len());
     }
 }

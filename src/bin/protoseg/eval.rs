@@ -39,7 +39,7 @@ pub async fn eval(args: &EvalArgs, cli: &Cli) -> Result<()> {
         return crate::print_json(&Document { scores, images: data.len(), seconds, adapter });
     }
     print(&scores);
-    println!("{} images in {seconds:.1} s on {}", data.len(), gpu.name());
+    say!("{} images in {seconds:.1} s on {}", data.len(), gpu.name());
     Ok(())
 }
 
@@ -57,17 +57,11 @@ pub fn same_classes(model: &Model, data: &Dataset) -> Result<()> {
 /// The table of scores for a person.
 pub fn print(scores: &Scores) {
     let percent = |x: Option<f64>| x.map_or("absent".into(), |x| format!("{:6.2}", 100.0 * x));
-    println!("{:24} {:>8} {:>8} {:>12}", "class", "IoU %", "acc %", "pixels");
+    say!("{:24} {:>8} {:>8} {:>12}", "class", "IoU %", "acc %", "pixels");
     for class in &scores.classes {
-        println!(
-            "{:24} {:>8} {:>8} {:>12}",
-            class.name,
-            percent(class.iou),
-            percent(class.acc),
-            class.pixels
-        );
+        say!("{:24} {:>8} {:>8} {:>12}", class.name, percent(class.iou), percent(class.acc), class.pixels);
     }
-    println!(
+    say!(
         "mIoU {:.2} %   mAcc {:.2} %   aAcc {:.2} %",
         100.0 * scores.miou,
         100.0 * scores.macc,

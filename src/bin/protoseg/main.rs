@@ -1,5 +1,15 @@
 //! The command line. Exit status: 0 done, 1 failed with a message, 2 wrong usage.
 
+/// `println!` that ends the program quietly when nobody reads any more, as in `protoseg audit DIR | head`.
+macro_rules! say {
+    ($($text:tt)*) => {{
+        use std::io::Write as _;
+        if writeln!(std::io::stdout(), $($text)*).is_err() {
+            std::process::exit(0);
+        }
+    }};
+}
+
 mod args;
 mod data;
 mod devices;
@@ -73,6 +83,6 @@ fn tier(cli: &Cli) -> Option<Tier> {
 fn print_json(value: &impl serde::Serialize) -> Result<()> {
     let text = serde_json::to_string_pretty(value)
         .map_err(|e| Error::config(format!("the result is no JSON: {e}"), "report this"))?;
-    println!("{text}");
+    say!("{text}");
     Ok(())
 }

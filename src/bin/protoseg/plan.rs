@@ -52,20 +52,16 @@ pub async fn plan(args: &PlanArgs, cli: &Cli) -> Result<()> {
         });
     }
     let mib = |bytes: u64| bytes as f64 / 1048576.0;
-    println!("adapter    {adapter}");
-    println!(
+    say!("adapter    {adapter}");
+    say!(
         "memory     {:.1} MiB, of which weights {:.1} and other state {:.1}",
         mib(program.bytes()),
         mib(program.weight_bytes()),
         mib(program.state_bytes())
     );
     let verdict = if fits { "fits" } else { "is above the limit: use a smaller batch, crop or image" };
-    println!("largest    {:.1} MiB in one buffer, {verdict}", mib(program.largest_bytes()));
-    println!(
-        "work       {:.3} GFLOP in {} dispatches",
-        program.flops() as f64 / 1e9,
-        program.num_dispatches()
-    );
+    say!("largest    {:.1} MiB in one buffer, {verdict}", mib(program.largest_bytes()));
+    say!("work       {:.3} GFLOP in {} dispatches", program.flops() as f64 / 1e9, program.num_dispatches());
     match &gpu {
         Some(gpu) if args.time => time(gpu, &tape, &program).await,
         _ => {
@@ -131,13 +127,9 @@ fn by_operation(nodes: &[NodeReport]) {
         let entry = sums.entry(stem).or_default();
         *entry = (entry.0 + node.cost.flops, entry.1 + node.cost.bytes, entry.2 + node.dispatches);
     }
-    println!("{:20} {:>12} {:>12} {:>12}", "operation", "GFLOP", "MiB moved", "dispatches");
+    say!("{:20} {:>12} {:>12} {:>12}", "operation", "GFLOP", "MiB moved", "dispatches");
     for (stem, (flops, bytes, dispatches)) in sums {
-        println!(
-            "{stem:20} {:>12.3} {:>12.1} {dispatches:>12}",
-            flops as f64 / 1e9,
-            bytes as f64 / 1048576.0
-        );
+        say!("{stem:20} {:>12.3} {:>12.1} {dispatches:>12}", flops as f64 / 1e9, bytes as f64 / 1048576.0);
     }
 }
 
@@ -147,7 +139,7 @@ async fn time(gpu: &std::sync::Arc<Gpu>, tape: &Tape, program: &Program) -> Resu
     plan.run();
     gpu.wait()?;
     let Some(times) = plan.profile().await? else {
-        println!("this adapter has no timestamps");
+        say!("this adapter has no timestamps");
         return Ok(());
     };
     let total: f64 = times.iter().map(|t| t.seconds).sum();
@@ -157,9 +149,9 @@ async fn time(gpu: &std::sync::Arc<Gpu>, tape: &Tape, program: &Program) -> Resu
     }
     let mut sums: Vec<_> = sums.into_iter().collect();
     sums.sort_by(|a, b| b.1.total_cmp(&a.1));
-    println!("{:.1} ms on the device; the slowest nodes:", 1e3 * total);
+    say!("{:.1} ms on the device; the slowest nodes:", 1e3 * total);
     for (label, seconds) in sums.into_iter().take(40) {
-        println!("{:>9.2} ms  {:>5.1} %  {label}", 1e3 * seconds, 100.0 * seconds / total);
+        say!("{:>9.2} ms  {:>5.1} %  {label}", 1e3 * seconds, 100.0 * seconds / total);
     }
     Ok(())
 }

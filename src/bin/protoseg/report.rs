@@ -61,7 +61,7 @@ pub async fn write(
     };
     let path = out.join("report.html");
     fs_atomic::write_atomic(&path, html(&report)?.as_bytes())?;
-    println!("figure: {}/figure.png; report: {}", out.display(), path.display());
+    say!("figure: {}/figure.png; report: {}", out.display(), path.display());
     Ok(())
 }
 

@@ -93,7 +93,7 @@ fn summary(history: &[Event], out: &std::path::Path) {
     if let (Some((first_step, first)), Some((step, last))) = (evaluations.first(), evaluations.last()) {
         crate::eval::print(last);
         if first_step < step {
-            println!(
+            say!(
                 "mIoU {:.2} % before (step {first_step}), {:.2} % after (step {step})",
                 100.0 * first.miou,
                 100.0 * last.miou
@@ -108,9 +108,9 @@ fn summary(history: &[Event], out: &std::path::Path) {
         _ => None,
     };
     if let Some((mean, name, max)) = history.iter().rev().find_map(cosines) {
-        println!(
+        say!(
             "cosine between prototypes of a class: {mean:.3} on average, {max:.3} for the closest pair ({name})"
         );
     }
-    println!("models: {0}/last.safetensors, {0}/best.safetensors; log: {0}/log.jsonl", out.display());
+    say!("models: {0}/last.safetensors, {0}/best.safetensors; log: {0}/log.jsonl", out.display());
 }

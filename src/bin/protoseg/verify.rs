@@ -17,7 +17,7 @@ pub async fn verify(args: &VerifyArgs, cli: &Cli) -> Result<()> {
     if args.json {
         crate::print_json(&found)?;
     } else {
-        println!("{found}");
+        say!("{found}");
     }
     if found.ok() {
         return Ok(());
