@@ -191,12 +191,17 @@ impl Config {
         self.head.resolve().map(|_| ())
     }
 
-    /// Writes the configuration with every default filled in.
+    /// Writes the configuration with every default filled in and its paths made absolute, so that it can be used from
+    /// where it lies.
     ///
     /// # Errors
     /// [`Error::Io`] if the file cannot be written.
     pub fn save(&self, path: &Path) -> Result<()> {
-        let text = toml::to_string(self).map_err(|e| Error::config(e.to_string(), "report this"))?;
+        let absolute = |p: &PathBuf| std::path::absolute(p).unwrap_or_else(|_| p.clone());
+        let mut config = self.clone();
+        config.data.root = absolute(&config.data.root);
+        config.train.weights = config.train.weights.as_ref().map(absolute);
+        let text = toml::to_string(&config).map_err(|e| Error::config(e.to_string(), "report this"))?;
         write_atomic(path, text.as_bytes())
     }
 }
