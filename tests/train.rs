@@ -135,3 +135,59 @@ fn warm_up_moves_prototypes_only_if_told() {
     assert!(!same(&fixed, &learned), "gradients move them");
     assert!(!same(&fixed, &moved), "the update moves them");
 }
+
+#[test]
+fn a_lost_device_changes_nothing() {
+    let temp = temp::TempDir::new("train-lost");
+    let root = temp.path();
+    street(root);
+    train(&gpu(), root, "whole", &[], None, false);
+    let file = root.join("config.toml");
+    let config = Config::load(&file, &[]).expect("valid configuration");
+    // Lost once before the first checkpoint, which is that of step 3, and once after it.
+    for losses in [vec![2], vec![5], vec![1, 4]] {
+        let out = root.join(format!("lost-{losses:?}"));
+        let current = std::cell::RefCell::new(None);
+        let (mut to_come, mut warnings) = (losses.clone(), 0);
+        let open = async || {
+            let gpu = gpu();
+            *current.borrow_mut() = Some(Arc::clone(&gpu));
+            Ok(gpu)
+        };
+        let mut listen = |event: &Event| {
+            match event {
+                Event::Step { step, .. } if to_come.first() == Some(step) => {
+                    to_come.remove(0);
+                    current.borrow().as_ref().expect("an open device").lose();
+                }
+                Event::Warning { .. } => warnings += 1,
+                _ => {}
+            }
+            Command::Continue
+        };
+        pollster::block_on(protoseg::train::run(open, &config, &out, false, &mut listen)).expect("recovers");
+        assert_eq!(warnings, losses.len(), "each loss is told");
+        let name = format!("lost-{losses:?}/last.safetensors");
+        assert!(bytes(root, "whole/last.safetensors") == bytes(root, &name), "lost at {losses:?}");
+    }
+}
+
+#[test]
+fn a_loss_that_is_not_finite_names_step_and_node() {
+    let gpu = gpu();
+    let temp = temp::TempDir::new("train-nan");
+    let root = temp.path();
+    street(root);
+    std::fs::write(root.join("config.toml"), CONFIG).expect("temporary folder");
+    // Steps of this size make the weights infinite within a few; the loss is looked at after the fifth.
+    let sets = ["train.lr=1e30", "train.log_every=5", "train.eval_every=0"].map(str::to_owned);
+    let config = Config::load(&root.join("config.toml"), &sets).expect("valid configuration");
+    let error = pollster::block_on(async {
+        let mut session = Session::new(&gpu, config, &root.join("out"), false).await.expect("session");
+        session.run(&mut |_| Command::Continue).await.expect_err("such a step cannot go well")
+    });
+    let protoseg::Error::Numeric { step, ref problem, .. } = error else { panic!("{error}") };
+    assert!(step < 4, "{error}");
+    assert!(problem.contains("backbone/") && problem.contains("numbers"), "{error}");
+    println!("{error}");
+}

@@ -1,6 +1,7 @@
 //! An open device: queue, caches, and the place where driver errors become ours.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::error::{Error, Result};
@@ -30,6 +31,7 @@ pub struct Gpu {
     pub(super) shaders: Mutex<HashMap<&'static str, Arc<ShaderEntry>>>,
     pub(super) kernels: Mutex<HashMap<KernelKey, Arc<Kernel>>>,
     trouble: Arc<Mutex<Option<String>>>,
+    lost: Arc<AtomicBool>,
 }
 
 impl Gpu {
@@ -68,8 +70,10 @@ impl Gpu {
         let trouble = Arc::new(Mutex::new(None));
         let seen = Arc::clone(&trouble);
         device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| keep_first(&seen, error.to_string())));
-        let seen = Arc::clone(&trouble);
+        let (seen, lost) = (Arc::clone(&trouble), Arc::new(AtomicBool::new(false)));
+        let gone = Arc::clone(&lost);
         device.set_device_lost_callback(move |reason, text| {
+            gone.store(true, Ordering::Release);
             // Dropping the device at the end of a program is reported here too, and is no trouble.
             if reason != wgpu::DeviceLostReason::Destroyed {
                 keep_first(&seen, format!("the device was lost ({reason:?}): {text}"));
@@ -77,7 +81,7 @@ impl Gpu {
         });
         let name = format!("{} ({}, {})", info.name, info.backend, info.driver_info);
         let (shaders, kernels) = (Mutex::default(), Mutex::default());
-        Ok(Arc::new(Self { device, queue, caps, name, shaders, kernels, trouble }))
+        Ok(Arc::new(Self { device, queue, caps, name, shaders, kernels, trouble, lost }))
     }
 
     /// Adapter name, backend and driver, for messages and published numbers.
@@ -106,6 +110,18 @@ impl Gpu {
         }
     }
 
+    /// True once the device is lost: a driver was reset or updated, a card unplugged. Nothing of it can be used again, and
+    /// opening a new one is the way on.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        self.lost.load(Ordering::Acquire)
+    }
+
+    /// Destroys the device, which then is lost as after a driver's reset: for tests of what follows.
+    pub fn lose(&self) {
+        self.device.destroy();
+    }
+
     /// A zeroed storage buffer of at least `bytes`, rounded up to 16.
     ///
     /// # Errors
@@ -128,6 +144,15 @@ impl Gpu {
     /// Uploads `data` to the start of `buffer`; done before the next submission.
     pub fn write(&self, buffer: &Buffer, data: &[u8]) {
         self.queue.write_buffer(&buffer.raw, 0, data);
+    }
+
+    /// Copies each pair's first buffer to its second, which is no smaller, on the device; returns without waiting.
+    pub fn copy<'a>(&self, pairs: impl IntoIterator<Item = (&'a Buffer, &'a Buffer)>) {
+        let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        for (from, to) in pairs {
+            encoder.copy_buffer_to_buffer(&from.raw, 0, &to.raw, 0, from.bytes);
+        }
+        self.queue.submit([encoder.finish()]);
     }
 
     /// Reads the first `bytes` of `buffer` back.

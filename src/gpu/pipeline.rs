@@ -1,6 +1,7 @@
 //! Kernels (pipeline + layout, cached by shader, entry point and constants) and prepared command lists.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::{Arc, PoisonError};
 
 use crate::error::{Error, Result};
@@ -204,7 +205,12 @@ impl Commands {
 
     /// Submits every dispatch in order; returns without waiting.
     pub fn run(&self) {
-        for chunk in self.steps.chunks(self.per_submission) {
+        self.run_part(0..self.steps.len());
+    }
+
+    /// Submits the dispatches with these indices, in order; returns without waiting.
+    pub fn run_part(&self, part: Range<usize>) {
+        for chunk in self.steps[part].chunks(self.per_submission) {
             let mut encoder =
                 self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
             {

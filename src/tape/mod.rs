@@ -23,7 +23,7 @@ pub use interpret::Memory;
 pub use launch::Launch;
 pub use layout::{pack, padded, unpack};
 pub use op::{Cost, Gradient, Op, Spec};
-pub use plan::{Plan, Store};
+pub use plan::{NotFinite, Plan, Store};
 pub use program::{Keep, NodeReport, Program};
 pub use value::{DType, Role, Value, ValueId};
 

@@ -1,6 +1,7 @@
 //! A program bound to a device, and the store of weights and state that plans share.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
@@ -49,6 +50,18 @@ impl Store {
         Ok(())
     }
 
+    /// Makes `copy` hold what this store holds, on the device; allocates only what `copy` does not have yet.
+    ///
+    /// # Errors
+    /// [`Error::Device`] if there is no memory.
+    pub fn copy_to(&self, gpu: &Gpu, copy: &mut Self) -> Result<()> {
+        for (value, _) in self.0.values() {
+            copy.buffer(gpu, value)?;
+        }
+        gpu.copy(self.0.iter().map(|(name, (_, from))| (from, &copy.0[name].1)));
+        Ok(())
+    }
+
     /// Names in alphabetical order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)
@@ -70,10 +83,29 @@ async fn read_value<T: bytemuck::Pod>(gpu: &Gpu, value: &Value, buffer: &Buffer)
     Ok(unpack(&value.shape, value.dtype, &bytemuck::pod_collect_to_vec::<u8, T>(&raw)))
 }
 
+/// What is left of a node in a plan.
+struct PlanNode {
+    name: String,
+    outputs: Vec<ValueId>,
+    dispatches: Range<usize>,
+}
+
+/// The first node of a run whose output is not finite.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotFinite {
+    /// Scope and stem of the node.
+    pub node: String,
+    /// Shape of the output.
+    pub shape: Vec<usize>,
+    /// How many of its elements are NaN or infinite.
+    pub count: usize,
+}
+
 /// A program with its buffers, bind groups and pipelines. Running it allocates nothing and reads nothing back.
 pub struct Plan {
     gpu: Arc<Gpu>,
     commands: Commands,
+    nodes: Vec<PlanNode>,
     values: Vec<Value>,
     roots: Vec<ValueId>,
     buffers: Vec<Option<Buffer>>,
@@ -112,7 +144,16 @@ impl Plan {
         let per_submission = if gpu.caps().software { usize::MAX } else { PER_SUBMISSION };
         let commands = Commands::new(gpu, &program.dispatches, per_submission, place)?;
         let roots = (0..tape.values().len() as u32).map(|i| tape.root(ValueId(i))).collect();
-        Ok(Self { gpu: Arc::clone(gpu), commands, values: tape.values().to_vec(), roots, buffers, shared })
+        let mut nodes = Vec::new();
+        let mut first = 0;
+        for report in program.nodes().iter().filter(|n| n.dispatches > 0) {
+            let outputs = tape.nodes()[program.node_of[first]].outputs.clone();
+            let dispatches = first..first + report.dispatches;
+            first = dispatches.end;
+            nodes.push(PlanNode { name: report.name.clone(), outputs, dispatches });
+        }
+        let (gpu, values) = (Arc::clone(gpu), tape.values().to_vec());
+        Ok(Self { gpu, commands, nodes, values, roots, buffers, shared })
     }
 
     /// Uploads an input's dense content before the next run. An input that no node reads is ignored.
@@ -133,6 +174,26 @@ impl Plan {
     /// Submits one run; returns without waiting.
     pub fn run(&self) {
         self.commands.run();
+    }
+
+    /// Does one run node by node, looking at every output before its memory is used again, and stops at the first that is
+    /// not finite. Slow, for finding where a NaN came from.
+    ///
+    /// # Errors
+    /// [`Error::Device`] from the read-backs.
+    pub async fn first_not_finite(&self) -> Result<Option<NotFinite>> {
+        for node in &self.nodes {
+            self.commands.run_part(node.dispatches.clone());
+            for &id in node.outputs.iter().filter(|id| self.values[id.index()].dtype == DType::F32) {
+                let content = self.read::<f32>(id).await?;
+                let count = content.iter().filter(|x| !x.is_finite()).count();
+                if count > 0 {
+                    let shape = self.values[id.index()].shape.clone();
+                    return Ok(Some(NotFinite { node: node.name.clone(), shape, count }));
+                }
+            }
+        }
+        Ok(None)
     }
 
     /// Submits one run and times every dispatch; `None` if the device has no timestamps.

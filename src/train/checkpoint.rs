@@ -2,7 +2,7 @@
 //! and renamed.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
@@ -21,17 +21,23 @@ pub(super) struct State {
 
 const KEY: &str = "protoseg_checkpoint";
 
-/// Writes `checkpoints/last.safetensors` below `out`: all that the store holds, as it lies on the device.
+/// Where the run folder `out` holds its checkpoint.
+pub(super) fn path(out: &Path) -> PathBuf {
+    out.join("checkpoints/last.safetensors")
+}
+
+/// Writes the checkpoint of the run folder `out`: all that the store holds, as it lies on the device.
 pub(super) async fn save(gpu: &Gpu, store: &Store, out: &Path, state: State) -> Result<()> {
     let mut tensors = BTreeMap::new();
     for name in store.names() {
         let (shape, data) = store.read(gpu, name).await?;
         tensors.insert(name.to_owned(), Tensor { shape, data });
     }
-    let folder = out.join("checkpoints");
-    std::fs::create_dir_all(&folder).map_err(|e| Error::io("create the folder", &folder, e))?;
+    let path = path(out);
+    let folder = path.parent().unwrap_or(out);
+    std::fs::create_dir_all(folder).map_err(|e| Error::io("create the folder", folder, e))?;
     let metadata = BTreeMap::from([(KEY.to_owned(), serde_json::to_string(&state).unwrap_or_default())]);
-    model_file::write(folder.join("last.safetensors"), &tensors, &metadata)
+    model_file::write(path, &tensors, &metadata)
 }
 
 /// Puts a checkpoint's tensors into the store: every one of `wanted`, except that momentum which the phase of the

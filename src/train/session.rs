@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::data::{ClassInfo, Dataset, Loader, LoaderSettings, audit_splits};
+use crate::data::{Batch, ClassInfo, Dataset, Loader, LoaderSettings, audit_splits};
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::infer::{Predictor, evaluate};
@@ -17,25 +17,39 @@ use crate::tape::{Keep, Plan, Program, Store};
 use super::checkpoint;
 use super::config::Config;
 use super::event::{Command, Event, PrototypeCosines};
+use super::trace::Snapshot;
 
 /// A run that is ready to start.
 pub struct Session {
-    gpu: Arc<Gpu>,
-    config: Config,
+    pub(super) gpu: Arc<Gpu>,
+    pub(super) config: Config,
     out: PathBuf,
     spec: ModelSpec,
     train: Arc<Dataset>,
     val: Dataset,
-    store: Store,
+    pub(super) store: Store,
     first_step: u64,
+    /// The step that the run folder's checkpoint is of.
+    pub(super) checkpoint: Option<u64>,
     best_miou: f64,
     warnings: Vec<String>,
 }
 
 /// A recorded training step with its plan.
-struct Prepared {
-    step: TrainStep,
-    plan: Plan,
+pub(super) struct Prepared {
+    pub step: TrainStep,
+    pub plan: Plan,
+}
+
+impl Prepared {
+    /// Uploads everything that step number `step` reads.
+    pub fn write(&self, batch: &Batch, lr: f32, step: u64) {
+        let Self { step: recorded, plan } = self;
+        plan.write_padded(recorded.image, &batch.images);
+        plan.write(recorded.labels, &batch.labels);
+        plan.write(recorded.lr, &[lr]);
+        plan.write(recorded.step, &[step as u32]);
+    }
 }
 
 impl Session {
@@ -59,7 +73,7 @@ impl Session {
             ));
         }
         std::fs::create_dir_all(out).map_err(|e| Error::io("create the run folder", out, e))?;
-        let checkpoint = out.join("checkpoints/last.safetensors");
+        let checkpoint = checkpoint::path(out);
         if !resume && checkpoint.exists() {
             return Err(Error::data(
                 out,
@@ -94,6 +108,7 @@ impl Session {
             val,
             store: Store::new(),
             first_step: 0,
+            checkpoint: None,
             best_miou: -1.0,
             warnings,
             config,
@@ -108,9 +123,28 @@ impl Session {
             wanted.extend(session.record(Phase::WarmUp)?.stored());
             let state = checkpoint::load(gpu, &mut session.store, &wanted, &checkpoint)?;
             (session.first_step, session.best_miou) = (state.step, state.best_miou);
+            session.checkpoint = Some(state.step);
         }
         session.config.save(&out.join("config.toml"))?;
         Ok(session)
+    }
+
+    /// The batches of step number `first_step` and on.
+    pub(super) fn loader(&self, first_step: u64) -> Result<Loader> {
+        let config = &self.config;
+        let num_threads = match config.train.threads {
+            0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+            count => count,
+        };
+        let settings = LoaderSettings {
+            augment: config.augment.clone(),
+            normalisation: config.normalisation,
+            batch: config.train.batch,
+            seed: config.train.seed,
+            first_step,
+            num_threads,
+        };
+        Loader::new(Arc::clone(&self.train), settings)
     }
 
     fn record(&self, phase: Phase) -> Result<TrainStep> {
@@ -127,7 +161,7 @@ impl Session {
         TrainStep::record(&self.spec, &options, phase)
     }
 
-    fn prepare(&mut self, phase: Phase) -> Result<(Prepared, Event)> {
+    pub(super) fn prepare(&mut self, phase: Phase) -> Result<(Prepared, Event)> {
         let step = self.record(phase)?;
         let program = Program::new(&step.tape, self.gpu.caps(), Keep::Only(&step.losses.all()));
         let event = Event::Plan {
@@ -158,46 +192,33 @@ impl Session {
         for text in std::mem::take(&mut self.warnings) {
             listen(&Event::Warning { text });
         }
-        let threads = match config.threads {
-            0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
-            count => count,
-        };
-        let settings = LoaderSettings {
-            augment: self.config.augment.clone(),
-            normalisation: self.config.normalisation,
-            batch: config.batch,
-            seed: config.seed,
-            first_step: self.first_step,
-            num_threads: threads,
-        };
-        let mut loader = Loader::new(Arc::clone(&self.train), settings)?;
+        let mut loader = self.loader(self.first_step)?;
         let mut prepared: Option<(Phase, Prepared)> = None;
         let mut predictor = Predictor::new(&self.gpu, &self.spec);
         if config.eval_first && self.first_step == 0 {
             self.evaluate(0, true, &mut predictor, listen).await?;
         }
         let mut last_log = (Instant::now(), self.first_step);
+        let mut snapshot = Snapshot::default();
         for step in self.first_step..config.steps {
             let phase = if self.spec.head.warms_up(step) { Phase::WarmUp } else { Phase::Main };
             if prepared.as_ref().is_none_or(|(current, _)| *current != phase) {
                 let (next, event) = self.prepare(phase)?;
                 listen(&event);
                 prepared = Some((phase, next));
+                snapshot.take(&self.gpu, &self.store, step)?;
             }
-            let Some((_, Prepared { step: recorded, plan })) = &prepared else { continue };
+            let Some((_, prepared)) = &prepared else { continue };
             let batch = loader.next_batch()?;
             // One step in flight: the next batch was loaded while the device worked.
             self.gpu.wait()?;
-            plan.write_padded(recorded.image, &batch.images);
-            plan.write(recorded.labels, &batch.labels);
-            plan.write(recorded.lr, &[config.lr_at(step)]);
-            plan.write(recorded.step, &[step as u32]);
-            plan.run();
+            prepared.write(&batch, config.lr_at(step), step);
+            prepared.plan.run();
             let done = step + 1;
             let last = done == config.steps;
             let mut answer = Command::Continue;
             if done.is_multiple_of(config.log_every) || last {
-                let losses = recorded.losses.read(plan).await?;
+                let losses = prepared.step.losses.read(&prepared.plan).await?;
                 let seconds = last_log.0.elapsed().as_secs_f64();
                 let images_per_sec = ((done - last_log.1) as usize * config.batch) as f64 / seconds;
                 last_log = (Instant::now(), done);
@@ -212,8 +233,9 @@ impl Session {
                     images_per_sec,
                 });
                 if !loss.is_finite() {
-                    return Err(self.not_finite(step).await);
+                    return Err(self.trace(prepared, &snapshot, step).await?);
                 }
+                snapshot.take(&self.gpu, &self.store, done)?;
             }
             let evaluate_now = last || config.eval_every > 0 && done.is_multiple_of(config.eval_every);
             if evaluate_now {
@@ -222,6 +244,7 @@ impl Session {
             if evaluate_now || answer == Command::Stop {
                 let state = checkpoint::State { step: done, best_miou: self.best_miou };
                 checkpoint::save(&self.gpu, &self.store, &self.out, state).await?;
+                self.checkpoint = Some(done);
                 last_log = (Instant::now(), done);
             }
             if answer == Command::Stop {
@@ -283,25 +306,6 @@ impl Session {
         }
         listen(&Event::Prototypes { step, mean_cosine, classes });
         Ok(())
-    }
-
-    /// Says which weight is not finite first, in the order of the network.
-    async fn not_finite(&self, step: u64) -> Error {
-        let mut culprit = "no weight yet".to_owned();
-        if let Ok(recorded) = self.record(Phase::Main) {
-            for entry in &recorded.weights.0 {
-                let bad = self.store.read(&self.gpu, &entry.name).await;
-                if bad.is_ok_and(|(_, data)| data.iter().any(|x| !x.is_finite())) {
-                    culprit = format!("`{}` first", entry.name);
-                    break;
-                }
-            }
-        }
-        Error::Numeric {
-            step,
-            problem: format!("the loss is not finite; of the weights, {culprit}"),
-            remedy: "lower train.lr and go on from the last checkpoint with --resume".into(),
-        }
     }
 
     /// Takes the trained weights on the device, for a report.

@@ -2,10 +2,10 @@
 
 use std::fs::File;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use indicatif::ProgressBar;
-use protoseg::train::{Command, Config, Event, Session};
+use protoseg::train::{Command, Config, Event};
 use protoseg::{Error, Result};
 
 use crate::args::{Cli, TrainArgs};
@@ -15,29 +15,25 @@ pub async fn train(args: &TrainArgs, cli: &Cli) -> Result<()> {
     let config = Config::load(&args.config, &args.set)?;
     let name = args.config.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
     let out = args.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(name));
-    let gpu = crate::open(cli).await?;
-    let mut session = Session::new(&gpu, config.clone(), &out, args.resume).await?;
     let log_path = out.join("log.jsonl");
-    let log =
-        File::options().create(true).append(args.resume).write(true).truncate(!args.resume).open(&log_path);
-    let mut log = log.map_err(|e| Error::io("write the log", &log_path, e))?;
+    let mut log = None;
     let bar = crate::progress::bar(config.train.steps, "train");
     let mut history = Vec::new();
     let mut failed = None;
-    let result = session
-        .run(&mut |event| {
-            let line = serde_json::to_string(event).unwrap_or_default();
-            if let Err(error) = writeln!(log, "{line}") {
-                failed = Some(Error::io("write the log", &log_path, error));
-                return Command::Stop;
-            }
-            show(&bar, event);
-            history.push(event.clone());
-            Command::Continue
-        })
-        .await;
+    let mut listen = |event: &Event| {
+        let line = serde_json::to_string(event).unwrap_or_default();
+        if let Err(error) = write_line(&mut log, &log_path, args.resume, &line) {
+            failed = Some(Error::io("write the log", &log_path, error));
+            return Command::Stop;
+        }
+        show(&bar, event);
+        history.push(event.clone());
+        Command::Continue
+    };
+    let result =
+        protoseg::train::run(async || crate::open(cli).await, &config, &out, args.resume, &mut listen).await;
     bar.finish_and_clear();
-    result?;
+    let gpu = result?;
     if let Some(error) = failed {
         return Err(error);
     }
@@ -46,6 +42,18 @@ pub async fn train(args: &TrainArgs, cli: &Cli) -> Result<()> {
         report::write(&gpu, &config, &out, &history, &args.report).await?;
     }
     Ok(())
+}
+
+/// Adds a line to the log, which is opened with the first: by then the run folder is there and its contents are known to
+/// be this run's.
+fn write_line(log: &mut Option<File>, path: &Path, append: bool, line: &str) -> std::io::Result<()> {
+    let file = match log {
+        Some(file) => file,
+        None => {
+            log.insert(File::options().create(true).append(append).write(true).truncate(!append).open(path)?)
+        }
+    };
+    writeln!(file, "{line}")
 }
 
 /// The bar follows the steps; everything else is a line above it.
@@ -84,7 +92,7 @@ fn line(bar: &ProgressBar, text: &str) {
 }
 
 /// What the run achieved and where it lies.
-fn summary(history: &[Event], out: &std::path::Path) {
+fn summary(history: &[Event], out: &Path) {
     let scores = |e: &Event| match e {
         Event::Evaluation { step, scores, .. } => Some((*step, scores.clone())),
         _ => None,
