@@ -89,7 +89,15 @@ fn a_run_leaves_what_the_contract_names_and_every_command_reads_it() {
 #[test]
 fn wrong_usage_exits_with_2() {
     let temp = TempDir::new("cli-usage");
-    for args in [&["frobnicate"][..], &["eval"], &["synth", "--out", "x", "--images", "many"], &[]] {
+    let wrong = [
+        &["frobnicate"][..],
+        &["eval"],
+        &["eval", "m", "--data", "d", "--scales", "0"],
+        &["verify", "f", "--weights", "w"],
+        &["synth", "--out", "x", "--images", "many"],
+        &[],
+    ];
+    for args in wrong {
         assert_eq!(protoseg(temp.path(), args).status.code(), Some(2), "{args:?}");
     }
 }
@@ -109,7 +117,22 @@ fn bad_configurations_are_refused_in_words() {
     refused(root, &["train", "c.toml", "--set", "data.root=nowhere"], &["nowhere"]);
     refused(root, &["train", "c.toml", "--set", "data.class_weights=[1]"], &["class_weights"]);
     refused(root, &["train", "c.toml", "--set", "train.weights=none.safetensors"], &["none.safetensors"]);
+    refused(root, &["train", "c.toml", "--set", "train.steps=abc"], &["--set train.steps=abc", "abc"]);
+    refused(root, &["train", "c.toml", "--set", "train.momentum=1"], &["train.momentum"]);
+    refused(
+        root,
+        &["train", "c.toml", "--set", "data.class_weights=[nan,1,1,1,1,1,1,1,1]"],
+        &["class_weights"],
+    );
+    refused(root, &["train", "c.toml", "--set", "augment.scale_min=0"], &["augment.scale_min"]);
+    fs::write(root.join("bad.toml"), CONFIG.replace("batch = 1", "batch = \"one\"")).expect("writable");
+    refused(root, &["train", "bad.toml"], &["bad.toml line 16", "batch = \"one\""]);
     refused(root, &["--adapter", "no such thing", "train", "c.toml"], &["no such thing"]);
+    refused(root, &["train", "c.toml", "--out", "run", "--report", "Cat"], &["Cat", "Car"]);
+    assert!(!root.join("run").exists(), "nothing is trained for a report that cannot be made");
+    fs::copy(root.join("c.toml"), root.join("config.toml")).expect("writable");
+    refused(root, &["train", "config.toml", "--out", "."], &["config.toml", "--out"]);
+    assert_eq!(fs::read_to_string(root.join("config.toml")).expect("config"), CONFIG);
     fs::write(root.join("file"), "").expect("writable");
     refused(root, &["train", "c.toml", "--out", "file/run"], &["file/run"]);
 }
@@ -174,7 +197,11 @@ fn bad_models_and_outputs_are_refused() {
         &["Cat", "Car"],
     );
     refused(root, &["eval", best, "--data", "street", "--split", "test"], &["test", "val"]);
-    refused(root, &["eval", best, "--data", "street", "--scales", "100"], &["100"]);
+    refused(
+        root,
+        &["predict", best, "street/images/val", "--out", "street/images/val"],
+        &["street00003.png"],
+    );
     fs::write(root.join("file"), "").expect("writable");
     refused(root, &["predict", best, "street/images/val", "--out", "file/maps"], &["file/maps"]);
     fs::create_dir(root.join("empty")).expect("folder");
@@ -183,4 +210,48 @@ fn bad_models_and_outputs_are_refused() {
     image::RgbImage::new(1, 1).save(root.join("dot.png")).expect("picture");
     assert!(protoseg(root, &["predict", best, "dot.png", "--out", "maps"]).status.success());
     assert_eq!(image::image_dimensions(root.join("maps/dot.png")).expect("map"), (1, 1));
+}
+
+#[test]
+fn the_help_and_the_run_folder_name_every_key() {
+    let temp = project("cli-keys", true);
+    let help = protoseg(temp.path(), &["train", "--help"]);
+    let help = String::from_utf8_lossy(&help.stdout);
+    let resolved = fs::read_to_string(temp.path().join("run/config.toml")).expect("config");
+    for key in [
+        "class_weights",
+        "output_stride",
+        "kappa",
+        "sinkhorn_iterations",
+        "scale_max",
+        "std",
+        "checkpoint_every",
+    ] {
+        assert!(help.contains(key), "{key} in {help}");
+        assert!(resolved.contains(key), "{key} in {resolved}");
+    }
+}
+
+#[test]
+fn a_finished_run_is_reported_again_with_its_history() {
+    let temp = project("cli-again", true);
+    let root = temp.path();
+    let report = || fs::read_to_string(root.join("run/report.html")).expect("report");
+    let first = report();
+    let again = protoseg(root, &["train", "c.toml", "--out", "run", "--resume", "--report", "Car,Person"]);
+    let said = String::from_utf8_lossy(&again.stderr);
+    assert!(again.status.success() && said.contains("step 2 of 2 is done already"), "{said}");
+    let curves = |page: &str| page.matches("<polyline").count() + page.matches("<path").count();
+    assert_eq!(curves(&first), curves(&report()), "the curves are those of the whole run");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn an_output_without_room_is_an_error() {
+    let temp = project("cli-full", false);
+    let full = fs::File::options().write(true).open("/dev/full").expect("a full device");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_protoseg"));
+    let output =
+        command.current_dir(temp.path()).args(["audit", "street"]).stdout(full).output().expect("it starts");
+    assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
 }

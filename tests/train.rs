@@ -148,7 +148,7 @@ fn a_lost_device_changes_nothing() {
     for losses in [vec![2], vec![5], vec![1, 4]] {
         let out = root.join(format!("lost-{losses:?}"));
         let current = std::cell::RefCell::new(None);
-        let (mut to_come, mut warnings) = (losses.clone(), 0);
+        let (mut to_come, mut warnings) = (losses.clone(), Vec::new());
         let open = async || {
             let gpu = gpu();
             *current.borrow_mut() = Some(Arc::clone(&gpu));
@@ -160,13 +160,13 @@ fn a_lost_device_changes_nothing() {
                     to_come.remove(0);
                     current.borrow().as_ref().expect("an open device").lose();
                 }
-                Event::Warning { .. } => warnings += 1,
+                Event::Warning { text } => warnings.push(text.clone()),
                 _ => {}
             }
             Command::Continue
         };
         pollster::block_on(protoseg::train::run(open, &config, &out, false, &mut listen)).expect("recovers");
-        assert_eq!(warnings, losses.len(), "each loss is told");
+        assert_eq!(warnings.len(), losses.len(), "each loss is told: {warnings:?}");
         let name = format!("lost-{losses:?}/last.safetensors");
         assert!(bytes(root, "whole/last.safetensors") == bytes(root, &name), "lost at {losses:?}");
     }
@@ -189,5 +189,100 @@ fn a_loss_that_is_not_finite_names_step_and_node() {
     let protoseg::Error::Numeric { step, ref problem, .. } = error else { panic!("{error}") };
     assert!(step < 4, "{error}");
     assert!(problem.contains("backbone/") && problem.contains("numbers"), "{error}");
-    println!("{error}");
+}
+
+/// The error of a session in `root/out`.
+fn fails(gpu: &Arc<Gpu>, root: &Path, out: &str, sets: &[&str], resume: bool) -> String {
+    let sets: Vec<String> = sets.iter().map(|&s| s.to_owned()).collect();
+    let config = Config::load(&root.join("config.toml"), &sets).expect("valid configuration");
+    let result = pollster::block_on(async {
+        Session::new(gpu, config, &root.join(out), resume).await?.run(&mut |_| Command::Continue).await
+    });
+    result.expect_err("must be refused").to_string()
+}
+
+#[test]
+fn weights_that_are_not_finite_are_never_saved() {
+    let gpu = gpu();
+    let temp = temp::TempDir::new("train-unsaved");
+    let root = temp.path();
+    street(root);
+    std::fs::write(root.join("config.toml"), CONFIG).expect("temporary folder");
+    // The loss of the only step is finite; what it makes of the weights is not.
+    let sets = ["train.lr=1e38", "train.weight_decay=1e38", "train.steps=1", "train.log_every=100"];
+    let message = fails(&gpu, root, "out", &sets, false);
+    assert!(message.contains("step 0") && message.contains("optimise/sgd"), "{message}");
+    assert!(!root.join("out/last.safetensors").exists() && !root.join("out/checkpoints").exists());
+}
+
+#[test]
+fn a_run_is_resumed_with_what_it_began_with() {
+    let gpu = gpu();
+    let temp = temp::TempDir::new("train-resume");
+    let root = temp.path();
+    street(root);
+    train(&gpu, root, "run", &[], Some(4), false);
+    let message = fails(&gpu, root, "run", &["model.width=20"], true);
+    assert!(message.contains("model.width was 16 and is 20"), "{message}");
+    let message = fails(&gpu, root, "nowhere", &[], true);
+    assert!(message.contains("no checkpoint") && !root.join("nowhere").exists(), "{message}");
+    let events = train(&gpu, root, "run", &["train.lr=0.01", "train.threads=1"], None, true);
+    let warnings: Vec<&str> = events
+        .iter()
+        .filter_map(|e| if let Event::Warning { text } = e { Some(&text[..]) } else { None })
+        .collect();
+    assert!(warnings.len() == 1 && warnings[0].contains("train.lr was 0.05"), "{warnings:?}");
+    let classes = root.join("street/classes.json");
+    let text = std::fs::read_to_string(&classes).expect("classes");
+    std::fs::write(&classes, text.replace("Sky", "Heaven")).expect("classes");
+    let message = fails(&gpu, root, "run", &[], true);
+    assert!(message.contains("Sky") && message.contains("Heaven"), "{message}");
+}
+
+#[test]
+fn any_answer_to_stop_is_heard_and_leaves_a_checkpoint() {
+    let gpu = gpu();
+    let temp = temp::TempDir::new("train-stop");
+    let root = temp.path();
+    street(root);
+    train(&gpu, root, "whole", &[], None, false);
+    let config = Config::load(&root.join("config.toml"), &[]).expect("valid configuration");
+    // Step 3 is one after which the run evaluates too.
+    for (out, at) in [("tick", 2), ("step", 3), ("plan", 1)] {
+        let out_folder = root.join(out);
+        let mut done = 0;
+        let mut listen = |event: &Event| match event {
+            Event::Tick { step } if out == "tick" && *step == at => Command::Stop,
+            Event::Step { step, .. } if out == "step" && *step == at => Command::Stop,
+            Event::Plan { .. } if out == "plan" => Command::Stop,
+            Event::Done { step, .. } => {
+                done = *step;
+                Command::Continue
+            }
+            _ => Command::Continue,
+        };
+        pollster::block_on(async {
+            let mut session = Session::new(&gpu, config.clone(), &out_folder, false).await.expect("session");
+            session.run(&mut listen).await.expect("run");
+        });
+        assert_eq!(done, at, "{out}");
+        train(&gpu, root, out, &[], None, true);
+        let file = format!("{out}/last.safetensors");
+        assert!(bytes(root, "whole/last.safetensors") == bytes(root, &file), "{out}");
+    }
+}
+
+#[test]
+fn a_batch_without_a_label_may_have_a_loss_of_nan() {
+    let gpu = gpu();
+    let temp = temp::TempDir::new("train-empty");
+    let root = temp.path();
+    street(root);
+    let mask = root.join("street/masks/train/street00000.png");
+    image::GrayImage::from_pixel(64, 48, image::Luma([255])).save(&mask).expect("mask");
+    let sets = ["head.profile=\"off\"", "train.batch=1", "train.steps=8"];
+    let events = train(&gpu, root, "run", &sets, None, false);
+    let is_nan = |e: &&Event| matches!(e, Event::Step { loss, .. } if loss.is_nan());
+    assert_eq!(events.iter().filter(is_nan).count(), 1);
+    assert!(matches!(events.last(), Some(Event::Done { step: 8, .. })));
 }

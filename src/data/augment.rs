@@ -79,18 +79,22 @@ impl AugmentSettings {
             if (low..=high).contains(&value) {
                 return Ok(());
             }
-            Err(Error::config(format!("{key} is {value}"), format!("choose a number from {low} to {high}")))
+            Err(Error::config(
+                format!("augment.{key} is {value}"),
+                format!("choose a number from {low} to {high}"),
+            ))
         };
         within("scale_min", self.scale_min, 0.05, 20.0)?;
         within("scale_max", self.scale_max, 0.05, 20.0)?;
         if self.scale_min > self.scale_max {
-            let problem = format!("scale_min {} is above scale_max {}", self.scale_min, self.scale_max);
+            let problem =
+                format!("augment.scale_min {} is above augment.scale_max {}", self.scale_min, self.scale_max);
             return Err(Error::config(problem, "exchange the two"));
         }
         for (key, value) in [("crop_height", self.crop_height), ("crop_width", self.crop_width)] {
             if !(1..=16_384).contains(&value) {
                 return Err(Error::config(
-                    format!("{key} is {value}"),
+                    format!("augment.{key} is {value}"),
                     "choose a number of pixels from 1 to 16384",
                 ));
             }

@@ -20,6 +20,11 @@ use recipe::Recipe;
 /// Batches that may wait beyond those being made; one is enough to hide a slow image, more only cost memory.
 const NUM_WAITING: u64 = 2;
 
+/// Batches begun and not delivered hold at most this much memory, however many threads there are; two are always let.
+const MAX_WAITING_BYTES: u64 = 2 << 30;
+/// Four floats of colour and one label.
+const BYTES_PER_PIXEL: usize = 20;
+
 /// How batches are made.
 #[derive(Clone, Debug)]
 pub struct LoaderSettings {
@@ -72,18 +77,19 @@ impl Loader {
     pub fn new(dataset: Arc<Dataset>, settings: LoaderSettings) -> Result<Self> {
         settings.augment.validate()?;
         settings.normalisation.validate()?;
-        for (key, value, most) in
-            [("batch", settings.batch, 4096), ("num_threads", settings.num_threads, 256)]
-        {
+        for (key, value, most) in [("batch", settings.batch, 4096), ("threads", settings.num_threads, 256)] {
             if !(1..=most).contains(&value) {
                 return Err(Error::config(
-                    format!("{key} is {value}"),
+                    format!("train.{key} is {value}"),
                     format!("choose a number from 1 to {most}"),
                 ));
             }
         }
         let (first_step, num_threads) = (settings.first_step, settings.num_threads);
         let root = dataset.root().to_path_buf();
+        let pixels = settings.batch * settings.augment.crop_height * settings.augment.crop_width;
+        let most = (MAX_WAITING_BYTES / (pixels * BYTES_PER_PIXEL) as u64).max(NUM_WAITING);
+        let ahead = (num_threads as u64 + NUM_WAITING).min(most);
         let queue = Queue {
             next_begin: first_step,
             next_delivery: first_step,
@@ -92,7 +98,7 @@ impl Loader {
         };
         let shared = Arc::new(Shared {
             recipe: Recipe::new(dataset, settings),
-            ahead: num_threads as u64 + NUM_WAITING,
+            ahead,
             queue: Mutex::new(queue),
             room: Condvar::new(),
             finished: Condvar::new(),

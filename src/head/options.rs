@@ -74,6 +74,15 @@ macro_rules! options {
                 options.check()?;
                 Ok(options)
             }
+
+            /// The same with every option given, so that it means the same whatever becomes of the profile.
+            ///
+            /// # Errors
+            /// As [`HeadConfig::resolve`].
+            pub fn resolved(&self) -> Result<Self> {
+                let options = self.resolve()?;
+                Ok(Self { profile: self.profile, $($name: Some(options.$name),)+ })
+            }
         }
     };
 }

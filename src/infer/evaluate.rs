@@ -8,7 +8,7 @@ use super::ensemble::Ensemble;
 use super::metrics::{Confusion, Scores};
 use super::predict::Predictor;
 
-/// Scores the first `limit` images, each whole and once; `progress` is told the number done.
+/// Scores the images with these indices, each whole and once; `progress` is told the number done.
 ///
 /// # Errors
 /// Those of reading and of the device.
@@ -16,11 +16,11 @@ pub async fn evaluate(
     predictor: &mut Predictor,
     store: &mut Store,
     data: &Dataset,
-    limit: usize,
+    images: &[usize],
     progress: &mut dyn FnMut(usize),
 ) -> Result<Scores> {
     let plain = Ensemble { scales: vec![1.0], flip: false, window: None };
-    evaluate_ensemble(predictor, store, data, limit, &plain, progress).await
+    evaluate_ensemble(predictor, store, data, images, &plain, progress).await
 }
 
 /// The same with several passes per image.
@@ -31,13 +31,13 @@ pub async fn evaluate_ensemble(
     predictor: &mut Predictor,
     store: &mut Store,
     data: &Dataset,
-    limit: usize,
+    images: &[usize],
     ensemble: &Ensemble,
     progress: &mut dyn FnMut(usize),
 ) -> Result<Scores> {
     let classes = data.classes();
     let mut confusion = Confusion::new(predictor.spec().num_classes());
-    for index in 0..data.len().min(limit) {
+    for (done, &index) in images.iter().enumerate() {
         let sample = data.load(index)?;
         let predicted = if ensemble.is_plain() {
             predictor.classes(store, &sample.image).await?
@@ -46,7 +46,7 @@ pub async fn evaluate_ensemble(
         };
         let labels: Vec<i32> = sample.mask.labels.iter().map(|&l| classes.training_label(l)).collect();
         confusion.add(&labels, &predicted);
-        progress(index + 1);
+        progress(done + 1);
     }
     let names: Vec<String> = predictor.spec().classes.classes.iter().map(|c| c.name.clone()).collect();
     Ok(confusion.scores(&names))

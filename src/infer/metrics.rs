@@ -1,6 +1,6 @@
 //! Confusion matrix and what is read off it.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Pixels by true class (row) and predicted class (column).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -10,7 +10,7 @@ pub struct Confusion {
 }
 
 /// Scores of one class.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ClassScore {
     /// Class name.
     pub name: String,
@@ -23,7 +23,7 @@ pub struct ClassScore {
 }
 
 /// Scores over a split.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Scores {
     /// Mean IoU over the classes that the split holds.
     pub miou: f64,

@@ -157,6 +157,12 @@ impl Predictor {
         Self { gpu: Arc::clone(gpu), spec: spec.clone(), plans: Vec::new() }
     }
 
+    /// The device it runs on.
+    #[must_use]
+    pub const fn gpu(&self) -> &Arc<Gpu> {
+        &self.gpu
+    }
+
     /// The model's description.
     #[must_use]
     pub const fn spec(&self) -> &ModelSpec {

@@ -95,6 +95,9 @@ pub struct Provenance {
     pub step: u64,
     /// Validation mIoU at that step, as a fraction, if it was evaluated then.
     pub miou: Option<f64>,
+    /// Validation images that it was measured on.
+    #[serde(default)]
+    pub val_images: usize,
     /// Name of the data set's folder.
     pub data: String,
     /// Height and width of the crops it was trained on.

@@ -62,6 +62,19 @@ impl Store {
         Ok(())
     }
 
+    /// Whether every number of every entry is finite.
+    ///
+    /// # Errors
+    /// [`Error::Device`] from the read-back.
+    pub async fn is_finite(&self, gpu: &Gpu) -> Result<bool> {
+        for (value, buffer) in self.0.values() {
+            if read_value::<f32>(gpu, value, buffer).await?.iter().any(|x| !x.is_finite()) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// Names in alphabetical order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)

@@ -93,6 +93,8 @@ pub struct TrainConfig {
     pub eval_every: u64,
     /// Steps between log lines.
     pub log_every: u64,
+    /// Steps between checkpoints, beyond those of every evaluation; 0 for none beyond those.
+    pub checkpoint_every: u64,
     /// Threads that load and augment images; 0 for one per core.
     pub threads: usize,
 }
@@ -113,6 +115,7 @@ impl Default for TrainConfig {
             eval_first: false,
             eval_every: 1000,
             log_every: 10,
+            checkpoint_every: 250,
             threads: 0,
         }
     }
@@ -135,16 +138,7 @@ impl Config {
     /// [`Error::Io`] if the file cannot be read; [`Error::Config`] for anything wrong in it, with line and key.
     pub fn load(path: &Path, overrides: &[String]) -> Result<Self> {
         let text = std::fs::read_to_string(path).map_err(|e| Error::io("read the configuration", path, e))?;
-        let name = path.display();
-        let mut table: toml::Table = toml::from_str(&text)
-            .map_err(|e| Error::config(one_line(&e, &name.to_string()), "mend the file"))?;
-        for text in overrides {
-            set(&mut table, text)?;
-        }
-        let merged = toml::to_string(&table).map_err(|e| Error::config(e.to_string(), "mend the file"))?;
-        let mut config: Self = toml::from_str(&merged).map_err(|e| {
-            Error::config(one_line(&e, &name.to_string()), "`protoseg train --help` lists every key")
-        })?;
+        let mut config = parse(&text, path, overrides)?;
         // A path in the file is relative to the file; one given on the command line to where the user stands.
         let base = path.parent().unwrap_or(Path::new(""));
         let given =
@@ -184,6 +178,9 @@ impl Config {
                 return wrong(key, value.to_string(), "a finite number of 0 or more");
             }
         }
+        if t.momentum >= 1.0 {
+            return wrong("train.momentum", t.momentum.to_string(), "below 1");
+        }
         if t.log_every == 0 {
             return wrong("train.log_every", "0".into(), "at least 1");
         }
@@ -191,27 +188,104 @@ impl Config {
         self.head.resolve().map(|_| ())
     }
 
-    /// Writes the configuration with every default filled in and its paths made absolute, so that it can be used from
-    /// where it lies.
+    /// The same with every default filled in, those of the profile too.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for an option of the head that is out of range.
+    pub fn resolved(&self) -> Result<Self> {
+        Ok(Self { head: self.head.resolved()?, ..self.clone() })
+    }
+
+    /// Writes the resolved configuration with its paths made absolute, so that it can be used from where it lies.
     ///
     /// # Errors
     /// [`Error::Io`] if the file cannot be written.
     pub fn save(&self, path: &Path) -> Result<()> {
         let absolute = |p: &PathBuf| std::path::absolute(p).unwrap_or_else(|_| p.clone());
-        let mut config = self.clone();
+        let mut config = self.resolved()?;
         config.data.root = absolute(&config.data.root);
         config.train.weights = config.train.weights.as_ref().map(absolute);
         let text = toml::to_string(&config).map_err(|e| Error::config(e.to_string(), "report this"))?;
         write_atomic(path, text.as_bytes())
     }
+
+    /// Every key with its default, as TOML.
+    #[must_use]
+    pub fn keys() -> String {
+        let text = "[data]\nroot = \"FOLDER\"\n[train]\nweights = \"FILE\"\n";
+        let config: Result<Self> = toml::from_str::<Self>(text)
+            .map_err(|e| Error::config(e.to_string(), "report this"))
+            .and_then(|config| config.resolved());
+        config.ok().and_then(|config| toml::to_string(&config).ok()).unwrap_or_default()
+    }
 }
 
-/// Sets `a.b=value`; the value is read as TOML and, failing that, as a string.
-fn set(table: &mut toml::Table, text: &str) -> Result<()> {
+impl DataConfig {
+    /// Checks the class weights against the number of classes.
+    pub(super) fn check_weights(&self, num_classes: usize) -> Result<()> {
+        let weights = &self.class_weights;
+        if !weights.is_empty() && weights.len() != num_classes {
+            return Err(Error::config(
+                format!("data.class_weights has {} numbers for {num_classes} classes", weights.len()),
+                "give one per class, in the order of classes.json, or none",
+            ));
+        }
+        let usable = weights.iter().all(|w| w.is_finite() && *w >= 0.0);
+        if !usable || !weights.is_empty() && weights.iter().all(|w| *w == 0.0) {
+            return Err(Error::config(
+                format!("data.class_weights is {weights:?}"),
+                "give finite numbers of 0 or more, not all 0",
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// The configuration in `text`, the content of `path`, with `overrides` applied.
+fn parse(text: &str, path: &Path, overrides: &[String]) -> Result<Config> {
+    let name = path.display();
+    let in_file = |e: toml::de::Error| {
+        let place = e.span().map_or(String::new(), |span| {
+            let line = text[..span.start].matches('\n').count();
+            format!(" line {} (`{}`)", line + 1, text.lines().nth(line).unwrap_or_default().trim())
+        });
+        let message = e.message().lines().collect::<Vec<_>>().join(" ");
+        Error::config(format!("{name}{place}: {message}"), "`protoseg train --help` lists every key")
+    };
+    let mut table: toml::Table = toml::from_str(text).map_err(in_file)?;
+    let read = |table: &toml::Table| Config::deserialize(table.clone());
+    for given in overrides {
+        let before = table.clone();
+        let broken = read(&before).err();
+        set(&mut table, given, true)?;
+        // What is broken already, by a key that a later override gives, cannot tell whether this one fits.
+        if let (Err(error), None) = (read(&table), &broken) {
+            table = before;
+            set(&mut table, given, false)?;
+            if read(&table).is_err() {
+                return Err(Error::config(
+                    format!("--set {given}: {}", error.message().lines().collect::<Vec<_>>().join(" ")),
+                    "`protoseg train --help` lists every key",
+                ));
+            }
+        }
+    }
+    if overrides.is_empty() {
+        return toml::from_str(text).map_err(in_file);
+    }
+    read(&table).map_err(|error| match toml::from_str::<Config>(text) {
+        Err(in_text) if in_text.message() == error.message() => in_file(in_text),
+        _ => Error::config(format!("{name}: {}", error.message()), "`protoseg train --help` lists every key"),
+    })
+}
+
+/// Sets `a.b=value`; the value is read as TOML if `as_toml` and if it can be, and as a string otherwise.
+fn set(table: &mut toml::Table, text: &str, as_toml: bool) -> Result<()> {
     let bad = |problem: String| Error::config(problem, "write --set section.key=value");
     let (key, value) = text.split_once('=').ok_or_else(|| bad(format!("--set `{text}` has no `=`")))?;
+    let value = value.trim();
     let parsed = toml::from_str::<toml::Table>(&format!("v = {value}")).ok().and_then(|mut t| t.remove("v"));
-    let value = parsed.unwrap_or_else(|| toml::Value::String(value.to_owned()));
+    let value = parsed.filter(|_| as_toml).unwrap_or_else(|| toml::Value::String(value.to_owned()));
     let mut path: Vec<&str> = key.trim().split('.').collect();
     let last = path.pop().unwrap_or_default();
     let mut place = table;
@@ -221,9 +295,4 @@ fn set(table: &mut toml::Table, text: &str) -> Result<()> {
     }
     place.insert(last.to_owned(), value);
     Ok(())
-}
-
-/// serde's message with the line, on one line.
-fn one_line(error: &toml::de::Error, name: &str) -> String {
-    format!("{name}: {}", error.message().lines().collect::<Vec<_>>().join(" "))
 }

@@ -2,12 +2,12 @@
 
 use std::path::PathBuf;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::infer::Scores;
 
 /// Something that happened.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
     /// The run starts.
@@ -29,6 +29,11 @@ pub enum Event {
         flops: u64,
         /// Dispatches per step.
         dispatches: usize,
+    },
+    /// One more step was submitted; too frequent for the log.
+    Tick {
+        /// Steps submitted so far.
+        step: u64,
     },
     /// Steps were done.
     Step {
@@ -86,13 +91,51 @@ pub enum Event {
         step: u64,
         /// Best validation mIoU, a fraction.
         best_miou: f64,
-        /// Wall time of this session in seconds.
+        /// Wall time in seconds, since the run was started or resumed.
         seconds: f64,
     },
 }
 
+impl Event {
+    /// Steps done when it happened; `None` for what belongs to no step.
+    #[must_use]
+    pub const fn step(&self) -> Option<u64> {
+        match self {
+            Self::Start { first_step: step, .. }
+            | Self::Tick { step }
+            | Self::Step { step, .. }
+            | Self::Evaluation { step, .. }
+            | Self::Prototypes { step, .. }
+            | Self::Saved { step, .. }
+            | Self::Done { step, .. } => Some(*step),
+            Self::Plan { .. } | Self::Warning { .. } => None,
+        }
+    }
+}
+
+/// Whoever listens to a run, and whether one of the answers was to stop.
+pub(super) struct Listener<'a> {
+    listen: &'a mut dyn FnMut(&Event) -> Command,
+    stop: bool,
+}
+
+impl<'a> Listener<'a> {
+    pub(super) fn new(listen: &'a mut dyn FnMut(&Event) -> Command) -> Self {
+        Self { listen, stop: false }
+    }
+
+    /// Tells `event`; an answer to stop is kept until the step is over.
+    pub(super) fn tell(&mut self, event: &Event) {
+        self.stop |= (self.listen)(event) == Command::Stop;
+    }
+
+    pub(super) const fn wants_stop(&self) -> bool {
+        self.stop
+    }
+}
+
 /// Cosines between the prototypes of one class.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct PrototypeCosines {
     /// Class name.
     pub name: String,

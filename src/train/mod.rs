@@ -3,11 +3,13 @@
 mod checkpoint;
 mod config;
 mod event;
+mod log;
 mod recover;
 mod session;
 mod trace;
 
 pub use config::{Config, DataConfig, TrainConfig};
 pub use event::{Command, Event, PrototypeCosines};
+pub use log::Log;
 pub use recover::run;
 pub use session::Session;

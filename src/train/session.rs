@@ -16,8 +16,11 @@ use crate::tape::{Keep, Plan, Program, Store};
 
 use super::checkpoint;
 use super::config::Config;
-use super::event::{Command, Event, PrototypeCosines};
+use super::event::{Command, Event, Listener, PrototypeCosines};
 use super::trace::Snapshot;
+
+/// Loader threads that `threads = 0` starts at most: more wait for the device on any machine.
+const MAX_AUTO_THREADS: usize = 16;
 
 /// A run that is ready to start.
 pub struct Session {
@@ -65,22 +68,20 @@ impl Session {
         let train = Arc::new(Dataset::open(&config.data.root, &config.data.train)?);
         let val = Dataset::open(&config.data.root, &config.data.val)?;
         let classes = train.classes().clone();
-        let num_weights = config.data.class_weights.len();
-        if num_weights != 0 && num_weights != classes.len() {
-            return Err(Error::config(
-                format!("data.class_weights has {num_weights} numbers for {} classes", classes.len()),
-                "give one per class, in the order of classes.json, or none",
-            ));
+        config.data.check_weights(classes.len())?;
+        let checkpoint = checkpoint::path(out);
+        match (resume, checkpoint.exists()) {
+            (false, true) => {
+                let remedy = "go on with --resume, or give another --out";
+                return Err(Error::data(out, "this folder holds a run already", remedy));
+            }
+            (true, false) => {
+                let remedy = "give the folder of a run that was interrupted, or leave --resume out";
+                return Err(Error::data(out, "this folder holds no checkpoint", remedy));
+            }
+            _ => {}
         }
         std::fs::create_dir_all(out).map_err(|e| Error::io("create the run folder", out, e))?;
-        let checkpoint = checkpoint::path(out);
-        if !resume && checkpoint.exists() {
-            return Err(Error::data(
-                out,
-                "this folder holds a run already",
-                "go on with --resume, or give another --out",
-            ));
-        }
         let head = config.head.resolve()?;
         let mut warnings = audit.warnings();
         if classes.len() <= 2 && head.class_logit == crate::head::LogitKind::Layernorm {
@@ -95,6 +96,7 @@ impl Session {
             seed: config.train.seed,
             step: 0,
             miou: None,
+            val_images: 0,
             data,
             crop: [config.augment.crop_height, config.augment.crop_width],
         };
@@ -115,15 +117,16 @@ impl Session {
         };
         let recorded = session.record(Phase::Main)?;
         recorded.weights.init(gpu, &mut session.store, session.config.train.seed)?;
-        if let Some(path) = &session.config.train.weights {
-            load_backbone(gpu, &mut session.store, &recorded.weights, session.spec.net.arch, path)?;
-        }
         if resume {
             let mut wanted = recorded.stored();
             wanted.extend(session.record(Phase::WarmUp)?.stored());
-            let state = checkpoint::load(gpu, &mut session.store, &wanted, &checkpoint)?;
+            let (file, state) = checkpoint::read(&checkpoint)?;
+            session.warnings.extend(state.compare(&session.config, &session.spec.classes, out)?);
+            checkpoint::load(gpu, &mut session.store, &wanted, &file)?;
             (session.first_step, session.best_miou) = (state.step, state.best_miou);
             session.checkpoint = Some(state.step);
+        } else if let Some(path) = &session.config.train.weights {
+            load_backbone(gpu, &mut session.store, &recorded.weights, session.spec.net.arch, path)?;
         }
         session.config.save(&out.join("config.toml"))?;
         Ok(session)
@@ -133,7 +136,7 @@ impl Session {
     pub(super) fn loader(&self, first_step: u64) -> Result<Loader> {
         let config = &self.config;
         let num_threads = match config.train.threads {
-            0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+            0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(MAX_AUTO_THREADS),
             count => count,
         };
         let settings = LoaderSettings {
@@ -176,35 +179,59 @@ impl Session {
         Ok((Prepared { step, plan }, event))
     }
 
-    /// Trains to the end, or until `listen` answers [`Command::Stop`].
+    /// Trains to the end, or until `listen` answers [`Command::Stop`]; then a checkpoint is saved. It is saved too where an
+    /// image or a file of the data set gives up on the way.
     ///
     /// # Errors
-    /// [`Error::Numeric`] for a loss that is not finite; whatever data, device or file system refuse.
+    /// [`Error::Numeric`] for a loss or weight that is not finite; whatever data, device or file system refuse.
     pub async fn run(&mut self, listen: &mut dyn FnMut(&Event) -> Command) -> Result<()> {
         let start = Instant::now();
-        let config = self.config.train.clone();
-        listen(&Event::Start {
+        let mut listener = Listener::new(listen);
+        let (first_step, steps) = (self.first_step, self.config.train.steps);
+        listener.tell(&Event::Start {
             adapter: self.gpu.name().to_owned(),
-            first_step: self.first_step,
-            steps: config.steps,
+            first_step,
+            steps,
             images: [self.train.len(), self.val.len()],
         });
         for text in std::mem::take(&mut self.warnings) {
-            listen(&Event::Warning { text });
+            listener.tell(&Event::Warning { text });
         }
+        if first_step >= steps {
+            let text = format!("step {first_step} of {steps} is done already: raise train.steps to go on");
+            listener.tell(&Event::Warning { text });
+        }
+        let mut done = first_step;
+        let result = self.train(&mut done, &mut listener).await;
+        if matches!(result, Err(Error::Data { .. } | Error::Io { .. })) && self.checkpoint.unwrap_or(0) < done
+        {
+            // The error that is told is the one that ended the run.
+            let _ = self.save_checkpoint(done).await;
+        }
+        result?;
+        let seconds = start.elapsed().as_secs_f64();
+        listener.tell(&Event::Done { step: done, best_miou: self.best_miou.max(0.0), seconds });
+        Ok(())
+    }
+
+    /// The steps that are left; `done` counts those submitted.
+    async fn train(&mut self, done: &mut u64, listener: &mut Listener<'_>) -> Result<()> {
+        let config = self.config.train.clone();
         let mut loader = self.loader(self.first_step)?;
         let mut prepared: Option<(Phase, Prepared)> = None;
         let mut predictor = Predictor::new(&self.gpu, &self.spec);
         if config.eval_first && self.first_step == 0 {
-            self.evaluate(0, true, &mut predictor, listen).await?;
+            self.evaluate(0, true, &mut predictor, listener).await?;
         }
         let mut last_log = (Instant::now(), self.first_step);
         let mut snapshot = Snapshot::default();
         for step in self.first_step..config.steps {
             let phase = if self.spec.head.warms_up(step) { Phase::WarmUp } else { Phase::Main };
             if prepared.as_ref().is_none_or(|(current, _)| *current != phase) {
+                // Dropped first: two plans at a time may be more than the device holds.
+                drop(prepared.take());
                 let (next, event) = self.prepare(phase)?;
-                listen(&event);
+                listener.tell(&event);
                 prepared = Some((phase, next));
                 snapshot.take(&self.gpu, &self.store, step)?;
             }
@@ -214,81 +241,85 @@ impl Session {
             self.gpu.wait()?;
             prepared.write(&batch, config.lr_at(step), step);
             prepared.plan.run();
-            let done = step + 1;
-            let last = done == config.steps;
-            let mut answer = Command::Continue;
-            if done.is_multiple_of(config.log_every) || last {
+            *done = step + 1;
+            listener.tell(&Event::Tick { step: *done });
+            let due = |every: u64| every > 0 && done.is_multiple_of(every);
+            let last = *done == config.steps;
+            let evaluate_now = last || due(config.eval_every);
+            let mut save_now = evaluate_now || due(config.checkpoint_every) || listener.wants_stop();
+            if save_now || due(config.log_every) {
                 let losses = prepared.step.losses.read(&prepared.plan).await?;
-                let seconds = last_log.0.elapsed().as_secs_f64();
-                let images_per_sec = ((done - last_log.1) as usize * config.batch) as f64 / seconds;
-                last_log = (Instant::now(), done);
-                let [loss, ce, ppc, ppd] = losses;
-                answer = listen(&Event::Step {
-                    step: done,
-                    loss,
-                    ce,
-                    ppc,
-                    ppd,
-                    lr: config.lr_at(step),
-                    images_per_sec,
-                });
-                if !loss.is_finite() {
+                if last || due(config.log_every) {
+                    let images = (*done - last_log.1) as usize * config.batch;
+                    let images_per_sec = images as f64 / last_log.0.elapsed().as_secs_f64();
+                    last_log = (Instant::now(), *done);
+                    let [loss, ce, ppc, ppd] = losses;
+                    let (step, lr) = (*done, config.lr_at(step));
+                    listener.tell(&Event::Step { step, loss, ce, ppc, ppd, lr, images_per_sec });
+                    save_now |= listener.wants_stop();
+                }
+                if !self.is_healthy(losses[0], save_now).await? {
                     return Err(self.trace(prepared, &snapshot, step).await?);
                 }
-                snapshot.take(&self.gpu, &self.store, done)?;
+                snapshot.take(&self.gpu, &self.store, *done)?;
             }
-            let evaluate_now = last || config.eval_every > 0 && done.is_multiple_of(config.eval_every);
             if evaluate_now {
-                answer = self.evaluate(done, last, &mut predictor, listen).await?;
+                self.evaluate(*done, last, &mut predictor, listener).await?;
             }
-            if evaluate_now || answer == Command::Stop {
-                let state = checkpoint::State { step: done, best_miou: self.best_miou };
-                checkpoint::save(&self.gpu, &self.store, &self.out, state).await?;
-                self.checkpoint = Some(done);
-                last_log = (Instant::now(), done);
+            if save_now {
+                self.save_checkpoint(*done).await?;
+                last_log = (Instant::now(), *done);
             }
-            if answer == Command::Stop {
+            if listener.wants_stop() {
                 break;
             }
         }
-        let seconds = start.elapsed().as_secs_f64();
-        listen(&Event::Done { step: self.spec.provenance.step, best_miou: self.best_miou.max(0.0), seconds });
         Ok(())
     }
 
-    /// Scores the validation split and saves `last` and, where it is one, `best`.
+    async fn save_checkpoint(&mut self, step: u64) -> Result<()> {
+        let state = checkpoint::State::new(step, self.best_miou, &self.config, &self.spec.classes)?;
+        checkpoint::save(&self.gpu, &self.store, &self.out, &state).await?;
+        self.checkpoint = Some(step);
+        Ok(())
+    }
+
+    /// Scores the validation split and saves `last` and, where it is one, `best`. Which model is best is always decided on
+    /// the same images; `all` tells the scores of the whole split beyond that.
     async fn evaluate(
         &mut self,
         done: u64,
         all: bool,
         predictor: &mut Predictor,
-        listen: &mut dyn FnMut(&Event) -> Command,
-    ) -> Result<Command> {
-        let limit =
-            if all || self.config.data.val_images == 0 { usize::MAX } else { self.config.data.val_images };
-        let scores = evaluate(predictor, &mut self.store, &self.val, limit, &mut |_| {}).await?;
+        listener: &mut Listener<'_>,
+    ) -> Result<()> {
+        let some = spaced(self.val.len(), self.config.data.val_images);
+        let mut images = some.len();
+        let mut scores = evaluate(predictor, &mut self.store, &self.val, &some, &mut |_| {}).await?;
         let best = scores.miou > self.best_miou;
         self.best_miou = self.best_miou.max(scores.miou);
-        self.spec.provenance.step = done;
-        self.spec.provenance.miou = Some(scores.miou);
+        if all && images < self.val.len() {
+            images = self.val.len();
+            let every: Vec<usize> = (0..images).collect();
+            scores = evaluate(predictor, &mut self.store, &self.val, &every, &mut |_| {}).await?;
+        }
+        let provenance = &mut self.spec.provenance;
+        (provenance.step, provenance.miou, provenance.val_images) = (done, Some(scores.miou), images);
         let weights = self.record(Phase::Main)?.weights;
-        let images = self.val.len().min(limit);
-        let mut answer = listen(&Event::Evaluation { step: done, images, scores, best });
-        self.tell_prototypes(done, listen).await?;
+        listener.tell(&Event::Evaluation { step: done, images, scores, best });
+        self.tell_prototypes(done, listener).await?;
         for (name, wanted) in [("last", true), ("best", best)] {
             if wanted {
                 let path = self.out.join(format!("{name}.safetensors"));
                 save_model(&self.gpu, &self.store, &weights, &self.spec, &path).await?;
-                if listen(&Event::Saved { step: done, path }) == Command::Stop {
-                    answer = Command::Stop;
-                }
+                listener.tell(&Event::Saved { step: done, path });
             }
         }
-        Ok(answer)
+        Ok(())
     }
 
     /// Tells how far apart the prototypes are, and warns where two of a class have nearly become one.
-    async fn tell_prototypes(&self, step: u64, listen: &mut dyn FnMut(&Event) -> Command) -> Result<()> {
+    async fn tell_prototypes(&self, step: u64, listener: &mut Listener<'_>) -> Result<()> {
         let (shape, protos) = self.store.read(&self.gpu, PROTOTYPES).await?;
         let counts = vec![0; shape[0] * shape[1]];
         let found = health(&protos, &counts, [shape[0], shape[1], shape[2]]);
@@ -302,14 +333,35 @@ impl Session {
         for class in classes.iter().filter(|c| c.max > TWIN_COSINE) {
             let text =
                 format!("two prototypes of {} have a cosine of {:.3}: they are twins", class.name, class.max);
-            listen(&Event::Warning { text });
+            listener.tell(&Event::Warning { text });
         }
-        listen(&Event::Prototypes { step, mean_cosine, classes });
+        listener.tell(&Event::Prototypes { step, mean_cosine, classes });
         Ok(())
     }
 
     /// Takes the trained weights on the device, for a report.
     pub fn into_parts(self) -> (ModelSpec, Store) {
         (self.spec, self.store)
+    }
+}
+
+/// `limit` indices out of `0..count` at even distances, or all of them where `limit` is 0 or larger.
+fn spaced(count: usize, limit: usize) -> Vec<usize> {
+    if limit == 0 || limit >= count {
+        (0..count).collect()
+    } else {
+        (0..limit).map(|i| i * count / limit).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::spaced;
+
+    #[test]
+    fn images_are_spaced_over_the_split() {
+        assert_eq!(spaced(10, 3), [0, 3, 6]);
+        assert_eq!(spaced(3, 0), [0, 1, 2]);
+        assert_eq!(spaced(3, 5), [0, 1, 2]);
     }
 }

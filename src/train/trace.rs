@@ -1,7 +1,8 @@
-//! Where a loss stopped being finite: the steps since the last good one, done again, which gives the same bits.
+//! Where a loss or weight stopped being finite: the steps since the last good one, done again, which gives the same bits.
 
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
+use crate::proto::EmptyLoss;
 use crate::tape::Store;
 
 use super::session::{Prepared, Session};
@@ -23,52 +24,57 @@ impl Snapshot {
 }
 
 impl Session {
-    /// Does the steps from `snapshot` to `seen`, whose loss was not finite, again and says at which step and node that
-    /// began. The weights are of no use afterwards.
+    /// Whether a loss is finite and, where the weights are about to be saved, they are too.
+    pub(super) async fn is_healthy(&self, loss: f32, check_weights: bool) -> Result<bool> {
+        // With this option a batch without a valid pixel has a loss of NaN, and harms no weight.
+        let may_be_nan = self.config.head.resolve()?.empty_loss == EmptyLoss::Nan;
+        if !loss.is_finite() && !may_be_nan {
+            return Ok(false);
+        }
+        if check_weights || !loss.is_finite() { self.store.is_finite(&self.gpu).await } else { Ok(true) }
+    }
+
+    /// Does the steps from `snapshot` to `seen`, which was not healthy, again and says at which step and node that began. The weights are of no use afterwards.
     pub(super) async fn trace(
         &mut self,
         prepared: &Prepared,
         snapshot: &Snapshot,
         seen: u64,
     ) -> Result<Error> {
-        let mut bad = None;
+        let mut bad = seen;
         let mut loader = self.rewind(snapshot)?;
         for step in snapshot.step..=seen {
             prepared.write(&loader.next_batch()?, self.config.train.lr_at(step), step);
             prepared.plan.run();
-            if !prepared.step.losses.read(&prepared.plan).await?[0].is_finite() {
-                bad = Some(step);
+            let loss = prepared.step.losses.read(&prepared.plan).await?[0];
+            if !self.is_healthy(loss, true).await? {
+                bad = step;
                 break;
             }
         }
-        let Some(bad) = bad else {
-            return Ok(Error::Numeric {
-                step: seen,
-                problem: "the loss was not finite, and was so when the steps before it were done again"
-                    .into(),
-                remedy: "the adapter does not compute the same twice: check it with `protoseg verify`".into(),
-            });
-        };
         let mut loader = self.rewind(snapshot)?;
         for step in snapshot.step..bad {
             prepared.write(&loader.next_batch()?, self.config.train.lr_at(step), step);
             prepared.plan.run();
         }
         prepared.write(&loader.next_batch()?, self.config.train.lr_at(bad), bad);
-        let place = match prepared.plan.first_not_finite().await? {
-            Some(found) => {
-                let total = found.shape.iter().product::<usize>();
-                format!("from node `{}` on ({} of its {total} numbers)", found.node, found.count)
-            }
-            None => "though every node's output is".into(),
+        let Some(found) = prepared.plan.first_not_finite().await? else {
+            return Ok(Error::Numeric {
+                step: bad,
+                problem: "loss or weights were not finite, and were so when the step was done again".into(),
+                remedy: "the adapter does not compute the same twice: check it with `protoseg verify`".into(),
+            });
         };
+        let total = found.shape.iter().product::<usize>();
+        let problem =
+            format!("not finite from node `{}` on ({} of its {total} numbers)", found.node, found.count);
         let remedy = match self.checkpoint {
             Some(step) => {
                 format!("lower train.lr and go on from the checkpoint of step {step} with --resume")
             }
             None => "lower train.lr and start again".into(),
         };
-        Ok(Error::Numeric { step: bad, problem: format!("the loss is not finite, {place}"), remedy })
+        Ok(Error::Numeric { step: bad, problem, remedy })
     }
 
     /// Goes back to the snapshot's state; the loader gives its step's batch first.

@@ -22,6 +22,7 @@ pub struct Cli {
 #[derive(Subcommand)]
 pub enum Command {
     /// Train a model on a folder of images and masks
+    #[command(after_long_help = keys())]
     Train(TrainArgs),
     /// Score a model on a split
     Eval(EvalArgs),
@@ -56,7 +57,7 @@ pub struct TrainArgs {
     /// Override a key of the configuration; may be given several times
     #[arg(long = "set", value_name = "section.key=value")]
     pub set: Vec<String>,
-    /// Write RUN/report.html at the end, with a figure of these classes
+    /// Write RUN/report.html and RUN/figure.png at the end, with a figure of these classes
     #[arg(long, value_name = "CLASS,CLASS", value_delimiter = ',')]
     pub report: Vec<String>,
 }
@@ -75,7 +76,7 @@ pub struct EvalArgs {
     #[arg(long)]
     pub sliding: bool,
     /// Sizes of the image, relative to its own, whose probabilities are averaged
-    #[arg(long, value_delimiter = ',', default_value = "1.0")]
+    #[arg(long, value_delimiter = ',', default_value = "1.0", value_parser = scale)]
     pub scales: Vec<f32>,
     /// Average with the mirror image
     #[arg(long)]
@@ -142,10 +143,10 @@ pub struct VerifyArgs {
     #[arg(required = true, value_name = "FILE.safetensors")]
     pub files: Vec<PathBuf>,
     /// Backbone weights, for parity files
-    #[arg(long)]
+    #[arg(long, requires = "arch")]
     pub weights: Option<PathBuf>,
     /// Architecture of the weights: mobilenet_v2
-    #[arg(long)]
+    #[arg(long, requires = "weights")]
     pub arch: Option<String>,
     /// Print one JSON document
     #[arg(long)]
@@ -216,4 +217,15 @@ fn size(text: &str) -> Result<[usize; 2], String> {
     parts
         .filter(|p: &[usize; 2]| !p.contains(&0))
         .ok_or_else(|| format!("`{text}` is not two numbers, as 256x160"))
+}
+
+/// A scale of an image.
+fn scale(text: &str) -> Result<f32, String> {
+    let value = text.trim().parse().ok().filter(|s: &f32| (0.05..=20.0).contains(s));
+    value.ok_or_else(|| format!("`{text}` is not a number from 0.05 to 20"))
+}
+
+/// Every key of a configuration, for `train --help`.
+fn keys() -> String {
+    format!("Every key of a configuration, with its default:\n\n{}", protoseg::train::Config::keys())
 }

@@ -31,7 +31,8 @@ pub async fn eval(args: &EvalArgs, cli: &Cli) -> Result<()> {
     let start = Instant::now();
     let Model { predictor, store } = &mut model;
     let mut tick = |done: usize| bar.set_position(done as u64);
-    let scores = evaluate_ensemble(predictor, store, &data, usize::MAX, &ensemble, &mut tick).await?;
+    let images: Vec<usize> = (0..data.len()).collect();
+    let scores = evaluate_ensemble(predictor, store, &data, &images, &ensemble, &mut tick).await?;
     bar.finish_and_clear();
     let seconds = start.elapsed().as_secs_f64();
     if args.json {

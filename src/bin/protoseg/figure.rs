@@ -50,8 +50,9 @@ pub async fn draw(
         classes.push(block);
     }
     let spec = model.spec();
-    let trained =
-        spec.provenance.miou.map_or(String::new(), |m| format!(", validation mIoU {:.1} %", 100.0 * m));
+    let trained = spec.provenance.miou.map_or(String::new(), |m| {
+        format!(", mIoU {:.1} % on {} validation images", 100.0 * m, spec.provenance.val_images)
+    });
     figure::render(&FigureSpec {
         title: "Pixels in the colour of their nearest prototype".into(),
         subtitle: format!(

@@ -1,11 +1,12 @@
 //! The command line. Exit status: 0 done, 1 failed with a message, 2 wrong usage.
 
-/// `println!` that ends the program quietly when nobody reads any more, as in `protoseg audit DIR | head`.
+/// `println!` that ends the program quietly when nobody reads any more, as in `protoseg audit DIR | head`, and with a
+/// message when the output cannot be written for another reason.
 macro_rules! say {
     ($($text:tt)*) => {{
         use std::io::Write as _;
-        if writeln!(std::io::stdout(), $($text)*).is_err() {
-            std::process::exit(0);
+        if let Err(error) = writeln!(std::io::stdout(), $($text)*) {
+            $crate::end_output(&error);
         }
     }};
 }
@@ -41,6 +42,15 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Ends the program: standard output takes no more.
+fn end_output(error: &std::io::Error) -> ! {
+    if error.kind() == std::io::ErrorKind::BrokenPipe {
+        std::process::exit(0);
+    }
+    eprintln!("error: cannot write to standard output: {error}; give it a place with room");
+    std::process::exit(1);
 }
 
 /// Mesa's device-selection layer asks the Wayland server for its GPU and complains on standard error where there is no

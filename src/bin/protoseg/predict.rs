@@ -1,7 +1,7 @@
 //! `predict`: maps of images as PNG files.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
 use protoseg::data::{list_images, read_image, write_mask_png, write_rgb_png};
 use protoseg::explain::palette;
@@ -15,6 +15,7 @@ pub async fn predict(args: &PredictArgs, cli: &Cli) -> Result<()> {
     let gpu = crate::open(cli).await?;
     let mut model = Model::open(&gpu, &args.model)?;
     std::fs::create_dir_all(&args.out).map_err(|e| Error::io("create the folder", &args.out, e))?;
+    keep_images(&files, &args.out)?;
     let bar = crate::progress::bar(files.len() as u64, "predict");
     for (name, file) in &files {
         let image = read_image(file)?;
@@ -51,6 +52,21 @@ fn files(args: &PredictArgs) -> Result<BTreeMap<String, PathBuf>> {
         }
     }
     Ok(out)
+}
+
+/// Refuses an output folder where a map would replace one of the images.
+fn keep_images(files: &BTreeMap<String, PathBuf>, out: &Path) -> Result<()> {
+    let real = |path: &Path| std::fs::canonicalize(path).ok();
+    let images: BTreeSet<PathBuf> = files.values().filter_map(|file| real(file)).collect();
+    match files
+        .keys()
+        .find_map(|name| real(&out.join(format!("{name}.png"))).filter(|path| images.contains(path)))
+    {
+        None => Ok(()),
+        Some(image) => {
+            Err(Error::data(image, "the map would replace this image", "give another folder with --out"))
+        }
+    }
 }
 
 /// The RGB picture of a map, three bytes per pixel.

@@ -1,14 +1,12 @@
 //! `report.html` of a run: curves, scores, overlays, prototypes' health, the figure.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use protoseg::data::Dataset;
 use protoseg::explain::overlay::{class_map, overlay};
 use protoseg::explain::palette;
 use protoseg::explain::report::{ClassRow, Curve, Overlay, PrototypeHealth, Report, html};
-use protoseg::gpu::Gpu;
-use protoseg::infer::{Model, Prediction, Scores};
+use protoseg::infer::{Model, Prediction, Scores, evaluate};
 use protoseg::model::PROTOTYPES;
 use protoseg::proto::{TWIN_COSINE, health};
 use protoseg::train::{Config, Event};
@@ -22,22 +20,22 @@ const NUM_COUNTED: usize = 24;
 /// Images per class in the figure.
 const FIGURE_ROWS: usize = 3;
 
-/// Writes `report.html` and `figure.png` into the run folder, from the best model and what happened.
+/// Writes `report.html` and `figure.png` into the run folder: the best model, and what happened on the way to it.
 pub async fn write(
-    gpu: &Arc<Gpu>,
     config: &Config,
     out: &Path,
     history: &[Event],
     classes: &[String],
+    mut model: Model,
 ) -> Result<()> {
-    let mut model = Model::open(gpu, &out.join("best.safetensors"))?;
     let data = Dataset::open(&config.data.root, &config.data.val)?;
     let drawn = figure::draw(&mut model, &data, classes, FIGURE_ROWS).await?;
     figure::save_png(&drawn, &out.join("figure.png"))?;
     let mut overlays = Vec::new();
     let [num_classes, num_prototypes] = [model.spec().num_classes(), model.spec().net.prototypes];
     let mut counts = vec![0_u64; num_classes * num_prototypes];
-    for index in 0..data.len().min(NUM_COUNTED) {
+    let num_counted = data.len().min(NUM_COUNTED);
+    for index in 0..num_counted {
         let sample = data.load(index)?;
         let found = model.predict(&sample.image).await?;
         for (&c, &k) in found.classes.iter().zip(&found.prototypes) {
@@ -47,30 +45,56 @@ pub async fn write(
             overlays.push(show(&data, index, &sample, &found, num_prototypes)?);
         }
     }
+    let scores = scores(&mut model, &data, history).await?;
     let report = Report {
         title: format!("protoseg: {}", model.spec().provenance.data),
-        summary: summary(config, history, &model),
-        miou_before: evaluations(history).first().filter(|e| e.0 == 0).map(|e| e.1.miou),
-        miou: evaluations(history).last().map_or(0.0, |e| e.1.miou),
+        summary: summary(config, history, &model, num_counted),
+        miou_before: before(history).map(|s| s.miou),
+        miou: scores.miou,
         curves: curves(history),
-        classes: class_rows(history, &model),
+        classes: class_rows(before(history), &scores, &model),
         overlays,
-        health: healths(gpu, &model, &counts).await?,
+        health: healths(&model, &counts).await?,
         figure: Some(drawn),
-        command: std::env::args().collect::<Vec<_>>().join(" "),
+        command: std::env::args().map(|word| quoted(&word)).collect::<Vec<_>>().join(" "),
     };
     let path = out.join("report.html");
-    fs_atomic::write_atomic(&path, html(&report)?.as_bytes())?;
-    say!("figure: {}/figure.png; report: {}", out.display(), path.display());
-    Ok(())
+    fs_atomic::write_atomic(&path, html(&report)?.as_bytes())
 }
 
-fn evaluations(history: &[Event]) -> Vec<(u64, &Scores)> {
-    let scores = |e| match e {
-        &Event::Evaluation { step, ref scores, .. } => Some((step, scores)),
+/// A word of a command as a shell takes it.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "-_./=,:+".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.into()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
+}
+
+/// The scores of the model over the whole split: those told while training, where it was measured on all of it then.
+async fn scores(model: &mut Model, data: &Dataset, history: &[Event]) -> Result<Scores> {
+    let step_of_model = model.spec().provenance.step;
+    let told = history.iter().rev().find_map(|event| match event {
+        Event::Evaluation { step, images, scores, .. } if *step == step_of_model && *images == data.len() => {
+            Some(scores.clone())
+        }
         _ => None,
-    };
-    history.iter().filter_map(scores).collect()
+    });
+    if let Some(scores) = told {
+        return Ok(scores);
+    }
+    let images: Vec<usize> = (0..data.len()).collect();
+    let Model { predictor, store } = model;
+    evaluate(predictor, store, data, &images, &mut |_| {}).await
+}
+
+/// The scores of the untrained model, if they were measured.
+fn before(history: &[Event]) -> Option<&Scores> {
+    history.iter().find_map(|event| match event {
+        Event::Evaluation { step: 0, scores, .. } => Some(scores),
+        _ => None,
+    })
 }
 
 fn show(
@@ -99,25 +123,34 @@ fn show(
     })
 }
 
-fn summary(config: &Config, history: &[Event], model: &Model) -> Vec<(String, String)> {
+fn summary(config: &Config, history: &[Event], model: &Model, num_counted: usize) -> Vec<(String, String)> {
     let mut out = Vec::new();
     let mut row = |name: &str, value: String| out.push((name.to_owned(), value));
-    for event in history {
-        match event {
-            Event::Start { adapter, images: [train, val], .. } => {
-                row("Adapter", adapter.clone());
-                row("Images", format!("{train} training, {val} validation"));
-            }
-            Event::Plan { bytes, flops, .. } => {
-                row(
-                    "Per step",
-                    format!("{:.1} GFLOP, {} MiB on the device", *flops as f64 / 1e9, bytes >> 20),
-                );
-            }
-            Event::Done { step, seconds, .. } => row("Trained", format!("{step} steps in {seconds:.0} s")),
-            _ => {}
+    // A run that was resumed has several starts, plans and ends: the last of each counts, and the times add up.
+    let last = |pick: &dyn Fn(&Event) -> Option<String>| history.iter().rev().find_map(pick);
+    let adapter = |e: &Event| match e {
+        Event::Start { adapter, .. } => Some(adapter.clone()),
+        _ => None,
+    };
+    let images = |e: &Event| match e {
+        Event::Start { images: [train, val], .. } => Some(format!("{train} training, {val} validation")),
+        _ => None,
+    };
+    let plan = |e: &Event| match e {
+        Event::Plan { bytes, flops, .. } => {
+            Some(format!("{:.1} GFLOP, {} MiB on the device", *flops as f64 / 1e9, bytes >> 20))
         }
+        _ => None,
+    };
+    let steps = history.iter().filter_map(Event::step).max().unwrap_or(0);
+    let seconds: f64 =
+        history.iter().map(|e| if let Event::Done { seconds, .. } = e { *seconds } else { 0.0 }).sum();
+    for (name, value) in [("Adapter", last(&adapter)), ("Images", last(&images)), ("Per step", last(&plan))] {
+        row(name, value.unwrap_or_default());
     }
+    row("Trained", format!("{steps} steps in {seconds:.0} s"));
+    row("Model shown", format!("the best one, of step {}", model.spec().provenance.step));
+    row("Prototypes' shares", format!("of the pixels predicted in {num_counted} validation images"));
     let net = &model.spec().net;
     let arch =
         serde_json::to_value(net.arch).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default();
@@ -159,10 +192,7 @@ fn curves(history: &[Event]) -> Vec<Curve> {
     ]
 }
 
-fn class_rows(history: &[Event], model: &Model) -> Vec<ClassRow> {
-    let evaluations = evaluations(history);
-    let before = evaluations.first().filter(|e| e.0 == 0).map(|e| e.1);
-    let Some((_, last)) = evaluations.last() else { return Vec::new() };
+fn class_rows(before: Option<&Scores>, scores: &Scores, model: &Model) -> Vec<ClassRow> {
     let row = |(index, score): (usize, &protoseg::infer::ClassScore)| ClassRow {
         name: score.name.clone(),
         color: model.spec().classes.classes[index].color,
@@ -171,11 +201,11 @@ fn class_rows(history: &[Event], model: &Model) -> Vec<ClassRow> {
         acc: score.acc,
         pixels: score.pixels,
     };
-    last.classes.iter().enumerate().map(row).collect()
+    scores.classes.iter().enumerate().map(row).collect()
 }
 
-async fn healths(gpu: &Gpu, model: &Model, counts: &[u64]) -> Result<Vec<PrototypeHealth>> {
-    let (shape, protos) = model.store.read(gpu, PROTOTYPES).await?;
+async fn healths(model: &Model, counts: &[u64]) -> Result<Vec<PrototypeHealth>> {
+    let (shape, protos) = model.store.read(model.predictor.gpu(), PROTOTYPES).await?;
     let found = health(&protos, counts, [shape[0], shape[1], shape[2]]);
     let of_class = |(h, class): (protoseg::proto::ClassHealth, &protoseg::data::ClassInfo)| PrototypeHealth {
         class_name: class.name.clone(),

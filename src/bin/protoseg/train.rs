@@ -1,11 +1,14 @@
 //! `train`: a run with its progress bar and log.
 
-use std::fs::File;
-use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use indicatif::ProgressBar;
-use protoseg::train::{Command, Config, Event};
+use protoseg::data::Dataset;
+use protoseg::infer::Model;
+use protoseg::train::{Command, Config, Event, Log};
 use protoseg::{Error, Result};
 
 use crate::args::{Cli, TrainArgs};
@@ -15,20 +18,19 @@ pub async fn train(args: &TrainArgs, cli: &Cli) -> Result<()> {
     let config = Config::load(&args.config, &args.set)?;
     let name = args.config.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
     let out = args.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(name));
-    let log_path = out.join("log.jsonl");
-    let mut log = None;
+    check(args, &config, &out)?;
+    let interrupted = interruptions();
     let bar = crate::progress::bar(config.train.steps, "train");
-    let mut history = Vec::new();
+    let mut lines = Lines::new(config.train.steps);
+    let mut log = Log::new(&out);
     let mut failed = None;
     let mut listen = |event: &Event| {
-        let line = serde_json::to_string(event).unwrap_or_default();
-        if let Err(error) = write_line(&mut log, &log_path, args.resume, &line) {
-            failed = Some(Error::io("write the log", &log_path, error));
+        if let Err(error) = log.add(event) {
+            failed.get_or_insert(error);
             return Command::Stop;
         }
-        show(&bar, event);
-        history.push(event.clone());
-        Command::Continue
+        show(&bar, &mut lines, event);
+        if interrupted.load(Ordering::Relaxed) { Command::Stop } else { Command::Continue }
     };
     let result =
         protoseg::train::run(async || crate::open(cli).await, &config, &out, args.resume, &mut listen).await;
@@ -37,27 +39,95 @@ pub async fn train(args: &TrainArgs, cli: &Cli) -> Result<()> {
     if let Some(error) = failed {
         return Err(error);
     }
-    summary(&history, &out);
+    if let Some(Event::Done { step, .. }) = log.events().last()
+        && *step < config.train.steps
+    {
+        return Err(Error::data(
+            &out,
+            format!("the run was stopped at step {step} of {}", config.train.steps),
+            "go on with --resume",
+        ));
+    }
+    let best = Model::open(&gpu, &out.join("best.safetensors"))?;
     if !args.report.is_empty() {
-        report::write(&gpu, &config, &out, &history, &args.report).await?;
+        report::write(&config, &out, log.events(), &args.report, best).await?;
+    }
+    summary(log.events(), &out);
+    if !args.report.is_empty() {
+        say!("figure: {0}/figure.png; report: {0}/report.html", out.display());
     }
     Ok(())
 }
 
-/// Adds a line to the log, which is opened with the first: by then the run folder is there and its contents are known to
-/// be this run's.
-fn write_line(log: &mut Option<File>, path: &Path, append: bool, line: &str) -> std::io::Result<()> {
-    let file = match log {
-        Some(file) => file,
-        None => {
-            log.insert(File::options().create(true).append(append).write(true).truncate(!append).open(path)?)
+/// What would be found wrong only after the training.
+fn check(args: &TrainArgs, config: &Config, out: &Path) -> Result<()> {
+    if !args.report.is_empty() {
+        let data = Dataset::open(&config.data.root, &config.data.val)?;
+        for name in &args.report {
+            data.classes().by_name(name.trim())?;
         }
+    }
+    let own = |path: &Path| std::fs::canonicalize(path).ok();
+    let resolved = out.join("config.toml");
+    if !args.resume && own(&resolved).is_some_and(|path| own(&args.config) == Some(path)) {
+        return Err(Error::data(
+            &resolved,
+            "the resolved configuration would replace the one that is given",
+            "give another folder with --out",
+        ));
+    }
+    Ok(())
+}
+
+/// Set by the first Ctrl-C, which lets the step end and a checkpoint be saved; the second ends the program at once.
+fn interruptions() -> Arc<AtomicBool> {
+    let flag = Arc::new(AtomicBool::new(false));
+    let seen = Arc::clone(&flag);
+    let handler = move || {
+        if seen.swap(true, Ordering::Relaxed) {
+            std::process::exit(1);
+        }
+        eprintln!("stopping after this step, with a checkpoint; press Ctrl-C again to end at once");
     };
-    writeln!(file, "{line}")
+    // Without a handler the program ends at Ctrl-C as any other does, which is no reason not to train.
+    let _ = ctrlc::set_handler(handler);
+    flag
+}
+
+/// Lines instead of the bar where standard error is no terminal: one per log event, and not more often than people read.
+struct Lines {
+    steps: u64,
+    start: Instant,
+    first: Option<u64>,
+    last: Option<Instant>,
+}
+
+impl Lines {
+    const PAUSE: Duration = Duration::from_secs(10);
+
+    fn new(steps: u64) -> Self {
+        Self { steps, start: Instant::now(), first: None, last: None }
+    }
+
+    fn step(&mut self, bar: &ProgressBar, step: u64, text: &str) {
+        let first = *self.first.get_or_insert(step);
+        if !bar.is_hidden() || self.last.is_some_and(|last| last.elapsed() < Self::PAUSE) {
+            return;
+        }
+        self.last = Some(Instant::now());
+        let left = match step - first {
+            0 => String::new(),
+            done => {
+                let per_step = self.start.elapsed().as_secs_f64() / done as f64;
+                format!(", about {:.0} s left", per_step * (self.steps - step) as f64)
+            }
+        };
+        eprintln!("step {step}/{}: {text}{left}", self.steps);
+    }
 }
 
 /// The bar follows the steps; everything else is a line above it.
-fn show(bar: &ProgressBar, event: &Event) {
+fn show(bar: &ProgressBar, lines: &mut Lines, event: &Event) {
     match event {
         Event::Start { adapter, first_step, steps, images: [train, val] } => {
             bar.set_position(*first_step);
@@ -71,15 +141,16 @@ fn show(bar: &ProgressBar, event: &Event) {
                 *flops as f64 / 1e9
             ),
         ),
+        Event::Tick { step } => bar.set_position(*step),
         Event::Step { step, loss, ce, ppc, ppd, images_per_sec, .. } => {
-            bar.set_position(*step);
-            bar.set_message(format!(
-                "loss {loss:.3} (ce {ce:.3} ppc {ppc:.2} ppd {ppd:.3}) {images_per_sec:.1} images/s"
-            ));
+            let text =
+                format!("loss {loss:.3} (ce {ce:.3} ppc {ppc:.2} ppd {ppd:.3}) {images_per_sec:.1} images/s");
+            lines.step(bar, *step, &text);
+            bar.set_message(text);
         }
-        Event::Evaluation { step, scores, best, .. } => {
+        Event::Evaluation { step, images, scores, best } => {
             let mark = if *best { ", the best so far" } else { "" };
-            line(bar, &format!("step {step}: mIoU {:.2} %{mark}", 100.0 * scores.miou));
+            line(bar, &format!("step {step}: mIoU {:.2} % on {images} images{mark}", 100.0 * scores.miou));
         }
         Event::Warning { text } => line(bar, &format!("warning: {text}")),
         Event::Prototypes { .. } | Event::Saved { .. } | Event::Done { .. } => {}

@@ -123,7 +123,7 @@ fn settings_are_checked_by_name() {
         let message = settings.validate().unwrap_err().to_string();
         assert!(message.contains(key), "{message}");
     };
-    bad(|s| s.scale_min = 0.0, "scale_min is 0");
+    bad(|s| s.scale_min = 0.0, "augment.scale_min is 0");
     bad(|s| s.scale_max = f32::NAN, "scale_max is NaN");
     bad(|s| s.scale_min = 3.0, "scale_min 3 is above scale_max 2");
     bad(|s| s.crop_width = 0, "crop_width is 0");

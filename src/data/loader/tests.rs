@@ -114,8 +114,8 @@ fn useless_settings_are_refused() {
         let message = Loader::new(Arc::clone(&data), settings).err().expect("refused").to_string();
         assert!(message.contains(words), "{message}");
     };
-    refuse(LoaderSettings { batch: 0, ..settings(1, 0) }, "batch is 0");
-    refuse(settings(0, 0), "num_threads is 0");
+    refuse(LoaderSettings { batch: 0, ..settings(1, 0) }, "train.batch is 0");
+    refuse(settings(0, 0), "train.threads is 0");
     refuse(LoaderSettings { augment: AugmentSettings::none(0, 8), ..settings(1, 0) }, "crop_height is 0");
 }
 

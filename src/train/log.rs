@@ -1,0 +1,128 @@
+//! `log.jsonl`: what happened in a run, one event a line, whatever stopped and resumed it in between.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+use crate::fs_atomic::write_atomic;
+
+use super::event::Event;
+
+/// The log of a run folder, on disk and in memory.
+pub struct Log {
+    path: PathBuf,
+    file: Option<File>,
+    events: Vec<Event>,
+}
+
+impl Log {
+    /// The log of the run folder `out`; nothing is touched before the first event.
+    #[must_use]
+    pub fn new(out: &Path) -> Self {
+        Self { path: out.join("log.jsonl"), file: None, events: Vec::new() }
+    }
+
+    /// Adds an event. One that starts the run at step 0 starts the log anew; one that resumes it keeps the lines up to the
+    /// checkpoint and drops those of the steps that were lost.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the file cannot be read or written.
+    pub fn add(&mut self, event: &Event) -> Result<()> {
+        let failed = |e| Error::io("write the log", &self.path, e);
+        match event {
+            Event::Tick { .. } => return Ok(()),
+            Event::Start { first_step, .. } => {
+                self.events = if *first_step == 0 { Vec::new() } else { read(&self.path, *first_step)? };
+                let lines: String = self.events.iter().map(line).collect();
+                write_atomic(&self.path, lines.as_bytes())?;
+                self.file = Some(File::options().append(true).open(&self.path).map_err(failed)?);
+            }
+            _ => {}
+        }
+        if let Some(file) = &mut self.file {
+            file.write_all(line(event).as_bytes()).map_err(failed)?;
+        }
+        self.events.push(event.clone());
+        Ok(())
+    }
+
+    /// All events of the run so far, from step 0 on.
+    #[must_use]
+    pub fn events(&self) -> &[Event] {
+        &self.events
+    }
+}
+
+fn line(event: &Event) -> String {
+    serde_json::to_string(event).unwrap_or_default() + "\n"
+}
+
+/// The events of the log at `path` up to `step`. A line cut short by a crash is left out.
+fn read(path: &Path, step: u64) -> Result<Vec<Event>> {
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(Error::io("read the log", path, error)),
+    };
+    let events = text.lines().filter_map(|line| serde_json::from_str::<Event>(line).ok());
+    // Warnings and plans have no step of their own: they belong to the one told before them.
+    let mut at = 0;
+    Ok(events
+        .take_while(|event| {
+            at = event.step().unwrap_or(at);
+            at <= step
+        })
+        .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::TempDir;
+
+    fn start(first_step: u64) -> Event {
+        Event::Start { adapter: "a".into(), first_step, steps: 9, images: [2, 1] }
+    }
+
+    fn step(step: u64) -> Event {
+        Event::Step { step, loss: 1.0, ce: 1.0, ppc: 0.5, ppd: 0.5, lr: 0.1, images_per_sec: 2.0 }
+    }
+
+    fn steps(log: &Log) -> Vec<Option<u64>> {
+        log.events().iter().map(Event::step).collect()
+    }
+
+    #[test]
+    fn a_resumed_log_is_that_of_one_run() {
+        let temp = TempDir::new("log");
+        let mut log = Log::new(temp.path());
+        for event in [start(0), step(2), step(4), Event::Tick { step: 5 }, step(6)] {
+            log.add(&event).expect("written");
+        }
+        std::fs::write(temp.path().join("log.jsonl"), {
+            let text = std::fs::read_to_string(temp.path().join("log.jsonl")).expect("log");
+            text + "{\"event\":\"step\",\"st"
+        })
+        .expect("temporary folder");
+        let mut log = Log::new(temp.path());
+        for event in [start(4), step(6)] {
+            log.add(&event).expect("written");
+        }
+        assert_eq!(steps(&log), [0, 2, 4, 4, 6].map(Some));
+        let text = std::fs::read_to_string(temp.path().join("log.jsonl")).expect("log");
+        assert_eq!(text.lines().count(), 5);
+    }
+
+    #[test]
+    fn a_run_from_the_beginning_starts_anew() {
+        let temp = TempDir::new("log");
+        for _ in 0..2 {
+            let mut log = Log::new(temp.path());
+            for event in [start(0), step(2)] {
+                log.add(&event).expect("written");
+            }
+            assert_eq!(steps(&log), [0, 2].map(Some));
+        }
+    }
+}
