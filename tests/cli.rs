@@ -240,7 +240,7 @@ fn a_finished_run_is_reported_again_with_its_history() {
     let first = report();
     let again = protoseg(root, &["train", "c.toml", "--out", "run", "--resume", "--report", "Car,Person"]);
     let said = String::from_utf8_lossy(&again.stderr);
-    assert!(again.status.success() && said.contains("step 2 of 2 is done already"), "{said}");
+    assert!(again.status.success() && said.contains("all 2 steps are done already"), "{said}");
     let curves = |page: &str| page.matches("<polyline").count() + page.matches("<path").count();
     assert_eq!(curves(&first), curves(&report()), "the curves are those of the whole run");
 }

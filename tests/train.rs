@@ -224,6 +224,8 @@ fn a_run_is_resumed_with_what_it_began_with() {
     train(&gpu, root, "run", &[], Some(4), false);
     let message = fails(&gpu, root, "run", &["model.width=20"], true);
     assert!(message.contains("model.width was 16 and is 20"), "{message}");
+    let message = fails(&gpu, root, "run", &["train.steps=3"], true);
+    assert!(message.contains("step 4") && message.contains("train.steps = 3"), "{message}");
     let message = fails(&gpu, root, "nowhere", &[], true);
     assert!(message.contains("no checkpoint") && !root.join("nowhere").exists(), "{message}");
     let events = train(&gpu, root, "run", &["train.lr=0.01", "train.threads=1"], None, true);

@@ -123,6 +123,13 @@ impl Session {
             let (file, state) = checkpoint::read(&checkpoint)?;
             session.warnings.extend(state.compare(&session.config, &session.spec.classes, out)?);
             checkpoint::load(gpu, &mut session.store, &wanted, &file)?;
+            if state.step > session.config.train.steps {
+                let problem = format!(
+                    "its checkpoint is of step {}, beyond train.steps = {}",
+                    state.step, session.config.train.steps
+                );
+                return Err(Error::data(out, problem, "raise train.steps"));
+            }
             (session.first_step, session.best_miou) = (state.step, state.best_miou);
             session.checkpoint = Some(state.step);
         } else if let Some(path) = &session.config.train.weights {
@@ -197,8 +204,8 @@ impl Session {
         for text in std::mem::take(&mut self.warnings) {
             listener.tell(&Event::Warning { text });
         }
-        if first_step >= steps {
-            let text = format!("step {first_step} of {steps} is done already: raise train.steps to go on");
+        if first_step == steps {
+            let text = format!("all {steps} steps are done already: raise train.steps to go on");
             listener.tell(&Event::Warning { text });
         }
         let mut done = first_step;
