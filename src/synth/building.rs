@@ -10,6 +10,8 @@ use glam::{Vec2, Vec3, vec2};
 
 /// How far a house reaches back from its front, in metres.
 const DEPTH: f32 = 11.0;
+/// How far the roof hangs over the front.
+const EAVES: f32 = 0.35;
 
 /// Draws one house.
 pub(super) fn draw(stage: &mut Stage, house: &House) {
@@ -29,7 +31,8 @@ pub(super) fn draw(stage: &mut Stage, house: &House) {
             end_wall(stage, house, z, normal);
         }
     }
-    let up = Vec3::Y * house.height;
+    // The front reaches up to the slope, as the gables do.
+    let up = Vec3::Y * if house.roof > 0.0 { under_roof(house, 0.0) } else { house.height };
     let size = vec2((b - a).length(), house.height);
     let light = stage.light;
     let eye = stage.camera.eye;
@@ -74,11 +77,14 @@ fn wall_piece(
 ) {
     let street = stage.street;
     let corner = |back: f32, y: f32| street.point(z, house.side * (house.front + back), y);
-    let mut wall = vec![corner(0.0, low), corner(reach, low), corner(reach, high)];
+    let mut wall = vec![corner(0.0, low), corner(reach, low)];
     if house.roof > 0.0 && reach == DEPTH {
-        wall.push(corner(0.5 * DEPTH, house.height + house.roof));
+        let eaves = under_roof(house, 0.0);
+        wall.extend([corner(reach, eaves), corner(0.5 * DEPTH, under_roof(house, 0.5 * DEPTH))]);
+        wall.push(corner(0.0, eaves));
+    } else {
+        wall.extend([corner(reach, high), corner(0.0, high)]);
     }
-    wall.push(corner(0.0, high));
     let seed = house.along.0.to_bits();
     let (light, eye) = (stage.light, stage.camera.eye);
     let albedo = house.facade.wall * 0.85;
@@ -100,17 +106,19 @@ fn wall_piece(
     });
 }
 
+/// Height of the front half of the roof, `back` metres behind the front: the slope and the gables under it share it, or
+/// the sky would show between them.
+fn under_roof(house: &House, back: f32) -> f32 {
+    let (eaves, ridge) = (house.height - 0.05, house.height + house.roof);
+    eaves + (ridge - eaves) * (back + EAVES) / (0.5 * DEPTH + EAVES)
+}
+
 fn slope(stage: &mut Stage, house: &House) {
     let street = stage.street;
     let corner = |z: f32, back: f32, y: f32| street.point(z, house.side * (house.front + back), y);
     let (near, far) = house.along;
-    let (eaves, ridge) = (house.height - 0.05, house.height + house.roof);
-    let quad = [
-        corner(near, -0.35, eaves),
-        corner(far, -0.35, eaves),
-        corner(far, 0.5 * DEPTH, ridge),
-        corner(near, 0.5 * DEPTH, ridge),
-    ];
+    let quad = [(near, -EAVES), (far, -EAVES), (far, 0.5 * DEPTH), (near, 0.5 * DEPTH)]
+        .map(|(z, back)| corner(z, back, under_roof(house, back)));
     let normal = (quad[1] - quad[0]).cross(quad[3] - quad[0]).normalize();
     let normal = if normal.y < 0.0 { -normal } else { normal };
     if normal.dot(quad[0] - stage.camera.eye) >= -0.02 {
@@ -196,6 +204,42 @@ pub(super) fn skyline(stage: &mut Stage, rng: &mut Rng) {
                 });
             }
             angle += width * rng.range(0.7, 1.0);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::synth::camera::Camera;
+    use crate::synth::street::Street;
+    use crate::synth::tests::labels_of;
+
+    #[test]
+    fn no_sky_shows_inside_a_house() {
+        let (width, height) = (240, 180);
+        for seed in 0..12 {
+            let mut rng = Rng::new(seed, 0);
+            let mut street = Street::random(&mut rng);
+            street.bend = 0.0;
+            let mut house = street.houses[0].clone();
+            house.side = if rng.chance(0.5) { 1.0 } else { -1.0 };
+            (house.along, house.front) = ((9.0, 20.0), 8.0);
+            (house.height, house.roof) = (rng.range(3.0, 5.0), rng.range(3.0, 4.5));
+            street.houses = vec![house.clone()];
+            let eye = Vec3::new(-house.side * 6.0, rng.range(1.4, 2.6), 0.0);
+            house.facade.awning = false;
+            // A level camera keeps walls upright: below the roof's overhang a column shows sky and nothing else.
+            let centre = vec2(width as f32 * 0.5, height as f32 * 0.6);
+            let camera = Camera::new(eye, house.side * 0.8, 0.0, 0.0, 180.0, centre);
+            let labels = labels_of(&camera, &street, (width, height), |stage| draw(stage, &house));
+            let is_house = |x: usize, y: usize| labels[y * width + x] == class::BUILDING;
+            assert!(labels.contains(&class::BUILDING));
+            for x in 0..width {
+                let top = (0..height).find(|&y| is_house(x, y)).unwrap_or(height);
+                let slit = (top + 1..height).find(|&y| is_house(x, y) && !is_house(x, y - 1));
+                assert_eq!(slit, None, "seed {seed}, column {x}: the house has a hole");
+            }
         }
     }
 }

@@ -1,7 +1,13 @@
 //! What a street must hold whatever the seed.
 
+use super::camera::Camera;
+use super::canvas::{Canvas, Shadows};
+use super::light::Light;
+use super::stage::Stage;
+use super::street::Street;
 use super::{CLASSES, scene, write_dataset};
 use crate::error::Error;
+use crate::rng::Rng;
 use std::path::PathBuf;
 
 const SIZE: (usize, usize) = (256, 160);
@@ -11,6 +17,20 @@ fn folder(name: &str) -> PathBuf {
     let path = std::env::temp_dir().join(format!("protoseg-synth-{}-{name}", std::process::id()));
     let _ = std::fs::remove_dir_all(&path);
     path
+}
+
+/// The label map of what `draw` puts before an empty sky.
+pub(super) fn labels_of(
+    camera: &Camera,
+    street: &Street,
+    (width, height): (usize, usize),
+    draw: impl FnOnce(&mut Stage),
+) -> Vec<u8> {
+    let light = Light::random(&mut Rng::new(0, 0));
+    let (canvas, shadows) = (Canvas::new(width, height), Shadows::new(width, height));
+    let mut stage = Stage { canvas, shadows, camera, light: &light, street };
+    draw(&mut stage);
+    stage.canvas.labels
 }
 
 #[test]
