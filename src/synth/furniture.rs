@@ -91,25 +91,43 @@ impl Furniture {
         stage.contact(self.foot, Vec2::splat(0.22), 0.0, 0.5);
     }
 
-    /// Draws mast and load.
+    /// Draws mast and load, what is farther from the eye first.
     pub fn draw(&self, stage: &mut Stage) {
+        let (height, _) = self.mast();
+        let lit = stage.street.sun_reaches(stage.light.sun, self.foot + Vec3::Y * (0.6 * height));
+        // Plates and lights hang before the mast: who looks at their backs sees the mast in front of them.
+        let from_behind = match &self.kind {
+            Kind::Traffic { facing, .. } | Kind::Sign { facing, .. } => {
+                facing.dot(stage.camera.eye - self.foot) < 0.0
+            }
+            Kind::Lamp { .. } | Kind::Bollard => false,
+        };
+        if from_behind {
+            self.load(stage, lit);
+            self.post(stage, lit);
+        } else {
+            self.post(stage, lit);
+            self.load(stage, lit);
+        }
+    }
+
+    fn post(&self, stage: &mut Stage, lit: f32) {
         let (height, radius) = self.mast();
         let top = self.foot + Vec3::Y * height;
-        let lit = stage.street.sun_reaches(stage.light.sun, self.foot + Vec3::Y * (0.6 * height));
         stage.bar((self.foot, radius), (top, radius * 0.65), class::POLE, self.paint, lit, 1.5);
+    }
+
+    fn load(&self, stage: &mut Stage, lit: f32) {
+        let pole = |stage: &mut Stage, from, to, paint, pixels| {
+            stage.bar(from, to, class::POLE, paint, lit, pixels);
+        };
         match &self.kind {
-            Kind::Lamp { arm, .. } => {
-                stage.bar(
-                    (self.foot, 0.13),
-                    (self.foot + Vec3::Y * 0.8, 0.12),
-                    class::POLE,
-                    self.paint,
-                    lit,
-                    1.5,
-                );
+            Kind::Lamp { height, arm } => {
+                let top = self.foot + Vec3::Y * *height;
+                pole(stage, (self.foot, 0.13), (self.foot + Vec3::Y * 0.8, 0.12), self.paint, 1.5);
                 let end = top + *arm * 1.3 + Vec3::Y * 0.25;
-                stage.bar((top, 0.05), (end, 0.045), class::POLE, self.paint, lit, 1.2);
-                stage.bar((end, 0.10), (end + *arm * 0.55, 0.08), class::POLE, self.paint * 0.8, lit, 2.0);
+                pole(stage, (top, 0.05), (end, 0.045), self.paint, 1.2);
+                pole(stage, (end, 0.10), (end + *arm * 0.55, 0.08), self.paint * 0.8, 2.0);
                 if stage.light.lamps > 0.2 {
                     self.halo(stage, end + *arm * 0.3 - Vec3::Y * 0.08);
                 }
@@ -117,17 +135,10 @@ impl Furniture {
             Kind::Traffic { facing, on } => self.traffic(stage, *facing, *on, lit),
             Kind::Bollard => {
                 let ring = self.foot + Vec3::Y * 0.75;
-                stage.bar(
-                    (ring, 0.095),
-                    (ring + Vec3::Y * 0.1, 0.095),
-                    class::POLE,
-                    Vec3::splat(0.8),
-                    lit,
-                    1.5,
-                );
+                pole(stage, (ring, 0.095), (ring + Vec3::Y * 0.1, 0.095), Vec3::splat(0.8), 1.5);
             }
-            Kind::Sign { facing, plates, .. } => {
-                let mut level = height;
+            Kind::Sign { facing, height, plates } => {
+                let mut level = *height;
                 for plate in plates {
                     level -= plate.half_width();
                     plate.draw(stage, self.foot + Vec3::Y * level + *facing * 0.07, *facing, lit);
@@ -164,6 +175,37 @@ impl Furniture {
             let outline = stage.camera.outline(&disc.iter().map(|p| plane.at(*p)).collect::<Vec<_>>());
             let glow = if lamp == on { rgb(color) * 1.5 } else { rgb(color) * 0.10 };
             stage.fill(&outline, Some(class::SIGN), |_| glow.extend(1.0));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::synth::camera::Camera;
+    use crate::synth::street::Street;
+    use crate::synth::tests::labels_of;
+
+    #[test]
+    fn a_post_stands_before_the_back_of_its_sign_and_behind_the_front() {
+        let street = Street::random(&mut Rng::new(1, 1));
+        let camera = Camera::new(Vec3::new(0.0, 2.4, 0.0), 0.0, 0.0, 0.0, 160.0, Vec2::splat(50.0));
+        let in_the_middle = |kind: Kind, y: f32| {
+            let post = Furniture::new(Vec3::Z * 4.0, kind, &mut Rng::new(2, 2));
+            let labels = labels_of(&camera, &street, (100, 100), |stage| post.draw(stage));
+            let pixel = camera.project(post.foot + Vec3::Y * y).expect("before the camera");
+            labels[pixel.y as usize * 100 + pixel.x as usize]
+        };
+        for (facing, expected) in [(-Vec3::Z, class::SIGN), (Vec3::Z, class::POLE)] {
+            let plates = vec![Plate::random(true, &mut Rng::new(3, 3))];
+            let half = plates[0].half_width();
+            let sign = Kind::Sign { facing, height: 2.8, plates };
+            assert_eq!(in_the_middle(sign, 2.8 - half), expected, "a sign that looks along {facing}");
+            assert_eq!(
+                in_the_middle(Kind::Traffic { facing, on: 0 }, 2.65),
+                expected,
+                "lights along {facing}"
+            );
         }
     }
 }
