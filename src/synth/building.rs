@@ -9,7 +9,7 @@ use crate::rng::Rng;
 use glam::{Vec2, Vec3, vec2};
 
 /// How far a house reaches back from its front, in metres.
-const DEPTH: f32 = 11.0;
+pub(super) const DEPTH: f32 = 11.0;
 /// How far the roof hangs over the front.
 const EAVES: f32 = 0.35;
 

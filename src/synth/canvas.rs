@@ -152,6 +152,12 @@ impl Shadows {
     }
 }
 
+/// Whether two stretches of line cross each other.
+pub(super) fn crosses([a, b]: [Vec2; 2], [c, d]: [Vec2; 2]) -> bool {
+    let side = |p: Vec2, q: Vec2, r: Vec2| (q - p).perp_dot(r - p) > 0.0;
+    side(a, b, c) != side(a, b, d) && side(c, d, a) != side(c, d, b)
+}
+
 /// The convex hull of `points`, in order (monotone chain). `points` is left sorted.
 pub(super) fn convex_hull(points: &mut [Vec2]) -> Vec<Vec2> {
     points.sort_by(|a, b| a.x.total_cmp(&b.x).then(a.y.total_cmp(&b.y)));
@@ -197,6 +203,14 @@ mod tests {
         canvas.fill(&bar, Some(7), |_| Vec4::ONE);
         assert_eq!(canvas.labels, [7, 7, 0, 0]);
         assert!((canvas.color[2].x - 0.4).abs() < 1e-3);
+    }
+
+    #[test]
+    fn stretches_cross_or_miss_each_other() {
+        let wall = [vec2(-1.0, 2.0), vec2(1.0, 2.0)];
+        assert!(crosses([Vec2::ZERO, vec2(0.5, 5.0)], wall));
+        assert!(!crosses([Vec2::ZERO, vec2(0.5, 1.0)], wall), "it ends before the wall");
+        assert!(!crosses([Vec2::ZERO, vec2(5.0, 5.0)], wall), "it passes beside the wall");
     }
 
     #[test]

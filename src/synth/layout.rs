@@ -20,7 +20,8 @@ pub(super) enum Object {
 }
 
 impl Object {
-    fn foot(&self) -> Vec3 {
+    /// Where it stands.
+    pub fn foot(&self) -> Vec3 {
         match self {
             Self::Tree(tree) => tree.foot,
             Self::Furniture(furniture) => furniture.foot,
@@ -30,7 +31,7 @@ impl Object {
     }
 
     /// Metres in front of the camera.
-    pub fn depth(&self, camera: &Camera) -> f32 {
+    fn depth(&self, camera: &Camera) -> f32 {
         camera.depth(self.foot())
     }
 
@@ -83,38 +84,7 @@ pub(super) fn objects(street: &Street, camera: &Camera, width: usize, rng: &mut 
     objects.extend(cars.into_iter().map(Object::Car));
     objects.retain(|o| o.depth(camera) > 1.2);
     objects.sort_by(|a, b| b.depth(camera).total_cmp(&a.depth(camera)));
-    in_painting_order(objects, camera)
-}
-
-/// Depth alone puts someone who stands beside a car's tail in front of it: next to cars, the sides of the car decide.
-fn in_painting_order(objects: Vec<Object>, camera: &Camera) -> Vec<Object> {
-    let mut first = vec![Vec::new(); objects.len()];
-    for (i, object) in objects.iter().enumerate() {
-        let Object::Car(car) = object else { continue };
-        for (j, other) in objects.iter().enumerate() {
-            if i == j || other.foot().distance(car.foot) > 9.0 {
-                continue;
-            }
-            match car.hides(other.foot(), camera.eye) {
-                Some(true) => first[i].push(j),
-                Some(false) => first[j].push(i),
-                None => {}
-            }
-        }
-    }
-    let mut waiting: Vec<Option<Object>> = objects.into_iter().map(Some).collect();
-    let mut ordered = Vec::with_capacity(waiting.len());
-    let mut start = 0;
-    while start < waiting.len() {
-        let is_free = |i: &usize| waiting[*i].is_some() && first[*i].iter().all(|&j| waiting[j].is_none());
-        // Three cars can wait for each other in a ring; then depth decides after all.
-        let next = (start..waiting.len()).find(is_free).unwrap_or(start);
-        ordered.extend(waiting[next].take());
-        while start < waiting.len() && waiting[start].is_none() {
-            start += 1;
-        }
-    }
-    ordered
+    objects
 }
 
 /// Adds a car unless it would touch another, or stand on the camera.

@@ -16,6 +16,7 @@ mod ground;
 mod layout;
 mod light;
 mod noise;
+mod order;
 mod person;
 mod post;
 mod shopfront;
@@ -82,6 +83,7 @@ pub fn scene(width: usize, height: usize, seed: u32, index: u32) -> Scene {
     let street = street::Street::random(&mut stream(1));
     let camera = layout::camera(&street, width, height, &mut stream(2));
     let objects = layout::objects(&street, &camera, width, &mut stream(3));
+    let items = order::painting_order(&street, &camera, objects);
     let ground = ground::Ground::random(&mut stream(4));
     let mut stage = stage::Stage {
         canvas: Canvas::new(width, height),
@@ -92,11 +94,9 @@ pub fn scene(width: usize, height: usize, seed: u32, index: u32) -> Scene {
     };
     sky(&mut stage);
     building::skyline(&mut stage, &mut stream(5));
-    for object in &objects {
-        object.cast(&mut stage);
-    }
+    items.iter().for_each(|item| item.cast(&mut stage));
     ground.draw(&mut stage);
-    paint(&mut stage, &objects);
+    items.iter().for_each(|item| item.draw(&mut stage));
     let rgb = post::develop(&stage.canvas.color, width, height, &mut stream(6));
     Scene { width, height, rgb, labels: stage.canvas.labels }
 }
@@ -120,23 +120,5 @@ fn sky(stage: &mut stage::Stage) {
         let above = grid[corner].lerp(grid[corner + 1], part(x));
         let below = grid[corner + columns].lerp(grid[corner + columns + 1], part(x));
         *pixel = above.lerp(below, part(y));
-    }
-}
-
-/// Houses and objects from far to near. On a straight street nothing stands behind a house; in a bend, what is beyond
-/// a house's far end may be hidden by it.
-fn paint(stage: &mut stage::Stage, objects: &[layout::Object]) {
-    let street = stage.street;
-    let mut next = 0;
-    for house in &street.houses {
-        let depth = stage.camera.depth(street.point(house.along.1, house.side * house.front, 0.0));
-        while street.bend != 0.0 && next < objects.len() && objects[next].depth(stage.camera) > depth {
-            objects[next].draw(stage);
-            next += 1;
-        }
-        building::draw(stage, house);
-    }
-    for object in &objects[next..] {
-        object.draw(stage);
     }
 }
