@@ -1,5 +1,6 @@
 //! Who is where: fills a street with cars, people, trees and poles, in view of a camera.
 
+use super::building::DEPTH;
 use super::camera::Camera;
 use super::car::Car;
 use super::furniture::{Furniture, Kind};
@@ -10,6 +11,9 @@ use super::tree::Tree;
 use crate::rng::Rng;
 use glam::{Vec3, vec2};
 use std::f32::consts::{FRAC_PI_2, PI};
+
+/// Least height of a hedge, in metres: more than that of any eye, so that nobody looks over it at bare ground.
+const HEDGE: f32 = 2.8;
 
 /// Something that stands on the ground.
 pub(super) enum Object {
@@ -79,6 +83,7 @@ pub(super) fn objects(street: &Street, camera: &Camera, width: usize, rng: &mut 
     moving(street, camera, &mut cars, rng);
     let mut objects = Vec::new();
     trees(street, camera, &mut objects, rng);
+    gardens(street, &mut objects, rng);
     poles(street, camera, &mut objects, rng);
     people(street, camera, width, &cars, &mut objects, rng);
     objects.extend(cars.into_iter().map(Object::Car));
@@ -161,23 +166,45 @@ fn trees(street: &Street, camera: &Camera, objects: &mut Vec<Object>, rng: &mut 
             }
             z += step * rng.range(0.8, 1.2);
         }
-        // Where no house stands, a hedge, bushes and garden trees close the view.
-        let back = street.road + street.pavement;
-        let mut z = 1.0;
-        while z < 80.0 {
-            let free =
-                !street.houses.iter().any(|h| h.side == side && z > h.along.0 - 0.6 && z < h.along.1 + 0.6)
-                    && !street.crossing.is_some_and(|(m, h)| (z - m).abs() < h + street.pavement + 1.0);
-            if free {
+    }
+}
+
+/// Hedges close the view wherever no house does, along the street and along the far side of the one that crosses it.
+/// Gardens are behind them: their trees show, their ground does not.
+fn gardens(street: &Street, objects: &mut Vec<Object>, rng: &mut Rng) {
+    let back = street.road + street.pavement;
+    for side in [-1.0, 1.0] {
+        for (from, to) in street.gaps(side) {
+            let (leaf, grown) = (Tree::green(rng), rng.range(0.0, 0.4));
+            pieces(from, to, |z, half| {
                 let foot = street.point(z, side * (back + 0.6), 0.0);
-                objects.push(Object::Tree(Tree::bush(foot, 2.2, rng.range(0.9, 1.7), rng)));
-                if rng.chance(0.3) {
+                let height = HEDGE + grown + rng.range(0.0, 0.25);
+                objects.push(Object::Tree(Tree::hedge(foot, vec2(0.55, half), height, leaf, rng)));
+                if z < 80.0 && rng.chance(0.3) && from + 0.6 < z && z < to - 0.6 {
                     let foot = street.point(z, side * (back + rng.range(3.0, 9.0)), 0.0);
                     objects.push(Object::Tree(Tree::random(foot, rng)));
                 }
-            }
-            z += 2.0;
+            });
         }
+        let Some((middle, half)) = street.crossing else { continue };
+        let z = middle + half + street.pavement;
+        let corner = street.houses.iter().find(|h| h.side == side && (h.along.0 - z).abs() < 0.1);
+        let start = corner.map_or(back + 0.6, |house| house.front + DEPTH);
+        let (leaf, grown) = (Tree::green(rng), rng.range(0.0, 0.4));
+        pieces(start, 75.0, |offset, half| {
+            let foot = street.point(z + 0.6, side * offset, 0.0);
+            let height = HEDGE + grown + rng.range(0.0, 0.25);
+            objects.push(Object::Tree(Tree::hedge(foot, vec2(half, 0.55), height, leaf, rng)));
+        });
+    }
+}
+
+/// Cuts a stretch into pieces of about two metres that overlap a little: calls `place(middle, half)` for each.
+fn pieces(from: f32, to: f32, mut place: impl FnMut(f32, f32)) {
+    let count = ((to - from) / 2.0).ceil().max(1.0);
+    let half = 0.5 * (to - from) / count;
+    for i in 0..count as u32 {
+        place(from + half * (2 * i + 1) as f32, half + 0.1);
     }
 }
 

@@ -77,8 +77,7 @@ pub struct Scene {
 /// same place in more detail.
 #[must_use]
 pub fn scene(width: usize, height: usize, seed: u32, index: u32) -> Scene {
-    // One stream per concern, so that a change to one leaves the others as they were.
-    let stream = |concern: u32| Rng::new(seed, index.wrapping_mul(8).wrapping_add(concern));
+    let stream = |concern| stream(seed, index, concern);
     let light = light::Light::random(&mut stream(0));
     let street = street::Street::random(&mut stream(1));
     let camera = layout::camera(&street, width, height, &mut stream(2));
@@ -99,6 +98,11 @@ pub fn scene(width: usize, height: usize, seed: u32, index: u32) -> Scene {
     items.iter().for_each(|item| item.draw(&mut stage));
     let rgb = post::develop(&stage.canvas.color, width, height, &mut stream(6));
     Scene { width, height, rgb, labels: stage.canvas.labels }
+}
+
+/// One stream of random numbers per concern, so that a change to one leaves the others as they were.
+fn stream(seed: u32, index: u32, concern: u32) -> Rng {
+    Rng::new(seed, index.wrapping_mul(8).wrapping_add(concern))
 }
 
 /// The sky, which is smooth: evaluated on every third pixel of every third row and interpolated between.

@@ -131,6 +131,26 @@ impl Street {
         }
     }
 
+    /// The stretches along the street, from behind the camera to the last house, where nothing is built on `side`.
+    pub fn gaps(&self, side: f32) -> Vec<(f32, f32)> {
+        let arm = self.crossing.map(|(middle, half)| {
+            let reach = half + self.pavement;
+            (middle - reach, middle + reach)
+        });
+        let mut taken: Vec<(f32, f32)> =
+            self.houses.iter().filter(|h| h.side == side).map(|h| h.along).chain(arm).collect();
+        taken.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let mut gaps = Vec::new();
+        let mut z = -2.0;
+        for (from, to) in taken.into_iter().chain([(ROW.1, ROW.1)]) {
+            if from - z > 0.3 {
+                gaps.push((z, from));
+            }
+            z = z.max(to);
+        }
+        gaps
+    }
+
     /// The point `offset` metres to the right of the middle line and `y` metres up.
     pub fn point(&self, z: f32, offset: f32, y: f32) -> Vec3 {
         Vec3::new(self.bend * z * z + offset, y, z)

@@ -5,9 +5,10 @@ use super::canvas::{Canvas, Shadows};
 use super::light::Light;
 use super::stage::Stage;
 use super::street::Street;
-use super::{CLASSES, scene, write_dataset};
+use super::{CLASSES, class, layout, scene, stream, write_dataset};
 use crate::error::Error;
 use crate::rng::Rng;
+use glam::vec2;
 use std::path::PathBuf;
 
 const SIZE: (usize, usize) = (256, 160);
@@ -90,6 +91,29 @@ fn colours_use_the_range_and_do_not_give_the_label_away() {
     let middle = road[road.len() / 2];
     let below = car.partition_point(|&v| v < middle) as f64 / car.len() as f64;
     assert!((0.1..0.9).contains(&below), "{below:.2} of the cars' pixels are darker than the road");
+}
+
+#[test]
+fn nobody_looks_over_bare_ground_behind_the_houses() {
+    let (width, height) = SIZE;
+    let mut bare = 0;
+    for index in 0..40 {
+        let street = Street::random(&mut stream(8, index, 1));
+        let camera = layout::camera(&street, width, height, &mut stream(8, index, 2));
+        let labels = scene(width, height, 8, index).labels;
+        let is_bare = |&i: &usize| {
+            let ray = camera.ray(vec2((i % width) as f32 + 0.5, (i / width) as f32 + 0.5));
+            let ground = camera.eye + ray * (camera.eye.y / -ray.y);
+            let beside = street.offset(ground).abs() - street.road - street.pavement;
+            let arm =
+                street.crossing.map_or(f32::INFINITY, |(m, h)| (ground.z - m).abs() - h - street.pavement);
+            // Far away the ground is a line of pixels at the horizon.
+            let is_near = ray.y < 0.0 && ground.distance(camera.eye) < 80.0;
+            labels[i] == class::PAVEMENT && is_near && beside.min(arm) > 1.0
+        };
+        bare += (0..labels.len()).filter(is_bare).count();
+    }
+    assert!(bare < 40 * 10, "{bare} pixels in 40 scenes show ground where there is no pavement");
 }
 
 #[test]

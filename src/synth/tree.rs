@@ -1,4 +1,4 @@
-//! Trees, bushes and hedges: a forked trunk under many lit clusters of leaves.
+//! Trees and hedges: a forked trunk under many lit clusters of leaves.
 
 use super::class;
 use super::noise::{cell, rgb, value};
@@ -60,19 +60,33 @@ impl Tree {
         Self { foot, wood, clusters, leaf, bark, centre, half, seed: rng.bits() }
     }
 
-    /// A round bush or a piece of hedge, `length` metres along z.
-    pub fn bush(foot: Vec3, length: f32, height: f32, rng: &mut Rng) -> Self {
-        let half = Vec3::new(0.55, 0.5 * height, 0.5 * length);
+    /// A colour of leaves for [`Self::hedge`].
+    pub fn green(rng: &mut Rng) -> Vec3 {
+        rgb(GREENS[rng.below(7) as usize]) * rng.range(0.75, 0.95)
+    }
+
+    /// A piece of hedge with `half` its length along x and z and its full `height`, in metres.
+    pub fn hedge(foot: Vec3, half: Vec2, height: f32, leaf: Vec3, rng: &mut Rng) -> Self {
+        let half = Vec3::new(half.x, 0.5 * height, half.y);
         let centre = foot + Vec3::Y * half.y;
-        let count = (6.0 + 5.0 * length) as u32;
+        let count = (6.0 + 5.0 * height * half.x.max(half.z)) as u32;
         let clusters = (0..count)
             .map(|_| {
-                let p = Vec3::new(rng.range(-0.7, 0.7), rng.range(-0.7, 0.75), rng.range(-1.0, 1.0));
-                (centre + half * p, rng.range(0.32, 0.45) * height.min(1.3), rng.range(0.8, 1.15))
+                let p = Vec3::new(rng.range(-0.8, 0.8), rng.range(-0.9, 0.8), rng.range(-0.9, 0.9));
+                (centre + half * p, rng.range(0.40, 0.58), rng.range(0.8, 1.15))
             })
             .collect();
-        let leaf = rgb(GREENS[rng.below(7) as usize]) * 0.85;
-        Self { foot, wood: Vec::new(), clusters, leaf, bark: leaf, centre, half, seed: rng.bits() }
+        // Upright stems so thick that nobody looks through between the leaves.
+        let thick = 0.8 * half.x.min(half.z);
+        let run = (half - Vec3::splat(thick)).max(Vec3::ZERO).with_y(0.0);
+        let num_stems = (run.x.max(run.z) / thick).ceil().max(1.0);
+        let stem = |i: u32| {
+            let at = foot + run * (2.0 * i as f32 / num_stems - 1.0);
+            // Their tops stay under the leaves.
+            ((at + Vec3::Y * thick, thick), (at + Vec3::Y * (height - 0.15 - thick), thick))
+        };
+        let wood = (0..=num_stems as u32).map(stem).collect();
+        Self { foot, wood, clusters, leaf, bark: leaf * 0.4, centre, half, seed: rng.bits() }
     }
 
     /// The shadow on the ground, with holes between the clusters.
