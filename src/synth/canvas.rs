@@ -1,5 +1,6 @@
-//! The pixel surface: outlines filled with exact area coverage, colours blended in linear light, labels kept crisp.
+//! The pixel surface: outlines filled with exact area coverage, colours and classes blended alike, in linear light.
 
+use super::CLASSES;
 use glam::{Vec2, Vec3, Vec4, vec2};
 
 /// Turns an outline into area coverage per pixel (signed-area accumulation), inside the outline's bounding box.
@@ -83,6 +84,38 @@ impl Raster {
     }
 }
 
+/// How much of a pixel each class shows, in 65,535ths.
+#[derive(Clone, Copy)]
+struct Shares([u16; CLASSES.len()]);
+
+impl Shares {
+    const WHOLE: f32 = 65_535.0;
+
+    fn all(label: u8) -> Self {
+        let mut shares = [0; CLASSES.len()];
+        shares[usize::from(label)] = Self::WHOLE as u16;
+        Self(shares)
+    }
+
+    /// Lays `label` over the pixel, as colours are laid over each other.
+    fn lay(&mut self, label: u8, opacity: f32) {
+        if opacity > 0.999 {
+            *self = Self::all(label);
+            return;
+        }
+        for share in &mut self.0 {
+            *share = (f32::from(*share) * (1.0 - opacity) + 0.5) as u16;
+        }
+        let share = &mut self.0[usize::from(label)];
+        *share = share.saturating_add((opacity * Self::WHOLE + 0.5) as u16);
+    }
+
+    /// The class that shows most; of two that show the same, the later in the list.
+    fn largest(&self) -> u8 {
+        (0..self.0.len()).max_by_key(|&i| self.0[i]).unwrap_or(0) as u8
+    }
+}
+
 /// A picture in linear light with its label map.
 pub(super) struct Canvas {
     /// Pixels per row.
@@ -91,39 +124,47 @@ pub(super) struct Canvas {
     pub height: usize,
     /// `[H, W]` linear colours, 1 = diffuse white in full light.
     pub color: Vec<Vec3>,
-    /// `[H, W]` class indices.
-    pub labels: Vec<u8>,
+    shares: Vec<Shares>,
     raster: Raster,
 }
 
 impl Canvas {
-    /// A black canvas whose every pixel is labelled 0.
+    /// A black canvas whose every pixel shows class 0.
     pub fn new(width: usize, height: usize) -> Self {
         let count = width * height;
         Self {
             width,
             height,
             color: vec![Vec3::ZERO; count],
-            labels: vec![0; count],
+            shares: vec![Shares::all(0); count],
             raster: Raster::default(),
         }
     }
 
-    /// Blends `paint(pixel centre)` (colour and opacity) over the pixels inside `outline`. Where `label` is given, it
-    /// goes to the pixels that are covered by half or more.
+    /// Blends `paint(pixel centre)` (colour and opacity) over the pixels inside `outline`, and `label`, where it is
+    /// given, over what they show so far.
     pub fn fill(&mut self, outline: &[Vec2], label: Option<u8>, mut paint: impl FnMut(Vec2) -> Vec4) {
-        let Self { width, height, color, labels, raster } = self;
+        let Self { width, height, color, shares, raster } = self;
         raster.cover(*width, *height, outline, |x, y, coverage| {
             let paint = paint(vec2(x as f32 + 0.5, y as f32 + 0.5));
             let opacity = paint.w * coverage;
             let pixel = y * *width + x;
             color[pixel] = color[pixel].lerp(paint.truncate(), opacity);
-            if let Some(label) = label
-                && opacity >= 0.5
-            {
-                labels[pixel] = label;
+            if let Some(label) = label {
+                shares[pixel].lay(label, opacity);
             }
         });
+    }
+
+    /// Gives all of the pixel at index `pixel` to one colour and one class.
+    pub fn set(&mut self, pixel: usize, color: Vec3, label: u8) {
+        self.color[pixel] = color;
+        self.shares[pixel] = Shares::all(label);
+    }
+
+    /// `[H, W]` class indices: in each pixel the class that shows most.
+    pub fn labels(&self) -> Vec<u8> {
+        self.shares.iter().map(Shares::largest).collect()
     }
 }
 
@@ -197,12 +238,20 @@ mod tests {
     }
 
     #[test]
-    fn labels_follow_the_half_coverage_rule() {
+    fn a_label_is_that_of_the_class_that_shows_most() {
         let mut canvas = Canvas::new(4, 1);
-        let bar = [vec2(0.4, 0.0), vec2(2.4, 0.0), vec2(2.4, 1.0), vec2(0.4, 1.0)];
-        canvas.fill(&bar, Some(7), |_| Vec4::ONE);
-        assert_eq!(canvas.labels, [7, 7, 0, 0]);
+        let bar = |from: f32, to: f32| [vec2(from, 0.0), vec2(to, 0.0), vec2(to, 1.0), vec2(from, 1.0)];
+        canvas.fill(&bar(0.4, 2.4), Some(7), |_| Vec4::ONE);
+        assert_eq!(canvas.labels(), [7, 7, 0, 0]);
         assert!((canvas.color[2].x - 0.4).abs() < 1e-3);
+        // Two parts that cover a pixel together, neither of them half of it.
+        canvas.fill(&bar(3.05, 3.5), Some(5), |_| Vec4::ONE);
+        assert_eq!(canvas.labels()[3], 0);
+        canvas.fill(&bar(3.5, 3.95), Some(5), |_| Vec4::ONE);
+        assert_eq!(canvas.labels()[3], 5);
+        // What is covered by others shows no more.
+        canvas.fill(&bar(3.0, 4.0), Some(2), |_| Vec4::ONE);
+        assert_eq!(canvas.labels()[3], 2);
     }
 
     #[test]

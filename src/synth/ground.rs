@@ -50,8 +50,8 @@ impl Ground {
             let Some(point) = hit(pixel) else { continue };
             let depth = camera.depth(point);
             if street.is_built_over(point) {
-                stage.canvas.color[i] = light.through_air(light.shade(self.slab, Vec3::Y, 0.0), depth);
-                stage.canvas.labels[i] = class::PAVEMENT;
+                let color = light.through_air(light.shade(self.slab, Vec3::Y, 0.0), depth);
+                stage.canvas.set(i, color, class::PAVEMENT);
                 continue;
             }
             let next = |step: Vec2| hit(pixel + step).map_or(Vec3::splat(9.0), |p| (p - point).abs());
@@ -63,8 +63,7 @@ impl Ground {
             if self.wet > 0.0 {
                 color = self.wet_look(color, light, camera.ray(pixel).normalize(), point);
             }
-            stage.canvas.color[i] = light.through_air(color, depth);
-            stage.canvas.labels[i] = label;
+            stage.canvas.set(i, light.through_air(color, depth), label);
         }
     }
 

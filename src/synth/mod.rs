@@ -1,8 +1,8 @@
 //! Labelled street scenes of our own making: a small painter in perspective, a plan of a street, and everything that
 //! stands on it. A picture is a pure function of its size, a seed and an index; no file is read.
 //!
-//! Colours are blended with exact area coverage in linear light; a pixel's label is that of the front-most thing that
-//! covers at least half of it, so the label map is crisp and complete (no ignored pixels).
+//! Colours are blended with exact area coverage in linear light. Classes are blended in the same way, and a pixel's
+//! label is the class that shows most of it, so the label map is crisp and complete (no ignored pixels).
 
 mod building;
 mod camera;
@@ -97,7 +97,7 @@ pub fn scene(width: usize, height: usize, seed: u32, index: u32) -> Scene {
     ground.draw(&mut stage);
     items.iter().for_each(|item| item.draw(&mut stage));
     let rgb = post::develop(&stage.canvas.color, width, height, &mut stream(6));
-    Scene { width, height, rgb, labels: stage.canvas.labels }
+    Scene { width, height, rgb, labels: stage.canvas.labels() }
 }
 
 /// One stream of random numbers per concern, so that a change to one leaves the others as they were.

@@ -31,7 +31,7 @@ pub(super) fn labels_of(
     let (canvas, shadows) = (Canvas::new(width, height), Shadows::new(width, height));
     let mut stage = Stage { canvas, shadows, camera, light: &light, street };
     draw(&mut stage);
-    stage.canvas.labels
+    stage.canvas.labels()
 }
 
 #[test]
