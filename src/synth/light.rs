@@ -4,9 +4,100 @@ use super::noise::{fractal, rgb, smooth};
 use crate::rng::Rng;
 use glam::{Vec2, Vec3};
 
-/// Sun elevation in degrees; strength of the sun; colours of sun, skylight, zenith, horizon; haze per metre; clouds;
-/// lamps.
-type Weather = (f32, f32, u32, u32, u32, u32, f32, f32, f32);
+/// A kind of weather, as it is on most of its days.
+struct Weather {
+    /// How likely it is; all add up to 1.
+    chance: f32,
+    /// Height of the sun in degrees, lowest and highest.
+    elevation: (f32, f32),
+    /// Strength of the sun, in units of the brightest light from the sky.
+    strength: f32,
+    /// Colour of the sun.
+    direct: u32,
+    /// Colour of the light from the sky, before `adapted`.
+    ambient: u32,
+    /// Strength of that light as the eye takes it: a closed sky gives nearly all there is, at dusk the eye has adapted.
+    adapted: f32,
+    /// Colour of the sky straight up.
+    zenith: u32,
+    /// Colour of the sky at the horizon.
+    horizon: u32,
+    /// Share of light lost to haze per metre.
+    haze: f32,
+    /// Clouds, fewest and most.
+    clouds: (f32, f32),
+    /// See [`Light::lamps`].
+    lamps: f32,
+}
+
+/// Sunshine, low sun, closed sky, mist, dusk.
+const WEATHERS: [Weather; 5] = [
+    Weather {
+        chance: 0.40,
+        elevation: (32.0, 62.0),
+        strength: 2.1,
+        direct: 0xfff3dc,
+        ambient: 0xa9c4ee,
+        adapted: 0.80,
+        zenith: 0x3f7fd0,
+        horizon: 0xc4dcf2,
+        haze: 0.0016,
+        clouds: (0.2, 0.6),
+        lamps: 0.03,
+    },
+    Weather {
+        chance: 0.22,
+        elevation: (14.0, 26.0),
+        strength: 1.9,
+        direct: 0xffc98a,
+        ambient: 0xa8b2dc,
+        adapted: 0.80,
+        zenith: 0x5a86c4,
+        horizon: 0xf6d2a4,
+        haze: 0.0034,
+        clouds: (0.25, 0.65),
+        lamps: 0.12,
+    },
+    Weather {
+        chance: 0.20,
+        elevation: (40.0, 60.0),
+        strength: 0.22,
+        direct: 0xf2f4ff,
+        ambient: 0xdfe6f0,
+        adapted: 1.05,
+        zenith: 0xa9b6c6,
+        horizon: 0xd9e0e8,
+        haze: 0.0045,
+        clouds: (0.8, 1.0),
+        lamps: 0.10,
+    },
+    Weather {
+        chance: 0.10,
+        elevation: (20.0, 40.0),
+        strength: 0.75,
+        direct: 0xfff0d8,
+        ambient: 0xd0d8e6,
+        adapted: 0.80,
+        zenith: 0xa9c0d8,
+        horizon: 0xe4e8ea,
+        haze: 0.0120,
+        clouds: (0.5, 0.8),
+        lamps: 0.08,
+    },
+    Weather {
+        chance: 0.08,
+        elevation: (10.0, 16.0),
+        strength: 0.42,
+        direct: 0xff9d72,
+        ambient: 0x8f96d0,
+        adapted: 1.15,
+        zenith: 0x3a4a86,
+        horizon: 0xe59a86,
+        haze: 0.0040,
+        clouds: (0.3, 0.6),
+        lamps: 0.45,
+    },
+];
 
 /// The light of one scene, in linear colours.
 #[derive(Clone, Debug)]
@@ -36,84 +127,27 @@ impl Light {
     /// A time of day and a weather at random.
     pub fn random(rng: &mut Rng) -> Self {
         let azimuth = rng.range(0.0, std::f32::consts::TAU);
-        let kind = rng.uniform();
+        let mut draw = rng.uniform();
         let jitter = rng.range(0.85, 1.15);
-        let weather: Weather = if kind < 0.40 {
-            (
-                rng.range(32.0, 62.0),
-                2.1,
-                0xfff3dc,
-                0xa9c4ee,
-                0x3f7fd0,
-                0xc4dcf2,
-                0.0016,
-                rng.range(0.2, 0.6),
-                0.03,
-            )
-        } else if kind < 0.62 {
-            (
-                rng.range(14.0, 26.0),
-                1.9,
-                0xffc98a,
-                0xa8b2dc,
-                0x5a86c4,
-                0xf6d2a4,
-                0.0034,
-                rng.range(0.25, 0.65),
-                0.12,
-            )
-        } else if kind < 0.82 {
-            (
-                rng.range(40.0, 60.0),
-                0.22,
-                0xf2f4ff,
-                0xdfe6f0,
-                0xa9b6c6,
-                0xd9e0e8,
-                0.0045,
-                rng.range(0.8, 1.0),
-                0.10,
-            )
-        } else if kind < 0.92 {
-            (
-                rng.range(20.0, 40.0),
-                0.75,
-                0xfff0d8,
-                0xd0d8e6,
-                0xa9c0d8,
-                0xe4e8ea,
-                0.0120,
-                rng.range(0.5, 0.8),
-                0.08,
-            )
-        } else {
-            (
-                rng.range(10.0, 16.0),
-                0.42,
-                0xff9d72,
-                0x8f96d0,
-                0x3a4a86,
-                0xe59a86,
-                0.0040,
-                rng.range(0.3, 0.6),
-                0.45,
-            )
-        };
-        let (elevation, strength, direct, ambient, zenith, horizon, haze, clouds, lamps) = weather;
-        let (sin, cos) = elevation.to_radians().sin_cos();
-        // A closed sky gives nearly all of the light from above; at dusk the eye has adapted.
-        let sky = if strength < 0.3 { 1.05 } else { 0.80 };
-        let ambient = rgb(ambient) * if lamps > 0.4 { 1.15 } else { sky };
+        let chosen = WEATHERS.iter().find(|w| {
+            draw -= w.chance;
+            draw < 0.0
+        });
+        let weather = chosen.unwrap_or(&WEATHERS[4]);
+        let (sin, cos) = rng.range(weather.elevation.0, weather.elevation.1).to_radians().sin_cos();
+        let clouds = rng.range(weather.clouds.0, weather.clouds.1);
+        let direct = rgb(weather.direct) * weather.strength;
+        let ambient = rgb(weather.ambient) * weather.adapted;
         Self {
             sun: Vec3::new(azimuth.sin() * cos, sin, azimuth.cos() * cos),
-            direct: rgb(direct) * strength * jitter,
+            direct: direct * jitter,
             ambient,
-            bounce: Vec3::new(0.36, 0.33, 0.29) * (ambient + rgb(direct) * strength * sin * 0.45),
-            zenith: rgb(zenith) * jitter,
-            horizon: rgb(horizon),
-            haze: haze * rng.range(0.6, 1.5),
+            bounce: Vec3::new(0.36, 0.33, 0.29) * (ambient + direct * sin * 0.45),
+            zenith: rgb(weather.zenith) * jitter,
+            horizon: rgb(weather.horizon),
+            haze: weather.haze * rng.range(0.6, 1.5),
             clouds,
-            lamps,
+            lamps: weather.lamps,
             seed: rng.bits(),
         }
     }
