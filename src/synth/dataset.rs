@@ -2,6 +2,7 @@
 
 use super::{CLASSES, Scene, scene};
 use crate::error::{Error, Result};
+use crate::fs_atomic::write_atomic;
 use std::fs::{self, File};
 use std::io::BufWriter;
 use std::path::Path;
@@ -15,10 +16,11 @@ const IGNORE_INDEX: u8 = 255;
 const GENERATOR: &str = "protoseg synth";
 
 /// Writes `num_images` scenes of the series `seed` under `out`:
-/// `images/{train,val}/NAME.png`, `masks/{train,val}/NAME.png` (8-bit palette, pixel value = class index) and, last of
-/// all, `classes.json`. The last fifth (at least one of two or more) is the validation split.
+/// `classes.json`, `images/{train,val}/NAME.png` and `masks/{train,val}/NAME.png` (8-bit palette, pixel value = class
+/// index). The last fifth (at least one of two or more) is the validation split.
 ///
-/// A folder that holds an earlier street data set is replaced; any other folder that is not empty is refused.
+/// A folder that holds an earlier street data set is replaced, be it whole or what an interrupted run has left; any
+/// other folder that is not empty is refused.
 ///
 /// # Errors
 ///
@@ -43,7 +45,7 @@ pub fn write_dataset(out: &Path, num_images: usize, seed: u32, width: usize, hei
             "give a size such as --size 256x160",
         ));
     }
-    clear(out)?;
+    claim(out)?;
     let num_val = if num_images >= 2 { (num_images / 5).max(1) } else { 0 };
     let num_train = num_images - num_val;
     for part in ["images", "masks"] {
@@ -75,9 +77,15 @@ pub fn write_dataset(out: &Path, num_images: usize, seed: u32, width: usize, hei
             Ok(result) => result,
             Err(panic) => std::panic::resume_unwind(panic),
         })
-    })?;
-    let path = out.join("classes.json");
-    fs::write(&path, classes_json()).map_err(|e| Error::io("write the class list", &path, e))
+    })
+}
+
+/// Makes `out` a folder of ours without pictures. The list is there before the first picture, so that a run that was
+/// interrupted can be repeated.
+fn claim(out: &Path) -> Result<()> {
+    clear(out)?;
+    fs::create_dir_all(out).map_err(|e| Error::io("create the folder", out, e))?;
+    write_atomic(out.join("classes.json"), classes_json().as_bytes())
 }
 
 /// Empties `out` of an earlier data set of ours; refuses a folder with anything else in it.
@@ -148,4 +156,22 @@ fn classes_json() -> String {
     let json =
         serde_json::json!({ "generator": GENERATOR, "ignore_index": IGNORE_INDEX, "classes": classes });
     format!("{json:#}\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::TempDir;
+
+    #[test]
+    fn an_interrupted_run_can_be_repeated() {
+        let dir = TempDir::new("synth-interrupted");
+        let out = dir.path().join("street");
+        claim(&out).unwrap();
+        fs::create_dir_all(out.join("images/train")).unwrap();
+        fs::write(out.join("images/train/street00007.png"), "half of a pict").unwrap();
+        write_dataset(&out, 2, 1, 32, 32).unwrap();
+        assert_eq!(fs::read_dir(out.join("images/train")).unwrap().count(), 1);
+        assert!(out.join("images/train/street00000.png").exists());
+    }
 }
