@@ -2,6 +2,7 @@
 
 use super::class;
 use super::facade::Glance;
+use super::math;
 use super::noise::{cell, fractal, rgb, stripes};
 use super::stage::{Stage, Surface};
 use super::street::House;
@@ -166,7 +167,7 @@ fn awning(stage: &mut Stage, house: &House, a: Vec3, b: Vec3, outward: Vec3) {
 /// Blocks and tree tops far away, wherever the camera looks.
 pub(super) fn skyline(stage: &mut Stage, rng: &mut Rng) {
     let forward = stage.camera.forward;
-    let middle = forward.x.atan2(forward.z);
+    let middle = math::atan2(forward.x, forward.z);
     let seed = rng.bits();
     let tall = rng.range(10.0, 34.0);
     for layer in 0..2 {
@@ -177,15 +178,16 @@ pub(super) fn skyline(stage: &mut Stage, rng: &mut Rng) {
             let height = rng.range(0.35, 1.0) * tall * if layer == 0 { 1.3 } else { 0.6 };
             let wood = layer == 1 && rng.chance(0.45);
             let at = |angle: f32, y: f32| {
-                stage.camera.eye.with_y(y) + Vec3::new(angle.sin(), 0.0, angle.cos()) * distance
+                stage.camera.eye.with_y(y) + Vec3::new(math::sin(angle), 0.0, math::cos(angle)) * distance
             };
-            let normal = -Vec3::new(angle.sin(), 0.0, angle.cos());
+            let normal = -Vec3::new(math::sin(angle), 0.0, math::cos(angle));
             if wood {
                 let height = height * 0.55 + 4.0;
                 let mut crown = vec![at(angle, 0.0)];
                 for i in 0..=8 {
                     let t = i as f32 / 8.0;
-                    let bump = (t * std::f32::consts::PI).sin().sqrt() * (0.75 + 0.5 * cell(seed, i, layer));
+                    let bump = math::sin(t * std::f32::consts::PI).max(0.0).sqrt()
+                        * (0.75 + 0.5 * cell(seed, i, layer));
                     crown.push(at(angle + width * t, height * bump));
                 }
                 crown.push(at(angle + width, 0.0));
@@ -226,9 +228,9 @@ mod tests {
             house.side = if rng.chance(0.5) { 1.0 } else { -1.0 };
             (house.along, house.front) = ((9.0, 20.0), 8.0);
             (house.height, house.roof) = (rng.range(3.0, 5.0), rng.range(3.0, 4.5));
+            house.facade.awning = false;
             street.houses = vec![house.clone()];
             let eye = Vec3::new(-house.side * 6.0, rng.range(1.4, 2.6), 0.0);
-            house.facade.awning = false;
             // A level camera keeps walls upright: below the roof's overhang a column shows sky and nothing else.
             let centre = vec2(width as f32 * 0.5, height as f32 * 0.6);
             let camera = Camera::new(eye, house.side * 0.8, 0.0, 0.0, 180.0, centre);

@@ -1,5 +1,6 @@
 //! A pinhole camera over the world of the street: metres, x to the right, y up, z along the street.
 
+use super::math;
 use glam::{Vec2, Vec3, vec2};
 
 /// Nothing nearer than this many metres is drawn.
@@ -25,12 +26,12 @@ pub(super) struct Camera {
 impl Camera {
     /// A camera at `eye`, turned right by `yaw`, down by `pitch` and clockwise by `roll` (radians).
     pub fn new(eye: Vec3, yaw: f32, pitch: f32, roll: f32, focal: f32, centre: Vec2) -> Self {
-        let level = Vec3::new(yaw.sin(), 0.0, yaw.cos());
-        let side = Vec3::new(yaw.cos(), 0.0, -yaw.sin());
-        let forward = (level * pitch.cos() - Vec3::Y * pitch.sin()).normalize();
-        let upright = (Vec3::Y * pitch.cos() + level * pitch.sin()).normalize();
-        let right = side * roll.cos() - upright * roll.sin();
-        let up = upright * roll.cos() + side * roll.sin();
+        let level = Vec3::new(math::sin(yaw), 0.0, math::cos(yaw));
+        let side = Vec3::new(math::cos(yaw), 0.0, -math::sin(yaw));
+        let forward = (level * math::cos(pitch) - Vec3::Y * math::sin(pitch)).normalize();
+        let upright = (Vec3::Y * math::cos(pitch) + level * math::sin(pitch)).normalize();
+        let right = side * math::cos(roll) - upright * math::sin(roll);
+        let up = upright * math::cos(roll) + side * math::sin(roll);
         Self { eye, right, up, forward, focal, centre }
     }
 

@@ -2,6 +2,7 @@
 
 use super::car_shape::{Model, Shape};
 use super::class;
+use super::math;
 use super::noise::rgb;
 use super::stage::{Ball, Stage};
 use crate::rng::Rng;
@@ -32,7 +33,7 @@ impl Car {
     /// A car at random whose nose points along `heading` (radians from the z axis).
     pub fn random(foot: Vec3, heading: f32, rng: &mut Rng) -> Self {
         let shape = Shape::random(rng);
-        let (sin, cos) = heading.sin_cos();
+        let (sin, cos) = (math::sin(heading), math::cos(heading));
         let paint = rgb(PAINTS[rng.below(14) as usize]) * rng.range(0.85, 1.1);
         Self {
             foot,
@@ -84,7 +85,7 @@ impl Car {
         };
         stage.cast(&outline(&self.shape.body, half), 1.0);
         stage.cast(&outline(&self.shape.cabin, half * 0.8), 1.0);
-        let yaw = self.front.x.atan2(self.front.z);
+        let yaw = math::atan2(self.front.x, self.front.z);
         stage.contact(self.foot, vec2(0.52 * self.size.y, 0.51 * self.size.x), yaw, 0.95);
     }
 
@@ -111,10 +112,7 @@ impl Car {
     fn disc(&self, centre: Vec2, radius: f32, z: f32, count: usize) -> Vec<Vec3> {
         (0..count)
             .map(|i| {
-                self.at(
-                    centre + Vec2::from_angle(std::f32::consts::TAU * i as f32 / count as f32) * radius,
-                    z,
-                )
+                self.at(centre + math::turned(std::f32::consts::TAU * i as f32 / count as f32) * radius, z)
             })
             .collect()
     }
@@ -145,9 +143,9 @@ impl Car {
     fn coat(&self, stage: &Stage, point: Vec3, normal: Vec3, albedo: Vec3, gloss: f32, lit: f32) -> Vec3 {
         let ray = (point - stage.camera.eye).normalize_or_zero();
         let away = ray - 2.0 * ray.dot(normal) * normal;
-        let fresnel = gloss + (1.0 - gloss) * 0.6 * (1.0 + ray.dot(normal)).clamp(0.0, 1.0).powi(4);
+        let fresnel = gloss + (1.0 - gloss) * 0.6 * math::power((1.0 + ray.dot(normal)).clamp(0.0, 1.0), 4);
         let mirror = if away.y > 0.0 { stage.light.mirror(away) } else { stage.light.bounce * 0.35 };
-        let glint = away.dot(stage.light.sun).max(0.0).powi(60) * lit;
+        let glint = math::power(away.dot(stage.light.sun).max(0.0), 60) * lit;
         stage.light.shade(albedo, normal, lit)
             + mirror * fresnel * 0.8
             + stage.light.direct * glint * gloss * 3.0
@@ -293,7 +291,7 @@ impl Car {
         stage.face(&self.disc(centre, radius * 0.66, z, 18), normal, car, self.rim, lit * 0.8);
         for spoke in 0..5 {
             let angle = std::f32::consts::TAU * (spoke as f32 / 5.0 + 0.13 * x);
-            let (a, b) = (Vec2::from_angle(angle - 0.32), Vec2::from_angle(angle + 0.32));
+            let (a, b) = (math::turned(angle - 0.32), math::turned(angle + 0.32));
             let hole =
                 [centre + a * radius * 0.58, centre + b * radius * 0.58, centre + (a + b) * radius * 0.13];
             stage.tinted(&hole.map(|p| self.at(p, z)), None, Vec3::splat(0.01), 0.8);

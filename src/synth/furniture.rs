@@ -1,6 +1,7 @@
 //! Poles and what hangs on them: street lamps, traffic lights, bollards, sign posts.
 
 use super::class;
+use super::math;
 use super::noise::rgb;
 use super::sign::{Plane, Plate, ring};
 use super::stage::Stage;
@@ -150,9 +151,8 @@ impl Furniture {
 
     fn halo(&self, stage: &mut Stage, at: Vec3) {
         let Some((middle, size)) = stage.camera.circle(at, 0.9) else { return };
-        let circle: Vec<Vec2> = (0..20)
-            .map(|i| middle + Vec2::from_angle(std::f32::consts::TAU * i as f32 / 20.0) * size)
-            .collect();
+        let circle: Vec<Vec2> =
+            (0..20).map(|i| middle + math::turned(std::f32::consts::TAU * i as f32 / 20.0) * size).collect();
         let warm = rgb(0xffdfa8) * 1.6;
         stage.fill(&circle, None, |pixel| {
             let fall = 1.0 - (pixel.distance(middle) / size).min(1.0);

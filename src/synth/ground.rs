@@ -2,6 +2,7 @@
 
 use super::class;
 use super::light::Light;
+use super::math;
 use super::noise::{bar, cell, fractal, rgb, smooth, stripes, value};
 use super::stage::Stage;
 use super::street::Street;
@@ -70,7 +71,7 @@ impl Ground {
     /// Dark where water stands in a film, with the sky mirrored at shallow angles.
     fn wet_look(&self, color: Vec3, light: &Light, ray: Vec3, point: Vec3) -> Vec3 {
         let puddle = smooth(0.40, 0.62, fractal(self.seed ^ 40, vec2(point.x, point.z) * 0.35, 3));
-        let fresnel = (1.0 + ray.y).clamp(0.0, 1.0).powi(4);
+        let fresnel = math::power((1.0 + ray.y).clamp(0.0, 1.0), 4);
         let mirror = light.mirror(ray.with_y(-ray.y));
         (color * (1.0 - 0.45 * self.wet * puddle))
             .lerp(mirror, self.wet * (0.25 + 1.2 * puddle) * fresnel * 0.8)

@@ -4,6 +4,7 @@ use super::building::DEPTH;
 use super::camera::Camera;
 use super::car::Car;
 use super::furniture::{Furniture, Kind};
+use super::math;
 use super::person::Person;
 use super::stage::Stage;
 use super::street::Street;
@@ -234,7 +235,7 @@ fn poles(street: &Street, camera: &Camera, objects: &mut Vec<Object>, rng: &mut 
             let z = rng.range(5.0, 30.0);
             let toward = if side > 0.0 || rng.chance(0.6) { PI } else { 0.0 };
             let turn = toward + street.heading(z) + rng.range(-0.25, 0.25);
-            let facing = Vec3::new(turn.sin(), 0.0, turn.cos());
+            let facing = Vec3::new(math::sin(turn), 0.0, math::cos(turn));
             place(z, kerb, rng, &mut |foot, rng| Furniture::sign(foot, facing, rng));
         }
         if rng.chance(0.3) {
@@ -268,8 +269,11 @@ fn people(
             break;
         }
         // The first few are drawn towards the camera: they are the ones whose limbs can be told apart.
-        let depth =
-            if trial < 30 && found < 3 { rng.range(3.6, 9.0) } else { 5.0 + 32.0 * rng.uniform().powi(2) };
+        let depth = if trial < 30 && found < 3 {
+            rng.range(3.6, 9.0)
+        } else {
+            5.0 + 32.0 * math::power(rng.uniform(), 2)
+        };
         let across = (rng.range(0.03, 0.97) * width as f32 - camera.centre.x) / camera.focal * depth;
         let level = camera.forward.with_y(0.0).normalize();
         let side = camera.right.with_y(0.0).normalize();
@@ -292,7 +296,7 @@ fn people(
         objects.push(Object::Person(Box::new(Person::random(foot, heading, rng))));
         found += 1;
         // Some walk in company.
-        let beside = foot + Vec3::new(heading.cos(), 0.0, -heading.sin()) * 0.62;
+        let beside = foot + Vec3::new(math::cos(heading), 0.0, -math::sin(heading)) * 0.62;
         let free = !cars.iter().any(|c| c.covers(beside, 0.3))
             && street.is_pavement(street.offset(beside), beside.z, 0.2);
         if rng.chance(0.3) && free {

@@ -1,5 +1,6 @@
 //! Sun, sky and air: what time it is and what the weather does to every colour.
 
+use super::math;
 use super::noise::{fractal, rgb, smooth};
 use crate::rng::Rng;
 use glam::{Vec2, Vec3};
@@ -134,12 +135,13 @@ impl Light {
             draw < 0.0
         });
         let weather = chosen.unwrap_or(&WEATHERS[4]);
-        let (sin, cos) = rng.range(weather.elevation.0, weather.elevation.1).to_radians().sin_cos();
+        let elevation = rng.range(weather.elevation.0, weather.elevation.1).to_radians();
+        let (sin, cos) = (math::sin(elevation), math::cos(elevation));
         let clouds = rng.range(weather.clouds.0, weather.clouds.1);
         let direct = rgb(weather.direct) * weather.strength;
         let ambient = rgb(weather.ambient) * weather.adapted;
         Self {
-            sun: Vec3::new(azimuth.sin() * cos, sin, azimuth.cos() * cos),
+            sun: Vec3::new(math::sin(azimuth) * cos, sin, math::cos(azimuth) * cos),
             direct: direct * jitter,
             ambient,
             bounce: Vec3::new(0.36, 0.33, 0.29) * (ambient + direct * sin * 0.45),
@@ -163,22 +165,23 @@ impl Light {
     /// `color` seen through `distance` metres of air.
     #[inline]
     pub fn through_air(&self, color: Vec3, distance: f32) -> Vec3 {
-        color.lerp(self.horizon, 1.0 - (-self.haze * distance).exp())
+        color.lerp(self.horizon, 1.0 - math::exp(-self.haze * distance))
     }
 
     /// The sky in unit direction `ray`, without clouds: what glass and paint mirror.
     #[inline]
     pub fn mirror(&self, ray: Vec3) -> Vec3 {
         let height = ray.y.clamp(0.0, 1.0);
-        self.horizon.lerp(self.zenith, 1.0 - (1.0 - height).powi(3))
+        self.horizon.lerp(self.zenith, 1.0 - math::power(1.0 - height, 3))
     }
 
     /// The sky in unit direction `ray`, with clouds and the glow around the sun.
     pub fn sky(&self, ray: Vec3) -> Vec3 {
         let clear = self.mirror(ray);
         let near_sun = ray.dot(self.sun).max(0.0);
-        let glow =
-            self.direct * (0.10 * near_sun.powi(6) + 0.35 * near_sun.powi(48)) * (1.0 - 0.6 * self.clouds);
+        let glow = self.direct
+            * (0.10 * math::power(near_sun, 6) + 0.35 * math::power(near_sun, 48))
+            * (1.0 - 0.6 * self.clouds);
         let disc = self.direct * 4.0 * smooth(0.9990, 0.9996, near_sun) * (1.0 - self.clouds);
         let plane = Vec2::new(ray.x, ray.z) / (ray.y.max(0.0) + 0.16);
         let warp = fractal(self.seed ^ 77, plane * 0.9, 2);

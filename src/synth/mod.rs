@@ -1,5 +1,5 @@
 //! Labelled street scenes of our own making: a small painter in perspective, a plan of a street, and everything that
-//! stands on it. A picture is a pure function of its size, a seed and an index; no file is read.
+//! stands on it. A picture is a pure function of its size, a seed and an index, on every platform; no file is read.
 //!
 //! Colours are blended with exact area coverage in linear light. Classes are blended in the same way, and a pixel's
 //! label is the class that shows most of it, so the label map is crisp and complete (no ignored pixels).
@@ -15,6 +15,7 @@ mod furniture;
 mod ground;
 mod layout;
 mod light;
+mod math;
 mod noise;
 mod order;
 mod person;

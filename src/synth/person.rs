@@ -1,6 +1,7 @@
 //! People with articulated bodies: head, torso, arms and legs of rounded limbs around a posed skeleton.
 
 use super::class;
+use super::math;
 use super::noise::{rgb, value};
 use super::stage::{Ball, Stage};
 use crate::rng::Rng;
@@ -47,8 +48,10 @@ impl Person {
         let height = if child { rng.range(1.05, 1.4) } else { rng.range(1.56, 1.93) };
         let build = rng.range(0.88, 1.22);
         let walking = rng.chance(0.72);
-        let (front, right) =
-            (Vec3::new(heading.sin(), 0.0, heading.cos()), Vec3::new(heading.cos(), 0.0, -heading.sin()));
+        let (front, right) = (
+            Vec3::new(math::sin(heading), 0.0, math::cos(heading)),
+            Vec3::new(math::cos(heading), 0.0, -math::sin(heading)),
+        );
         let h = height;
         let phase = rng.range(0.0, std::f32::consts::TAU);
         let swing = if walking { rng.range(0.3, 0.55) } else { rng.range(0.0, 0.10) };
@@ -60,13 +63,13 @@ impl Person {
         let coat = !dress && rng.chance(0.25);
         let short_trousers = !dress && rng.chance(0.15);
         let short_sleeves = rng.chance(0.4);
-        let direction = |angle: f32| front * angle.sin() - Vec3::Y * angle.cos();
+        let direction = |angle: f32| front * math::sin(angle) - Vec3::Y * math::cos(angle);
         let hip = foot + Vec3::Y * 0.53 * h;
         let bare_legs = dress || short_trousers;
         let legs = [-1.0f32, 1.0].map(|side| {
             let p = phase + if side > 0.0 { std::f32::consts::PI } else { 0.0 };
-            let thigh = swing * p.sin();
-            let bend = if walking { 0.15 + 0.75 * swing * (p.cos().max(0.0) * 1.6) } else { 0.03 };
+            let thigh = swing * math::sin(p);
+            let bend = if walking { 0.15 + 0.75 * swing * (math::cos(p).max(0.0) * 1.6) } else { 0.03 };
             let socket = hip + right * (side * 0.052 * h * build);
             let spread = right * (side * if walking { 0.0 } else { 0.02 * h });
             let knee = socket + direction(thigh) * (0.245 * h) + spread;
@@ -89,8 +92,11 @@ impl Person {
         let phone = rng.chance(0.15);
         let arms = [-1.0f32, 1.0].map(|side| {
             let p = phase + if side > 0.0 { 0.0 } else { std::f32::consts::PI };
-            let (swing_arm, bend) =
-                if phone && side > 0.0 { (0.35, 1.9) } else { (0.9 * swing * p.sin(), 0.3 + 0.5 * swing) };
+            let (swing_arm, bend) = if phone && side > 0.0 {
+                (0.35, 1.9)
+            } else {
+                (0.9 * swing * math::sin(p), 0.3 + 0.5 * swing)
+            };
             let socket = shoulder + right * (side * 0.108 * h * (0.6 + 0.4 * build)) - Vec3::Y * 0.012 * h;
             let out = right * (side * rng.range(0.01, 0.04) * h);
             let elbow = socket + direction(swing_arm) * (0.165 * h) + out;
@@ -303,7 +309,7 @@ impl Person {
         let mut dome: Vec<Vec2> = (0..=16)
             .map(|i| {
                 let angle = std::f32::consts::PI * i as f32 / 16.0;
-                middle + vec2(angle.cos(), -0.62 * angle.sin()) * radius
+                middle + vec2(math::cos(angle), -0.62 * math::sin(angle)) * radius
             })
             .collect();
         for i in 1..8 {

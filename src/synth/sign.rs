@@ -1,6 +1,7 @@
 //! Traffic signs: plates with borders and simple symbols.
 
 use super::class;
+use super::math;
 use super::noise::rgb;
 use super::stage::Stage;
 use crate::rng::Rng;
@@ -42,9 +43,7 @@ const SHAPES: [Shape; 8] = [
 /// A regular polygon of `count` corners in the unit plane.
 pub(super) fn ring(count: usize, radius: f32) -> Vec<Vec2> {
     let turn = std::f32::consts::TAU / count as f32;
-    (0..count)
-        .map(|i| Vec2::from_angle(turn * (i as f32 + 0.5) - std::f32::consts::FRAC_PI_2) * radius)
-        .collect()
+    (0..count).map(|i| math::turned(turn * (i as f32 + 0.5) - std::f32::consts::FRAC_PI_2) * radius).collect()
 }
 
 fn rectangle(low: Vec2, high: Vec2) -> Vec<Vec2> {

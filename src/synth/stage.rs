@@ -3,6 +3,7 @@
 use super::camera::Camera;
 use super::canvas::{Canvas, Shadows, convex_hull};
 use super::light::Light;
+use super::math;
 use super::street::Street;
 use glam::{Vec2, Vec3, Vec4, vec2};
 
@@ -97,7 +98,7 @@ impl Stage<'_> {
         for &(centre, radius) in &circles {
             for i in 0..count {
                 let angle = std::f32::consts::TAU * (i as f32 + 0.5) / count as f32;
-                points.push(centre + Vec2::from_angle(angle) * radius);
+                points.push(centre + math::turned(angle) * radius);
             }
         }
         let hull = convex_hull(&mut points);
@@ -146,7 +147,7 @@ impl Stage<'_> {
         for &(centre, radius) in balls {
             let foot = vec2(centre.x, centre.z) - vec2(sun.x, sun.z) * (centre.y * stretch);
             for i in 0..10 {
-                let turn = Vec2::from_angle(std::f32::consts::TAU * i as f32 / 10.0) * radius;
+                let turn = math::turned(std::f32::consts::TAU * i as f32 / 10.0) * radius;
                 points.push(foot + azimuth * turn.x * stretch + azimuth.perp() * turn.y);
             }
         }
@@ -161,8 +162,8 @@ impl Stage<'_> {
             let grow = 1.25 - 0.13 * ring as f32;
             let polygon: Vec<Vec3> = (0..14)
                 .map(|i| {
-                    let p = Vec2::from_angle(std::f32::consts::TAU * i as f32 / 14.0) * size * grow;
-                    let p = Vec2::from_angle(-yaw).rotate(p);
+                    let p = math::turned(std::f32::consts::TAU * i as f32 / 14.0) * size * grow;
+                    let p = math::turned(-yaw).rotate(p);
                     Vec3::new(centre.x + p.x, 0.0, centre.z + p.y)
                 })
                 .collect();

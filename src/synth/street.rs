@@ -3,6 +3,7 @@
 //! The street runs along z; `offset` is the distance to the right of its middle line, which may bend.
 
 use super::facade::Facade;
+use super::math;
 use super::noise::smooth;
 use crate::rng::Rng;
 use glam::{Vec2, Vec3, vec2};
@@ -164,7 +165,7 @@ impl Street {
 
     /// The direction of the street at `z`, as an angle from the z axis.
     pub fn heading(&self, z: f32) -> f32 {
-        (2.0 * self.bend * z).atan()
+        math::atan(2.0 * self.bend * z)
     }
 
     /// Metres from the kerb, positive on the pavement, and which way the kerb runs there: x = share across the

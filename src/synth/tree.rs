@@ -1,6 +1,7 @@
 //! Trees and hedges: a forked trunk under many lit clusters of leaves.
 
 use super::class;
+use super::math;
 use super::noise::{cell, rgb, value};
 use super::stage::{Ball, Stage};
 use crate::rng::Rng;
@@ -42,7 +43,7 @@ impl Tree {
         let mut clusters = Vec::new();
         let count = if conifer { 34 } else { 30 + rng.below(14) };
         for i in 0..count {
-            let turn = Vec2::from_angle(i as f32 * 2.4 + rng.range(-0.4, 0.4));
+            let turn = math::turned(i as f32 * 2.4 + rng.range(-0.4, 0.4));
             let level = rng.range(-1.0, 1.0);
             let (reach, size) = if conifer {
                 let taper = 0.5 * (1.0 - level);
@@ -146,7 +147,7 @@ impl Tree {
         let outline: Vec<Vec2> = (0..count)
             .map(|i| {
                 let ragged = 0.86 + 0.26 * cell(seed, i as i32, 0) + 0.10 * cell(seed, i as i32 / 4, 1);
-                middle + Vec2::from_angle(std::f32::consts::TAU * i as f32 / count as f32) * size * ragged
+                middle + math::turned(std::f32::consts::TAU * i as f32 / count as f32) * size * ragged
             })
             .collect();
         let lit = stage.street.sun_reaches(light.sun, at);
