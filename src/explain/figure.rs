@@ -12,6 +12,8 @@ use image::{Rgb, RgbImage};
 
 /// Width of every figure in pixels: 20 cm at 300 dots per inch.
 pub const WIDTH: u32 = 2400;
+/// 300 dots per inch, as PNG counts it.
+const PIXELS_PER_METRE: u32 = 11_811;
 /// Value of [`FigureRow::nearest`] where the pixel does not belong to the class.
 pub const OUTSIDE: u8 = 255;
 
@@ -126,6 +128,26 @@ pub fn render(spec: &FigureSpec) -> Result<RgbImage> {
 /// An empty strip of the figure.
 fn paper(height: i32) -> RgbImage {
     RgbImage::from_pixel(WIDTH, height.max(1) as u32, Rgb(PAPER))
+/// The figure as a PNG file that says how large it is meant to be printed.
+///
+/// # Errors
+/// [`Error::Shape`] where the picture cannot be stored as PNG.
+pub fn png(figure: &RgbImage) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let mut encoder = png::Encoder::new(&mut bytes, figure.width(), figure.height());
+    encoder.set_color(png::ColorType::Rgb);
+    encoder.set_depth(png::BitDepth::Eight);
+    let (xppu, yppu) = (PIXELS_PER_METRE, PIXELS_PER_METRE);
+    encoder.set_pixel_dims(Some(png::PixelDimensions { xppu, yppu, unit: png::Unit::Meter }));
+    let write = || {
+        let mut writer = encoder.write_header()?;
+        writer.write_image_data(figure.as_raw())?;
+        writer.finish()
+    };
+    write().map_err(|e| Error::shape("figure", format!("the picture cannot be stored as PNG: {e}")))?;
+    Ok(bytes)
+}
+
 }
 
 fn header(spec: &FigureSpec) -> RgbImage {

@@ -92,11 +92,7 @@ pub fn picture(image: &RgbImage) -> Result<image::RgbImage> {
         .ok_or_else(|| Error::shape("figure", "pixels do not fill the picture"))
 }
 
-/// Writes a picture beside and renames it.
+/// Writes a figure beside and renames it.
 pub fn save_png(picture: &image::RgbImage, path: &std::path::Path) -> Result<()> {
-    let mut bytes = std::io::Cursor::new(Vec::new());
-    picture
-        .write_to(&mut bytes, image::ImageFormat::Png)
-        .map_err(|e| Error::data(path, format!("the picture cannot be encoded ({e})"), "report this"))?;
-    fs_atomic::write_atomic(path, bytes.get_ref())
+    fs_atomic::write_atomic(path, &figure::png(picture)?)
 }

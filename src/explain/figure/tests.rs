@@ -67,6 +67,30 @@ fn standing_images_without_close_ups_stand_in_pairs() {
 }
 
 #[test]
+#[test]
+fn a_row_whose_subject_fills_the_frame_has_no_close_up() {
+    let height = |rows| render(&spec(vec![class("car", 1, rows)])).expect("a figure").height();
+    let small = || row(60, 40, 1);
+    let full = || FigureRow { nearest: vec![0; 60 * 40], ..row(60, 40, 1) };
+    // Without a close-up beside them the pictures have the room to be larger.
+    assert!(height(vec![full()]) > height(vec![small()]) + 200);
+    assert!(height(vec![small(), full()]) > height(vec![small(), small()]) + 200);
+}
+
+#[test]
+fn the_file_says_how_large_it_is_printed() {
+    let figure = render(&spec(vec![class("car", 2, vec![row(33, 21, 2)])])).expect("a figure");
+    let bytes = png(&figure).expect("a PNG");
+    let mut reader = png::Decoder::new(std::io::Cursor::new(bytes)).read_info().expect("a PNG");
+    let dims = reader.info().pixel_dims.expect("a size in print");
+    assert_eq!((dims.xppu, dims.yppu, dims.unit), (11_811, 11_811, png::Unit::Meter));
+    let centimetres = f64::from(figure.width()) / f64::from(dims.xppu) * 100.0;
+    assert!((centimetres - 20.32).abs() < 0.01, "{centimetres} cm wide");
+    let mut pixels = vec![0; reader.output_buffer_size().expect("a size")];
+    reader.next_frame(&mut pixels).expect("pixels");
+    assert_eq!(&pixels, figure.as_raw());
+}
+
 fn the_same_input_gives_the_same_picture() {
     let draw = || render(&spec(vec![class("car", 4, vec![row(33, 21, 4)])])).expect("a figure");
     assert!(draw() == draw());
