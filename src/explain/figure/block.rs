@@ -137,7 +137,8 @@ fn headline(class: &FigureClass, colors: &[[u8; 3]], shares: &[f64]) -> RgbImage
         used += entry.width + ENTRY_GAP;
         rows.last_mut().expect("a row was pushed").push(entry);
     }
-    let mut strip = paper(if beside { 92 } else { 82 + 52 * rows.len() as i32 + 10 });
+    let below = if beside { 86 } else { 108 + 52 * rows.len() as i32 - 8 };
+    let mut strip = paper(below + 34);
     fill(&mut strip, Rect::new(MARGIN, 14, 40, 40), 10.0, class.class_color);
     outline(&mut strip, Rect::new(MARGIN, 14, 40, 40), 1.5, 10.0, INK, 0.25);
     text::draw(&mut strip, &name, name_x as f32, 51.0, &name_style);
@@ -149,6 +150,10 @@ fn headline(class: &FigureClass, colors: &[[u8; 3]], shares: &[f64]) -> RgbImage
             x += entry.width + ENTRY_GAP;
         }
     }
+    let style = Style::new(23.0, MUTED);
+    let caption = "share of these images\u{2019} pixels of the class";
+    let (x, align) = if beside { (MARGIN + CONTENT, Align::Right) } else { (MARGIN, Align::Left) };
+    text::draw(&mut strip, caption, x as f32, below as f32, &style.align(align));
     strip
 }
 
