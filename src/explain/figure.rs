@@ -31,6 +31,8 @@ pub struct FigureRow {
     pub image: RgbImage,
     /// H*W, row major: k of the nearest of the class's K prototypes, [`OUTSIDE`] where the pixel is not of the class.
     pub nearest: Vec<u8>,
+    /// H*W: whether the pixel is labelled as the class; empty where there are no labels.
+    pub labelled: Vec<bool>,
     /// H*W in 0..1: the winner's share of softmax over the K similarities / 0.1; 1.0 where it is not known.
     pub strength: Vec<f32>,
     /// Shown under the photograph.
@@ -69,10 +71,11 @@ impl FigureRow {
         if num_pixels == 0 {
             return Err(Error::shape("figure", format!("{what} has an image of {w} x {h} pixels")));
         }
-        if self.nearest.len() != num_pixels || self.strength.len() != num_pixels {
-            let (n, s) = (self.nearest.len(), self.strength.len());
-            let problem =
-                format!("{what} has {num_pixels} pixels, but {n} nearest prototypes and {s} strengths");
+        let [n, s, l] = [self.nearest.len(), self.strength.len(), self.labelled.len()];
+        if n != num_pixels || s != num_pixels || (l != num_pixels && l != 0) {
+            let problem = format!(
+                "{what} has {num_pixels} pixels, but {n} nearest prototypes, {s} strengths and {l} labels"
+            );
             return Err(Error::shape("figure", problem));
         }
         let k = class.num_prototypes;
@@ -125,9 +128,6 @@ pub fn render(spec: &FigureSpec) -> Result<RgbImage> {
     Ok(stack(&strips))
 }
 
-/// An empty strip of the figure.
-fn paper(height: i32) -> RgbImage {
-    RgbImage::from_pixel(WIDTH, height.max(1) as u32, Rgb(PAPER))
 /// The figure as a PNG file that says how large it is meant to be printed.
 ///
 /// # Errors
@@ -148,6 +148,9 @@ pub fn png(figure: &RgbImage) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// An empty strip of the figure.
+fn paper(height: i32) -> RgbImage {
+    RgbImage::from_pixel(WIDTH, height.max(1) as u32, Rgb(PAPER))
 }
 
 fn header(spec: &FigureSpec) -> RgbImage {

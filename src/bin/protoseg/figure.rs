@@ -8,6 +8,9 @@ use protoseg::{Error, Result, fs_atomic};
 use crate::args::{Cli, FigureArgs};
 use crate::eval::same_classes;
 
+/// How many images are looked at for each that is shown.
+const CANDIDATES: usize = 4;
+
 pub async fn figure(args: &FigureArgs, cli: &Cli) -> Result<()> {
     let data = Dataset::open(&args.data, &args.split)?;
     let gpu = crate::open(cli).await?;
@@ -36,16 +39,8 @@ pub async fn draw(
             num_prototypes: model.spec().net.prototypes,
             rows: Vec::new(),
         };
-        for index in choose(data, info.id, rows)? {
-            let sample = data.load(index)?;
-            let found = model.predict(&sample.image).await?;
-            let inside = |c: u32, k: u32| if c == u32::from(info.id) { k as u8 } else { OUTSIDE };
-            block.rows.push(FigureRow {
-                image: picture(&sample.image)?,
-                nearest: found.classes.iter().zip(&found.prototypes).map(|(&c, &k)| inside(c, k)).collect(),
-                strength: found.strength,
-                name: data.samples()[index].name.clone(),
-            });
+        for index in choose(model, data, info.id, rows).await? {
+            block.rows.push(row(model, data, info.id, index).await?);
         }
         classes.push(block);
     }
@@ -64,23 +59,49 @@ pub async fn draw(
     })
 }
 
-/// Images with many pixels of the class that are not neighbours: frames of one sequence look alike.
-fn choose(data: &Dataset, class: u8, rows: usize) -> Result<Vec<usize>> {
+/// One image, with what the model finds of `class` in it.
+async fn row(model: &mut Model, data: &Dataset, class: u8, index: usize) -> Result<FigureRow> {
+    let sample = data.load(index)?;
+    let found = model.predict(&sample.image).await?;
+    let inside = |c: u32, k: u32| if c == u32::from(class) { k as u8 } else { OUTSIDE };
+    Ok(FigureRow {
+        image: picture(&sample.image)?,
+        nearest: found.classes.iter().zip(&found.prototypes).map(|(&c, &k)| inside(c, k)).collect(),
+        labelled: sample.mask.labels.iter().map(|&l| l == class).collect(),
+        strength: found.strength,
+        name: data.samples()[index].name.clone(),
+    })
+}
+
+/// Images that show the class well, by label and by prediction, and are not neighbours: frames of one sequence look
+/// alike. Only those with the most labelled pixels are predicted.
+async fn choose(model: &mut Model, data: &Dataset, class: u8, rows: usize) -> Result<Vec<usize>> {
     let count =
         |i: usize| -> Result<usize> { Ok(data.load(i)?.mask.labels.iter().filter(|&&l| l == class).count()) };
     let counts: Vec<usize> = (0..data.len()).map(count).collect::<Result<_>>()?;
     let mut order: Vec<usize> = (0..data.len()).filter(|&i| counts[i] > 0).collect();
     order.sort_by_key(|&i| (std::cmp::Reverse(counts[i]), i));
-    let mut apart = data.len() / (2 * rows.max(1));
+    let mut ranked = Vec::new();
+    for index in spread(&order, rows * CANDIDATES, data.len()) {
+        ranked.push((row(model, data, class, index).await?.clarity(), index));
+    }
+    ranked.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let ranked: Vec<usize> = ranked.into_iter().map(|(_, index)| index).collect();
+    Ok(spread(&ranked, rows, data.len()))
+}
+
+/// The first `wanted` of `order` that lie far apart among `len` images; the nearer, the fewer there are.
+fn spread(order: &[usize], wanted: usize, len: usize) -> Vec<usize> {
+    let mut apart = len / (2 * wanted.max(1));
     loop {
         let mut chosen: Vec<usize> = Vec::new();
-        for &i in &order {
-            if chosen.len() < rows && chosen.iter().all(|&j| i.abs_diff(j) > apart) {
+        for &i in order {
+            if chosen.len() < wanted && chosen.iter().all(|&j| i.abs_diff(j) > apart) {
                 chosen.push(i);
             }
         }
-        if chosen.len() == rows.min(order.len()) || apart == 0 {
-            return Ok(chosen);
+        if chosen.len() == wanted.min(order.len()) || apart == 0 {
+            return chosen;
         }
         apart /= 2;
     }

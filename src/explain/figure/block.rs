@@ -13,8 +13,8 @@ const RADIUS: f32 = 8.0;
 const CAPTION: i32 = 62;
 const COLUMN_HEAD: i32 = 46;
 const MAX_HEIGHT: f32 = 1000.0;
-/// A class gets close-ups where the window around its region is less than this share of some image.
-const SMALL_REGION: f32 = 0.5;
+/// An image gets a close-up where the window around its subject is less than this share of it.
+const SMALL_SUBJECT: f32 = 0.5;
 
 /// Places of one image's pictures, relative to the line's top.
 #[derive(Clone, Debug, PartialEq)]
@@ -78,18 +78,18 @@ pub(super) fn draw(class: &FigureClass) -> RgbImage {
     }
     let mut strips = vec![headline(class, &colors, &shares(&totals))];
     let aspect = |upright: bool| if upright { 0.48 } else { 2.08 };
-    let zooms: Vec<_> = class.rows.iter().map(|row| region::close_up(row, aspect)).collect();
-    let zoomed = zooms.iter().flatten().any(|z| z.share < SMALL_REGION);
+    let zoom = |row| region::close_up(row, aspect).filter(|z| z.share < SMALL_SUBJECT);
+    let zooms: Vec<_> = class.rows.iter().map(zoom).collect();
     let aspects: Vec<f32> =
         class.rows.iter().map(|r| r.image.width() as f32 / r.image.height() as f32).collect();
     // Standing images without close-ups would leave half of the sheet empty.
-    let paired = !zoomed && class.rows.len() > 1 && aspects.iter().all(|&a| a < 0.85);
+    let paired =
+        zooms.iter().all(Option::is_none) && class.rows.len() > 1 && aspects.iter().all(|&a| a < 0.85);
     let mut columns = None;
     let mut at = 0;
     while at < class.rows.len() {
-        let zoom = zooms[at].filter(|_| zoomed);
-        // A row without the class keeps the columns of its neighbours; its close-up stays empty.
-        let mut lines = vec![Line::new(aspects[at], zoomed.then(|| zoom.is_none_or(|z| z.upright)), paired)];
+        let zoom = zooms[at];
+        let mut lines = vec![Line::new(aspects[at], zoom.map(|z| z.upright), paired)];
         if paired && aspects.get(at + 1) == Some(&aspects[at]) {
             lines.push(lines[0].partner());
         }

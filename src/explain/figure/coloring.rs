@@ -140,7 +140,8 @@ mod tests {
     fn halves(w: u32, h: u32, strength: f32) -> FigureRow {
         let nearest = (0..w * h).map(|i| if i % w < w / 2 { 0 } else { 1 }).collect();
         let strength = vec![strength; (w * h) as usize];
-        FigureRow { image: RgbImage::from_pixel(w, h, Rgb([128; 3])), nearest, strength, name: String::new() }
+        let image = RgbImage::from_pixel(w, h, Rgb([128; 3]));
+        FigureRow { image, nearest, labelled: vec![], strength, name: String::new() }
     }
 
     fn colored(row: &FigureRow, window: Window, w: u32, h: u32) -> RgbImage {

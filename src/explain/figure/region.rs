@@ -1,19 +1,39 @@
-//! Where to look closer: the window around the largest region of the class in an image.
+//! Where to look closer: the window around the object of the class that was found best in an image.
 
 use super::coloring::Window;
 use super::{FigureRow, OUTSIDE};
 
-/// A connected region: bounding box (x0, y0, x1, y1, ends exclusive) and number of pixels.
+/// A connected region: bounding box (x0, y0, x1, y1, ends exclusive) and number of pixels that were found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Region {
     bounds: [u32; 4],
     size: usize,
 }
 
-/// The 8-connected regions of the class, in scan order.
+impl FigureRow {
+    /// How well the row shows its class, 0..1: the more pixels of one labelled object were found, and the better all
+    /// of the class in this image was. Without labels the size of the largest region counts alone.
+    #[must_use]
+    pub fn clarity(&self) -> f64 {
+        let largest = regions(self).iter().map(|r| r.size).max().unwrap_or(0);
+        let size = (largest as f64 / self.nearest.len().max(1) as f64).sqrt();
+        let found = |&(&nearest, _): &(&u8, &bool)| nearest != OUTSIDE;
+        let pixels = || self.nearest.iter().zip(&self.labelled);
+        let union = pixels().filter(|p| found(p) || *p.1).count();
+        let both = pixels().filter(|p| found(p) && *p.1).count();
+        if union == 0 { size } else { size * both as f64 / union as f64 }
+    }
+}
+
+/// The 8-connected regions that are labelled as the class (where there are no labels: that were found), in scan order;
+/// those of which no pixel was found are left out.
 fn regions(row: &FigureRow) -> Vec<Region> {
     let (w, h) = (row.image.width() as usize, row.image.height() as usize);
-    let mut seen: Vec<bool> = row.nearest.iter().map(|&v| v == OUTSIDE).collect();
+    let mut seen: Vec<bool> = if row.labelled.is_empty() {
+        row.nearest.iter().map(|&v| v == OUTSIDE).collect()
+    } else {
+        row.labelled.iter().map(|l| !l).collect()
+    };
     let (mut regions, mut stack) = (Vec::new(), Vec::new());
     for start in 0..seen.len() {
         if std::mem::replace(&mut seen[start], true) {
@@ -23,7 +43,7 @@ fn regions(row: &FigureRow) -> Vec<Region> {
         let (mut bounds, mut size) = ([usize::MAX, usize::MAX, 0, 0], 0);
         while let Some(at) = stack.pop() {
             let (x, y) = (at % w, at / w);
-            size += 1;
+            size += usize::from(row.nearest[at] != OUTSIDE);
             bounds = [bounds[0].min(x), bounds[1].min(y), bounds[2].max(x + 1), bounds[3].max(y + 1)];
             for ny in y.saturating_sub(1)..(y + 2).min(h) {
                 for nx in x.saturating_sub(1)..(x + 2).min(w) {
@@ -33,7 +53,9 @@ fn regions(row: &FigureRow) -> Vec<Region> {
                 }
             }
         }
-        regions.push(Region { bounds: bounds.map(|v| v as u32), size });
+        if size > 0 {
+            regions.push(Region { bounds: bounds.map(|v| v as u32), size });
+        }
     }
     regions
 }
@@ -66,8 +88,8 @@ pub(super) struct CloseUp {
     pub share: f32,
 }
 
-/// The window around the largest region and what an occluder cut off it, an eighth of its size wider on every side,
-/// grown to the aspect (width / height) that `aspect(upright)` asks for and kept inside the image. `None` without a
+/// The window around the subject: the object of which most was found, and what an occluder cut off it, an
+/// eighth of its size wider on every side, grown to the aspect (width / height) that `aspect(upright)` asks for and kept inside the image. `None` without a
 /// pixel of the class or where the image is too small for a close-up to mean anything.
 pub(super) fn close_up(row: &FigureRow, aspect: impl Fn(bool) -> f32) -> Option<CloseUp> {
     const SMALLEST: f32 = 12.0;
@@ -101,6 +123,7 @@ mod tests {
         FigureRow {
             image: RgbImage::new(w, h),
             nearest,
+            labelled: vec![],
             strength: vec![1.0; (w * h) as usize],
             name: String::new(),
         }
@@ -113,6 +136,21 @@ mod tests {
         let diagonal = row(60, 40, &[[1, 1, 5, 5], [5, 5, 9, 9]]);
         assert_eq!(regions(&diagonal), [Region { bounds: [1, 1, 9, 9], size: 32 }]);
         assert_eq!(subject(&[]), None);
+    }
+
+    #[test]
+    fn the_subject_is_labelled_and_found() {
+        // A large region that is nothing of the kind, an object found in part, an object that was missed.
+        let mut row = row(60, 40, &[[1, 1, 20, 20], [30, 10, 40, 20]]);
+        let object = |x, y| (30..40).contains(&x) && (10..30).contains(&y);
+        let missed = |x, y| (45..59).contains(&x) && (2..38).contains(&y);
+        let alone = row.clarity();
+        row.labelled = (0..60 * 40).map(|i| object(i % 60, i / 60) || missed(i % 60, i / 60)).collect();
+        assert_eq!(subject(&regions(&row)), Some([30, 10, 40, 30]));
+        let with_strangers = row.clarity();
+        assert!(0.0 < with_strangers && with_strangers < alone);
+        row.nearest[..20 * 60].iter_mut().filter(|v| **v == 0).for_each(|v| *v = OUTSIDE);
+        assert_eq!((subject(&regions(&row)), row.clarity()), (None, 0.0), "nothing of the object was found");
     }
 
     #[test]
