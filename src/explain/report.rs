@@ -1,6 +1,6 @@
 //! The report of a training run: one HTML file that needs nothing else, neither the network nor a server.
 //!
-//! Curves are inline SVG, pictures are PNG as base64, style and the few lines of script are in the file; a content
+//! Curves are inline SVG, pictures are JPEG as base64, style and the few lines of script are in the file; a content
 //! security policy in its head forbids every outside resource. Without script only the read-out under the pointer is
 //! missing. It follows the reader's light or dark setting and fits a phone.
 

@@ -2,8 +2,8 @@
 
 use crate::error::{Error, Result};
 use base64::Engine;
-use image::codecs::png::{CompressionType, FilterType, PngEncoder};
-use image::{ExtendedColorType, ImageEncoder, RgbImage};
+use image::RgbImage;
+use image::codecs::jpeg::JpegEncoder;
 
 /// Text safe inside an element and inside a quoted attribute. Control characters other than line ends and tabs, which
 /// HTML forbids, become the replacement character.
@@ -89,21 +89,22 @@ pub(super) fn swatch(color: [u8; 3]) -> String {
     format!("<i class=\"swatch\" style=\"background:{}\"></i>", css(color))
 }
 
-/// An `img` element that carries its PNG.
+/// Photographs and maps over photographs: a tenth of the bytes of PNG, and no difference at reading distance.
+const JPEG_QUALITY: u8 = 90;
+
+/// An `img` element that carries its picture.
 pub(super) fn picture(image: &RgbImage, alt: &str) -> Result<String> {
     let (w, h) = image.dimensions();
     if w == 0 || h == 0 {
         return Err(Error::shape("report", format!("the picture `{alt}` has {w} x {h} pixels")));
     }
-    let mut png = Vec::new();
-    PngEncoder::new_with_quality(&mut png, CompressionType::Default, FilterType::Adaptive)
-        .write_image(image.as_raw(), w, h, ExtendedColorType::Rgb8)
-        .map_err(|e| {
-            Error::shape("report", format!("the picture `{alt}` ({w} x {h}) cannot be stored as PNG: {e}"))
-        })?;
-    let data = base64::engine::general_purpose::STANDARD.encode(&png);
+    let mut jpeg = Vec::new();
+    JpegEncoder::new_with_quality(&mut jpeg, JPEG_QUALITY).encode_image(image).map_err(|e| {
+        Error::shape("report", format!("the picture `{alt}` ({w} x {h}) cannot be stored as JPEG: {e}"))
+    })?;
+    let data = base64::engine::general_purpose::STANDARD.encode(&jpeg);
     let alt = escape(alt);
-    Ok(format!("<img width=\"{w}\" height=\"{h}\" alt=\"{alt}\" src=\"data:image/png;base64,{data}\">"))
+    Ok(format!("<img width=\"{w}\" height=\"{h}\" alt=\"{alt}\" src=\"data:image/jpeg;base64,{data}\">"))
 }
 
 #[cfg(test)]
@@ -144,13 +145,13 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_picture_is_refused_and_a_real_one_is_a_png() {
+    fn an_empty_picture_is_refused_and_a_real_one_is_a_jpeg() {
         assert!(picture(&RgbImage::new(0, 3), "x").expect_err("empty").to_string().contains("0 x 3"));
-        // "iVBOR" is base64 of the PNG signature's first bytes.
+        // "/9j/" is base64 of the first bytes of every JPEG file.
         assert!(
             picture(&RgbImage::new(2, 3), "a\"b")
                 .expect("a picture")
-                .contains("alt=\"a&quot;b\" src=\"data:image/png;base64,iVBOR")
+                .contains("alt=\"a&quot;b\" src=\"data:image/jpeg;base64,/9j/")
         );
     }
 }
