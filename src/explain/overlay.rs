@@ -1,6 +1,7 @@
-//! Pictures of label maps: a class map in the data set's colours, and a map laid over its photograph.
+//! Pictures of label maps: a class map in the data set's colours, a map of nearest prototypes in shades of them, and a
+//! map laid over its photograph.
 
-use crate::explain::palette::blend;
+use crate::explain::palette::{blend, shades};
 use image::{Rgb, RgbImage};
 
 /// Colour of pixels whose label has no colour of its own (the ignore index, a label outside the class list).
@@ -13,6 +14,24 @@ pub fn class_map(labels: &[u8], w: u32, h: u32, colors: &[[u8; 3]]) -> RgbImage 
     RgbImage::from_fn(w, h, |x, y| {
         let label = labels.get(y as usize * w as usize + x as usize);
         Rgb(label.and_then(|&c| colors.get(usize::from(c))).copied().unwrap_or(UNLABELLED))
+    })
+}
+
+/// A `w` x `h` picture of what a model found (row major): a pixel of class `c` whose nearest prototype is the `k`-th of
+/// that class's `num_prototypes` gets the `k`-th of the shades of `colors[c]`; what is neither gets [`UNLABELLED`].
+#[must_use]
+pub fn prototype_map(
+    (classes, nearest): (&[u32], &[u32]),
+    w: u32,
+    h: u32,
+    colors: &[[u8; 3]],
+    num_prototypes: usize,
+) -> RgbImage {
+    let shades: Vec<_> = colors.iter().map(|&color| shades(color, num_prototypes)).collect();
+    RgbImage::from_fn(w, h, |x, y| {
+        let at = y as usize * w as usize + x as usize;
+        let shade = |(&c, &k): (&u32, &u32)| shades.get(c as usize)?.get(k as usize).copied();
+        Rgb(classes.get(at).zip(nearest.get(at)).and_then(shade).unwrap_or(UNLABELLED))
     })
 }
 
@@ -40,6 +59,16 @@ mod tests {
         assert_eq!(map.get_pixel(1, 0).0, [4, 5, 6]);
         assert_eq!(map.get_pixel(0, 1).0, UNLABELLED);
         assert_eq!(map.get_pixel(1, 1).0, UNLABELLED, "a missing label");
+    }
+
+    #[test]
+    fn prototypes_are_shades_of_their_class() {
+        let colors = [[200, 30, 40], [20, 60, 220]];
+        let map = prototype_map((&[0, 1, 1, 7], &[0, 0, 1, 0]), 2, 2, &colors, 2);
+        assert_eq!(map.get_pixel(0, 0).0, shades(colors[0], 2)[0]);
+        assert_eq!(map.get_pixel(1, 0).0, shades(colors[1], 2)[0]);
+        assert_eq!(map.get_pixel(0, 1).0, shades(colors[1], 2)[1]);
+        assert_eq!(map.get_pixel(1, 1).0, UNLABELLED, "a class without a colour");
     }
 
     #[test]

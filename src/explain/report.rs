@@ -53,7 +53,8 @@ pub struct Overlay {
     pub truth: RgbImage,
     /// The model's classes, in class colours.
     pub prediction: RgbImage,
-    /// The nearest prototype of each pixel.
+    /// The nearest prototype of each pixel, in shades of the class's colour
+    /// ([`prototype_map`](crate::explain::overlay::prototype_map)).
     pub prototypes: RgbImage,
 }
 
@@ -91,7 +92,7 @@ pub struct Report {
     pub miou: f64,
     /// Charts, in order: loss terms, learning rate, mIoU.
     pub curves: Vec<Curve>,
-    /// Classes, in the model's order.
+    /// Classes, in the model's order, which is that of `health`.
     pub classes: Vec<ClassRow>,
     /// Validation images.
     pub overlays: Vec<Overlay>,
@@ -118,7 +119,8 @@ pub fn html(report: &Report) -> Result<String> {
     section("Training", "", curves::section(&report.curves));
     section("Classes", classes::LEAD, classes::section(&report.classes));
     section("Which prototype explains each pixel", "", pictures::figure(report.figure.as_ref())?);
-    section("Validation images", "", pictures::section(&report.overlays, &report.classes)?);
+    let overlays = pictures::section(&report.overlays, &report.classes, &report.health)?;
+    section("Validation images", pictures::LEAD, overlays);
     section("Prototypes", health::LEAD, health::section(&report.health)?);
     if !report.command.trim().is_empty() {
         section("Repeat this run", "", format!("<pre><code>{}</code></pre>", escape(&report.command)));

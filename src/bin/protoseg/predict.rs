@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use protoseg::data::{list_images, read_image, write_mask_png, write_rgb_png};
-use protoseg::explain::palette;
+use protoseg::explain::overlay::prototype_map;
 use protoseg::infer::{Model, Prediction};
 use protoseg::{Error, Result};
 
@@ -74,11 +74,10 @@ fn picture(map: Map, found: &Prediction, model: &Model) -> Vec<u8> {
     let grey = |share: f32| [(255.0 * share.clamp(0.0, 1.0)).round() as u8; 3];
     match map {
         Map::Classes | Map::Prototypes => {
-            let count = model.spec().net.prototypes;
-            let shades: Vec<_> =
-                model.spec().classes.classes.iter().map(|c| palette::shades(c.color, count)).collect();
-            let shade = |(&c, &k): (&u32, &u32)| shades[c as usize][k as usize];
-            found.classes.iter().zip(&found.prototypes).flat_map(shade).collect()
+            let colors: Vec<_> = model.spec().classes.classes.iter().map(|c| c.color).collect();
+            let nearest = (found.classes.as_slice(), found.prototypes.as_slice());
+            let (width, height) = (found.width as u32, found.height as u32);
+            prototype_map(nearest, width, height, &colors, model.spec().net.prototypes).into_raw()
         }
         Map::Similarity => found.similarity.iter().flat_map(|s| grey(0.5 + 0.5 * s)).collect(),
         // A logit ahead by 4 is a probability of 98 % against the runner-up.

@@ -3,8 +3,7 @@
 use std::path::Path;
 
 use protoseg::data::Dataset;
-use protoseg::explain::overlay::{class_map, overlay};
-use protoseg::explain::palette;
+use protoseg::explain::overlay::{class_map, overlay, prototype_map};
 use protoseg::explain::report::{ClassRow, Curve, Overlay, PrototypeHealth, Report, html};
 use protoseg::infer::{Model, Prediction, Scores, evaluate};
 use protoseg::model::PROTOTYPES;
@@ -109,16 +108,12 @@ fn show(
     let (width, height) = (found.width as u32, found.height as u32);
     let truth = class_map(&sample.mask.labels, width, height, &colors);
     let labels: Vec<u8> = found.classes.iter().map(|&c| c as u8).collect();
-    let nearest: Vec<u8> = found.prototypes.iter().map(|&k| k as u8).collect();
+    let nearest = (found.classes.as_slice(), found.prototypes.as_slice());
     Ok(Overlay {
         title: data.samples()[index].name.clone(),
         truth: overlay(&image, &truth, 0.6),
         prediction: overlay(&image, &class_map(&labels, width, height, &colors), 0.6),
-        prototypes: overlay(
-            &image,
-            &class_map(&nearest, width, height, &palette::series(num_prototypes)),
-            0.6,
-        ),
+        prototypes: overlay(&image, &prototype_map(nearest, width, height, &colors, num_prototypes), 0.6),
         image,
     })
 }

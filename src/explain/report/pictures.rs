@@ -1,8 +1,9 @@
 //! Validation images four ways, the classes' colours, and the retrieval figure.
 
-use super::markup::{escape, picture, swatch};
-use super::{ClassRow, Overlay};
+use super::markup::{css, escape, picture, swatch};
+use super::{ClassRow, Overlay, PrototypeHealth};
 use crate::error::Result;
+use crate::explain::palette::shades;
 use image::RgbImage;
 use image::imageops::{FilterType, resize};
 
@@ -23,13 +24,34 @@ pub(super) fn figure(figure: Option<&RgbImage>) -> Result<String> {
     Ok(format!("<div class=\"sheet\">{img}</div>"))
 }
 
-/// All validation images under the colours of the classes; empty without images.
-pub(super) fn section(overlays: &[Overlay], classes: &[ClassRow]) -> Result<String> {
+pub(super) const LEAD: &str = "Labels and predictions have the colours of the classes, nearest prototypes have shades of \
+    them: the first of a class is the darkest.";
+
+/// All validation images under the colours of the classes and of their prototypes; empty without images.
+pub(super) fn section(
+    overlays: &[Overlay],
+    classes: &[ClassRow],
+    health: &[PrototypeHealth],
+) -> Result<String> {
     if overlays.is_empty() {
         return Ok(String::new());
     }
-    let legend: String =
-        classes.iter().map(|c| format!("<li>{}{}</li>", swatch(c.color), escape(&c.name))).collect();
+    let entry = |(i, class): (usize, &ClassRow)| {
+        let prototypes = health.get(i).map_or(0, |h| h.usage.len());
+        let cells: String = shades(class.color, prototypes)
+            .into_iter()
+            .map(|shade| format!("<i style=\"background:{}\"></i>", css(shade)))
+            .collect();
+        let shades = if prototypes > 1 {
+            format!(
+                "<span class=\"shades\" role=\"img\" aria-label=\"{prototypes} prototypes\">{cells}</span>"
+            )
+        } else {
+            String::new()
+        };
+        format!("<li>{}{}{shades}</li>", swatch(class.color), escape(&class.name))
+    };
+    let legend: String = classes.iter().enumerate().map(entry).collect();
     let mut out = if legend.is_empty() { legend } else { format!("<ul class=\"legend\">{legend}</ul>") };
     for overlay in overlays {
         let mut cells = String::new();

@@ -90,6 +90,24 @@ fn a_full_report_is_well_formed_and_holds_every_part() {
 }
 
 #[test]
+fn every_drawing_has_a_name_and_every_heading_says_what_it_heads() {
+    let page = html(&full("name")).expect("a report");
+    let named = page.matches("role=\"img\" aria-label=\"").count();
+    assert_eq!((page.matches("<svg").count(), page.matches("role=\"img\"").count()), (2, named));
+    let headings = page.matches("<th ").count();
+    assert!(headings > 7 && headings == page.matches("<th scope=\"").count(), "{headings}");
+    assert!(!page.contains("<th>"));
+}
+
+#[test]
+fn prototypes_are_in_the_legend_of_the_overlays() {
+    let page = html(&full("name")).expect("a report");
+    for shade in crate::explain::palette::shades([9, 8, 7], 2) {
+        assert!(page.contains(&format!("<i style=\"background:{}\"></i>", markup::css(shade))), "{shade:?}");
+    }
+}
+
+#[test]
 fn text_of_others_stays_text() {
     let page = html(&full(EVIL)).expect("a report");
     let plain = elements(&html(&full("name")).expect("a report"));
