@@ -14,14 +14,16 @@ pub(super) fn section(classes: &[ClassRow]) -> String {
     let total = classes.iter().map(|c| c.pixels).sum::<u64>().max(1) as f64;
     let rows: String = classes.iter().map(|c| row(c, total)).collect();
     format!(
-        "<table class=\"classes\"><thead><tr><th>class</th><th>IoU</th><th class=\"num\">before</th>\
-         <th class=\"num\">after</th><th class=\"num\">change</th><th class=\"num\">accuracy</th>\
-         <th class=\"num\">pixels</th></tr></thead><tbody>{rows}</tbody></table>"
+        "<table class=\"classes\"><thead><tr><th scope=\"col\">class</th><th scope=\"col\">IoU</th>\
+         <th scope=\"col\" class=\"num\">before</th><th scope=\"col\" class=\"num\">after</th>\
+         <th scope=\"col\" class=\"num\">change</th><th scope=\"col\" class=\"num\">accuracy</th>\
+         <th scope=\"col\" class=\"num\">pixels</th></tr></thead><tbody>{rows}</tbody></table>"
     )
 }
 
 fn row(class: &ClassRow, total: f64) -> String {
-    let name = format!("<td class=\"name\">{}<span>{}</span></td>", swatch(class.color), escape(&class.name));
+    let (color, name) = (swatch(class.color), escape(&class.name));
+    let name = format!("<th scope=\"row\" class=\"name\">{color}<span>{name}</span></th>");
     let Some(iou) = class.iou.filter(|v| v.is_finite()) else {
         return format!(
             "<tr class=\"absent\">{name}<td colspan=\"6\" class=\"why\">absent from the split</td></tr>"

@@ -12,7 +12,7 @@ const PLOT: [f64; 4] = [46.0, 350.0, 8.0, 176.0];
 const SMOOTHED_FROM: usize = 80;
 /// At most this many columns are drawn per line, each with its lowest and highest value.
 const COLUMNS: usize = 300;
-const LINES: [&str; 6] = ["#3d6ff0", "#e0642a", "#12a583", "#8b5cf0", "#d6338a", "#c99a06"];
+const LINES: [&str; 6] = ["#3d6ff0", "#e0642a", "#12a583", "#8b5cf0", "#d6338a", "#a87f00"];
 
 /// All charts; empty without curves.
 pub(super) fn section(curves: &[Curve]) -> String {
@@ -40,7 +40,15 @@ fn chart(curve: &Curve, color: &str) -> String {
             if window > 1 {
                 notes.push(format!("thick: mean of {window}"));
             }
-            (format!("{}{unit}", short(last)), plot(&points, &finite, window, (lowest, highest), color))
+            let label = format!(
+                "{}: last {}{unit}, lowest {}, highest {}",
+                escape(&curve.name),
+                short(last),
+                short(lowest),
+                short(highest)
+            );
+            let drawing = plot(&points, &finite, window, (lowest, highest), color, &label);
+            (format!("{}{unit}", short(last)), drawing)
         }
         (None, _) => ("\u{2013}".to_owned(), "<p class=\"empty\">No value was recorded.</p>".to_owned()),
     };
@@ -50,8 +58,8 @@ fn chart(curve: &Curve, color: &str) -> String {
         warning = format!("<p class=\"note\"><b class=\"bad\">{what} not finite and left out</b></p>");
     }
     format!(
-        "<figure class=\"chart\" style=\"--line:{color}\"><figcaption><b>{}</b><output data-unit=\"{unit}\">{last}</output>\
-         </figcaption>{body}<p class=\"note\">{}</p>{warning}</figure>",
+        "<figure class=\"chart\" style=\"--line:{color}\"><figcaption><b>{}</b><span class=\"read\">\
+         <i class=\"swatch\" style=\"background:{color}\"></i><output data-unit=\"{unit}\">{last}</output></span></figcaption>{body}<p class=\"note\">{}</p>{warning}</figure>",
         escape(&curve.name),
         notes.join(" \u{b7} "),
     )
@@ -92,11 +100,12 @@ fn plot(
     window: usize,
     range: (f64, f64),
     color: &str,
+    label: &str,
 ) -> String {
     let axes = Axes::new(finite, range);
     let [left, right, top, bottom] = PLOT;
     let mut svg = format!(
-        "<svg viewBox=\"0 0 {} {}\" role=\"img\" data-points=\"{}\">",
+        "<svg viewBox=\"0 0 {} {}\" role=\"img\" aria-label=\"{label}\" data-points=\"{}\">",
         VIEW.0,
         VIEW.1,
         hover(&axes, finite)
@@ -231,6 +240,7 @@ mod tests {
         assert!(svg.contains("2 values are not finite"), "{svg}");
         assert!(!svg.contains("NaN") && !svg.contains("inf"));
         assert!(svg.contains("<b>a&lt;b</b>"));
+        assert!(svg.contains("aria-label=\"a&lt;b: last 3\u{2009}%, lowest 1, highest 3\""), "{svg}");
     }
 
     #[test]

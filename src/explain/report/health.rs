@@ -118,7 +118,11 @@ fn heat_map(class: &PrototypeHealth, k: usize) -> String {
     const SIDE: f64 = 132.0;
     const LABEL: f64 = 14.0;
     let cell = (SIDE - LABEL) / k as f64;
-    let mut svg = format!("<svg class=\"heat\" viewBox=\"0 0 {SIDE} {SIDE}\" role=\"img\">");
+    let (mean, max) = (signed(class.mean_cosine), signed(class.max_cosine));
+    let label =
+        format!("cosines of the {k} prototypes of {}: mean {mean}, highest {max}", escape(&class.class_name));
+    let mut svg =
+        format!("<svg class=\"heat\" viewBox=\"0 0 {SIDE} {SIDE}\" role=\"img\" aria-label=\"{label}\">");
     let (mut labels, mut outlines) = (String::new(), String::new());
     for i in 0..k {
         let at = LABEL + (i as f64 + 0.5) * cell;
