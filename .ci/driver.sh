@@ -1,6 +1,7 @@
 #!/bin/sh
-# Sees to it that this machine has a Vulkan driver: where there is none, installs Mesa's software driver by the system's
-# package manager and says so. With --dry-run it prints what it would do. POSIX sh: Alpine has no bash.
+# Sees to it that this machine has what Rust's installer does not bring: a C linker, without which cargo builds nothing,
+# and a Vulkan driver. Where one is missing it installs the system's package (for Vulkan: Mesa's software driver) and says
+# so. With --dry-run it prints what it would do. POSIX sh: Alpine has no bash.
 set -eu
 
 dry_run=false
@@ -8,8 +9,14 @@ dry_run=false
 
 say() { printf '%s\n' "driver: $*"; }
 
-# macOS has Metal, Windows DirectX 12.
+# macOS has Metal, Windows DirectX 12; on Windows the installer of Rust asks for the linker.
+if [ "$(uname -s)" = Darwin ] && ! xcode-select -p >/dev/null 2>&1; then
+    say "cargo needs a C linker, and this machine has none: run \`xcode-select --install\` once"
+    exit 1
+fi
 [ "$(uname -s)" = Linux ] || exit 0
+
+has_linker() { command -v cc >/dev/null 2>&1; }
 
 has_loader() {
     # musl's ldconfig has no -p, and a user's PATH may lack sbin: then look where distributions put the library.
@@ -38,9 +45,16 @@ if [ -n "$named" ] && [ ! -e "${named%%:*}" ]; then
     say "VK_DRIVER_FILES or VK_ICD_FILENAMES names \`${named%%:*}\`, which does not exist: correct or unset it"
     exit 1
 fi
-if has_loader && has_driver; then
-    exit 0
-fi
+missing=""
+has_linker || missing="a C linker"
+has_loader && has_driver || missing="${missing:+$missing and }a Vulkan driver"
+[ -n "$missing" ] || exit 0
+
+# The packages of one system: those of the linker ($1), those of the driver ($2).
+packages() {
+    has_linker || printf '%s ' "$1"
+    has_loader && has_driver || printf '%s ' "$2"
+}
 
 as_root=""
 if [ "$(id -u)" != 0 ]; then
@@ -53,29 +67,40 @@ run() {
 }
 
 if [ -n "$as_root" ] && ! $dry_run && ! command -v sudo >/dev/null 2>&1; then
-    say "this machine has no Vulkan driver, and installing one takes root: run \`sh .ci/driver.sh\` as root once"
+    say "this machine lacks $missing, and installing it takes root: run \`sh .ci/driver.sh\` as root once"
     exit 1
 fi
 
-say "no Vulkan driver found: installing Mesa's software driver, so that everything runs without a GPU"
-say "(for a GPU, install the driver of its maker instead; it is preferred where both are there)"
+say "not found: $missing; installing the packages of this system"
+if ! { has_loader && has_driver; }; then
+    say "(Mesa's software driver, so that everything runs without a GPU; for a GPU, install the driver of its maker"
+    say "instead: it is preferred where both are there)"
+fi
+# Package names are split at blanks on purpose.
+# shellcheck disable=SC2046
 if command -v apt-get >/dev/null 2>&1; then
     run apt-get update
-    run env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends libvulkan1 mesa-vulkan-drivers
+    run env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
+        $(packages "gcc libc6-dev" "libvulkan1 mesa-vulkan-drivers")
 elif command -v dnf >/dev/null 2>&1; then
-    run dnf install -y vulkan-loader mesa-vulkan-drivers
+    run dnf install -y $(packages gcc "vulkan-loader mesa-vulkan-drivers")
 elif command -v pacman >/dev/null 2>&1; then
-    run pacman -S --noconfirm --needed vulkan-icd-loader vulkan-swrast
+    run pacman -S --noconfirm --needed $(packages gcc "vulkan-icd-loader vulkan-swrast")
 elif command -v zypper >/dev/null 2>&1; then
-    run zypper --non-interactive install libvulkan1 libvulkan_lvp
+    run zypper --non-interactive install $(packages gcc "libvulkan1 libvulkan_lvp")
 elif command -v apk >/dev/null 2>&1; then
-    run apk add vulkan-loader mesa-vulkan-swrast
+    run apk add $(packages "gcc musl-dev" "vulkan-loader mesa-vulkan-swrast")
 else
-    say "none of apt-get, dnf, pacman, zypper and apk is here: install the Vulkan loader and Mesa's lavapipe by hand"
+    say "none of apt-get, dnf, pacman, zypper and apk is here: install $missing by hand (for Vulkan, Mesa's lavapipe will do)"
     exit 1
 fi
 
-if ! $dry_run && ! { has_loader && has_driver; }; then
+$dry_run && exit 0
+if ! has_linker; then
+    say "the packages are installed, and still there is no \`cc\`: cargo cannot link without it"
+    exit 1
+fi
+if ! { has_loader && has_driver; }; then
     say "the packages are installed, and still no Vulkan driver is found: \`vulkaninfo --summary\` may tell why"
     exit 1
 fi
