@@ -22,13 +22,13 @@ help:
 	@echo "make test      run every test"
 	@echo "make check     formatting, lints, documentation"
 	@echo "make targets   type-check the library for Windows, macOS and the browser"
-	@echo "make driver    install Mesa's software Vulkan driver if this machine has none (demo and test do it too)"
+	@echo "make driver    install a C linker and Mesa's software Vulkan driver where there is none (demo and test do it too)"
 
 demo: driver
 	cargo build --release
 	$(RUN) synth --out $(DEMO)/street --images $(IMAGES) --seed $(SEED)
 	rm -rf $(DEMO)/run
-	$(RUN) train $(CONFIG) --out $(DEMO)/run --set data.root=$(CURDIR)/$(DEMO)/street --report $(CLASSES)
+	$(RUN) train $(CONFIG) --out $(DEMO)/run --set data.root=$(DEMO)/street --report $(CLASSES)
 
 test: driver
 	cargo test --release $(TEST_ARGS)
