@@ -13,7 +13,12 @@ pub enum Fill {
     /// Rows (last axis) of unit length.
     UnitRows,
     /// Whole numbers in `0..count`; where `ignored` hits (probability), -1 instead.
-    Integers { count: usize, ignored: f32 },
+    Integers {
+        /// One more than the largest.
+        count: usize,
+        /// Probability of -1.
+        ignored: f32,
+    },
     /// These numbers.
     Values(Vec<f32>),
 }
