@@ -5,8 +5,7 @@
 //! constants that the operations give it and posts back what went wrong. (Under `--dump-dom` with a virtual time budget
 //! promises of WebGPU do not always finish.)
 
-#[path = "support/launches.rs"]
-mod launches;
+mod support;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -15,9 +14,9 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use launches::launches;
 use protoseg::gpu::shaders;
 use serde_json::{Value, json};
+use support::{Constants, launches};
 
 const BROWSERS: &[&str] = &["chromium", "chromium-browser", "google-chrome"];
 /// A cold browser on a busy two-core machine needs about ten seconds.
@@ -108,7 +107,7 @@ fn planted_breach_is_found() {
     assert!(failures.len() == 1 && failures[0].contains("uniform"), "{failures:?}");
 }
 
-fn pipeline(entry: &str, constants: &launches::Constants) -> Value {
+fn pipeline(entry: &str, constants: &Constants) -> Value {
     let constants: serde_json::Map<_, _> =
         constants.iter().map(|&(name, bits)| (name.to_owned(), json!(f64::from_bits(bits)))).collect();
     json!({ "entry": entry, "constants": constants })

@@ -1,13 +1,14 @@
 //! The classification block: gradients of the whole, tiles against the dense formula, memory that does not grow with C.
 
-use std::sync::Arc;
+mod support;
 
-use protoseg::gpu::{Caps, Gpu};
+use protoseg::gpu::Caps;
 use protoseg::head::{ClassLogit, Classifier, Targets};
 use protoseg::ops::table::{Case, Fill, Input};
 use protoseg::ops::{EmptyLoss, backward, check};
 use protoseg::oracle::{Array, dot};
 use protoseg::tape::{DType, Keep, Memory, Program, Tape, ValueId};
+use support::gpu;
 
 const LAYER_NORM: ClassLogit = ClassLogit::LayerNorm { eps: 1e-5 };
 const MODES: [(&str, ClassLogit); 3] =
@@ -60,8 +61,7 @@ fn gradient_of_the_block_agrees_with_finite_differences() {
 
 #[test]
 fn block_on_the_device_agrees_with_the_oracle() {
-    let wanted = std::env::var("PROTOSEG_ADAPTER").ok();
-    let gpu: Arc<Gpu> = pollster::block_on(Gpu::open(wanted.as_deref(), None)).expect("a WebGPU adapter");
+    let gpu = gpu();
     for case in cases() {
         for found in pollster::block_on(check::on_device(&case, &gpu)).expect("runs") {
             assert!(

@@ -1,14 +1,13 @@
 //! The command line as a user meets it: contract, exit status, and one clear sentence for every bad input.
 
-#[path = "support/temp.rs"]
-mod temp;
+mod support;
 
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
 use protoseg::model_file;
-use temp::TempDir;
+use support::TempDir;
 
 fn protoseg(folder: &Path, args: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_protoseg"));

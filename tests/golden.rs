@@ -1,6 +1,6 @@
 //! The device against the reference data: golden files of the head, parity files of the backbone.
 
-mod reference;
+mod support;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -11,7 +11,7 @@ use protoseg::model_file::{Tensor, read, write};
 use protoseg::nn::Arch;
 use protoseg::proto::UpdatePixels;
 use protoseg::verify::{Verification, verify, verify_changed};
-use reference::{TempDir, gpu, gpu_of, shared, shared_files};
+use support::{TempDir, gpu, gpu_of, shared, shared_files};
 
 fn assert_ok(verification: &Verification) {
     println!("{verification}");

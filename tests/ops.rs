@@ -1,16 +1,13 @@
 //! Every operation of the table: device against oracle on odd sizes, gradients against finite differences, and no hole.
 
+mod support;
+
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::Arc;
 
-use protoseg::gpu::{Gpu, Tier, shaders};
+use protoseg::gpu::{Tier, shaders};
 use protoseg::ops::{check, table::TABLE};
-
-fn gpu(tier: Option<Tier>) -> Arc<Gpu> {
-    let wanted = std::env::var("PROTOSEG_ADAPTER").ok();
-    pollster::block_on(Gpu::open(wanted.as_deref(), tier)).expect("a WebGPU adapter")
-}
+use support::gpu_of;
 
 /// Only the stems named in `PROTOSEG_OPS` (comma-separated), if that is set.
 fn selected(stem: &str) -> bool {
@@ -19,7 +16,7 @@ fn selected(stem: &str) -> bool {
 
 /// Runs every case with the kernels of `tier`, or with the best ones that the adapter has.
 fn compare_with_oracle(tier: Option<Tier>) {
-    let gpu = gpu(tier);
+    let gpu = gpu_of(tier);
     let mut failures = Vec::new();
     for row in TABLE.iter().filter(|r| selected(r.stem)) {
         for case in (row.cases)() {

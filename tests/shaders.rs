@@ -1,18 +1,17 @@
 //! Every shader on the floor: parsed, validated, held to WebGPU's default limits, and translated to what each platform's
 //! driver eats, with the constants that the operations really give it. All failures are listed at once.
 
-#[path = "support/launches.rs"]
-mod launches;
+mod support;
 
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use launches::{Constants, Launches, launches};
 use naga::back::{self, PipelineConstants};
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{AddressSpace, Handle, Module, ShaderStage, Type, TypeInner, VectorSize};
 use protoseg::gpu::{shaders, shaders::Shader};
+use support::{Constants, Launches, launches};
 
 const MAX_INVOCATIONS: u32 = 256;
 const MAX_GROUP_Z: u32 = 64;

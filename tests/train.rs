@@ -1,14 +1,14 @@
 //! Whole runs on a drawn street: same seed, same bytes; a stopped and resumed run equals an uninterrupted one; the loss
 //! falls; the warm-up trains prototypes only if it is told to.
 
-#[path = "support/temp.rs"]
-mod temp;
+mod support;
 
 use std::path::Path;
 use std::sync::Arc;
 
 use protoseg::gpu::Gpu;
 use protoseg::train::{Command, Config, Event, Session};
+use support::{TempDir, gpu};
 
 const CONFIG: &str = r#"
 [data]
@@ -33,11 +33,6 @@ eval_every = 3
 log_every = 1
 threads = 2
 "#;
-
-fn gpu() -> Arc<Gpu> {
-    let wanted = std::env::var("PROTOSEG_ADAPTER").ok();
-    pollster::block_on(Gpu::open(wanted.as_deref(), None)).expect("a WebGPU adapter")
-}
 
 /// Trains in `root/out`, stopping after `stop` steps if that is given; returns every event.
 fn train(
@@ -78,7 +73,7 @@ fn bytes(root: &Path, file: &str) -> Vec<u8> {
 #[test]
 fn same_seed_same_bytes_and_resumed_equals_uninterrupted() {
     let gpu = gpu();
-    let temp = temp::TempDir::new("train-bytes");
+    let temp = TempDir::new("train-bytes");
     let root = temp.path();
     street(root);
     train(&gpu, root, "a", &[], None, false);
@@ -100,7 +95,7 @@ fn same_seed_same_bytes_and_resumed_equals_uninterrupted() {
 #[test]
 fn loss_falls_and_every_event_is_told() {
     let gpu = gpu();
-    let temp = temp::TempDir::new("train-loss");
+    let temp = TempDir::new("train-loss");
     street(temp.path());
     let events = train(&gpu, temp.path(), "run", &["train.steps=40", "train.eval_every=0"], None, false);
     let losses: Vec<f32> =
@@ -117,7 +112,7 @@ fn loss_falls_and_every_event_is_told() {
 #[test]
 fn warm_up_moves_prototypes_only_if_told() {
     let gpu = gpu();
-    let temp = temp::TempDir::new("train-warm-up");
+    let temp = TempDir::new("train-warm-up");
     let root = temp.path();
     street(root);
     let prototypes = |out: &str, sets: &[&str]| {
@@ -138,7 +133,7 @@ fn warm_up_moves_prototypes_only_if_told() {
 
 #[test]
 fn a_lost_device_changes_nothing() {
-    let temp = temp::TempDir::new("train-lost");
+    let temp = TempDir::new("train-lost");
     let root = temp.path();
     street(root);
     train(&gpu(), root, "whole", &[], None, false);
@@ -175,7 +170,7 @@ fn a_lost_device_changes_nothing() {
 #[test]
 fn a_loss_that_is_not_finite_names_step_and_node() {
     let gpu = gpu();
-    let temp = temp::TempDir::new("train-nan");
+    let temp = TempDir::new("train-nan");
     let root = temp.path();
     street(root);
     std::fs::write(root.join("config.toml"), CONFIG).expect("temporary folder");
@@ -204,7 +199,7 @@ fn fails(gpu: &Arc<Gpu>, root: &Path, out: &str, sets: &[&str], resume: bool) ->
 #[test]
 fn weights_that_are_not_finite_are_never_saved() {
     let gpu = gpu();
-    let temp = temp::TempDir::new("train-unsaved");
+    let temp = TempDir::new("train-unsaved");
     let root = temp.path();
     street(root);
     std::fs::write(root.join("config.toml"), CONFIG).expect("temporary folder");
@@ -218,7 +213,7 @@ fn weights_that_are_not_finite_are_never_saved() {
 #[test]
 fn a_run_is_resumed_with_what_it_began_with() {
     let gpu = gpu();
-    let temp = temp::TempDir::new("train-resume");
+    let temp = TempDir::new("train-resume");
     let root = temp.path();
     street(root);
     train(&gpu, root, "run", &[], Some(4), false);
@@ -244,7 +239,7 @@ fn a_run_is_resumed_with_what_it_began_with() {
 #[test]
 fn any_answer_to_stop_is_heard_and_leaves_a_checkpoint() {
     let gpu = gpu();
-    let temp = temp::TempDir::new("train-stop");
+    let temp = TempDir::new("train-stop");
     let root = temp.path();
     street(root);
     train(&gpu, root, "whole", &[], None, false);
@@ -277,7 +272,7 @@ fn any_answer_to_stop_is_heard_and_leaves_a_checkpoint() {
 #[test]
 fn a_batch_without_a_label_may_have_a_loss_of_nan() {
     let gpu = gpu();
-    let temp = temp::TempDir::new("train-empty");
+    let temp = TempDir::new("train-empty");
     let root = temp.path();
     street(root);
     let mask = root.join("street/masks/train/street00000.png");

@@ -1,46 +1,13 @@
-//! What the tests that read the repository's own files share.
+//! What the integration tests share: the adapter, temporary folders, reference data, the repository's own files.
+#![allow(dead_code, unused_imports, reason = "each test takes the part that it needs")]
 
-use std::path::{Path, PathBuf};
+mod device;
+mod files;
+#[path = "../../src/testing/folders.rs"]
+mod folders;
+mod launches;
 
-/// The folder of Cargo.toml.
-pub fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-/// A text file below the root: its path relative to the root with `/`, and its content.
-pub struct Source {
-    pub path: String,
-    pub text: String,
-}
-
-/// Every text file at or below `places` (relative to the root, absent ones skipped), ordered by path.
-pub fn sources(places: &[&str]) -> Vec<Source> {
-    let mut files = Vec::new();
-    for place in places {
-        collect(&root().join(place), &mut files);
-    }
-    files.sort();
-    let relative = |file: &Path| {
-        let parts = file.strip_prefix(root()).expect("below the root").components();
-        parts.map(|c| c.as_os_str().to_string_lossy()).collect::<Vec<_>>().join("/")
-    };
-    // What is not UTF-8 (pictures, fonts) is no text.
-    let read =
-        |file: PathBuf| Some(Source { path: relative(&file), text: std::fs::read_to_string(file).ok()? });
-    files.into_iter().filter_map(read).collect()
-}
-
-fn collect(place: &Path, files: &mut Vec<PathBuf>) {
-    if place.is_file() {
-        files.push(place.to_owned());
-    } else if let Ok(entries) = std::fs::read_dir(place) {
-        for entry in entries {
-            collect(&entry.expect("a directory entry").path(), files);
-        }
-    }
-}
-
-/// True for `path` ending in `.{extension}`.
-pub fn has_extension(path: &str, extension: &str) -> bool {
-    Path::new(path).extension().is_some_and(|e| e == extension)
-}
+pub use device::{gpu, gpu_of};
+pub use files::{Source, has_extension, root, sources};
+pub use folders::{TempDir, shared, shared_files};
+pub use launches::{Constants, Launches, launches};
