@@ -124,11 +124,11 @@ fn settings_are_checked_by_name() {
         assert!(message.contains(key), "{message}");
     };
     bad(|s| s.scale_min = 0.0, "augment.scale_min is 0");
-    bad(|s| s.scale_max = f32::NAN, "scale_max is NaN");
-    bad(|s| s.scale_min = 3.0, "scale_min 3 is above scale_max 2");
-    bad(|s| s.crop_width = 0, "crop_width is 0");
-    bad(|s| s.flip = 1.5, "flip is 1.5");
-    bad(|s| s.hue = 0.6, "hue is 0.6");
+    bad(|s| s.scale_max = f32::NAN, "augment.scale_max is NaN");
+    bad(|s| s.scale_min = 3.0, "augment.scale_min 3 is above augment.scale_max 2");
+    bad(|s| s.crop_width = 0, "augment.crop_width is 0");
+    bad(|s| s.flip = 1.5, "augment.flip is 1.5");
+    bad(|s| s.hue = 0.6, "augment.hue is 0.6");
     let unknown = toml::from_str::<AugmentSettings>("flop = 0.5").unwrap_err().to_string();
     assert!(unknown.contains("unknown field `flop`"), "{unknown}");
     assert_eq!(toml::from_str::<AugmentSettings>("").unwrap(), AugmentSettings::default());
