@@ -1,7 +1,10 @@
-//! What the tests of several modules share: throw-away folders and the path of the reference data.
+//! What the tests of several modules share: throw-away folders, an open device and the path of the reference data.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::gpu::Gpu;
 
 /// A folder of its own for one test, removed when the value is dropped.
 pub struct TempDir(PathBuf);
@@ -35,6 +38,12 @@ impl Drop for TempDir {
         // A folder left behind in the system's temporary folder is no reason to fail a test.
         let _ = std::fs::remove_dir_all(&self.0);
     }
+}
+
+/// The device that `PROTOSEG_ADAPTER` names, or the fastest one.
+pub fn gpu() -> Arc<Gpu> {
+    let wanted = std::env::var("PROTOSEG_ADAPTER").ok();
+    pollster::block_on(Gpu::open(wanted.as_deref(), None)).expect("a WebGPU adapter")
 }
 
 /// The file or folder `relative` of the reference data (`PROTOSEG_SHARED`, default `../shared`), or `None` with a
