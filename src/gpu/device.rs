@@ -174,13 +174,21 @@ impl Gpu {
         self.queue.submit([encoder.finish()]);
         let (sender, receiver) = promise();
         staging.slice(..).map_async(wgpu::MapMode::Read, move |result| sender.send(result));
-        self.wait()?;
         let failed = |e: String| Error::device(format!("reading back failed: {e}"), "try another --adapter");
-        receiver.await.map_err(|e| failed(e.to_string()))?;
+        self.settled(receiver).await?.map_err(|e| failed(e.to_string()))?;
         let data = staging.slice(..).get_mapped_range().map_err(|e| failed(e.to_string()))?;
         let mut out = data.to_vec();
         out.truncate(bytes as usize);
         Ok(out)
+    }
+
+    /// What `pending`, which resolves when submitted work is done, gives. In a browser the errors of that work are known only
+    /// then; natively, waiting is what makes it resolve.
+    async fn settled<T>(&self, pending: impl Future<Output = T>) -> Result<T> {
+        self.wait()?;
+        let value = pending.await;
+        self.check()?;
+        Ok(value)
     }
 
     /// Waits until all submitted work is done. In a browser it returns at once: there, callbacks run by themselves.
@@ -244,5 +252,14 @@ mod tests {
         gpu.guarded(|| -> Result<()> { unreachable!("a lost device is not polled") });
         assert!(gpu.wait().is_err() && gpu.check().is_err());
         assert!(pollster::block_on(gpu.read(&buffer, 16)).is_err());
+    }
+
+    #[test]
+    fn trouble_that_comes_with_the_answer_is_told() {
+        let gpu = testing::gpu();
+        let late = async { keep_first(&gpu.trouble, "told late".to_owned()) };
+        let error = pollster::block_on(gpu.settled(late)).expect_err("there was trouble").to_string();
+        assert!(error.contains("told late"), "{error}");
+        assert_eq!(pollster::block_on(gpu.settled(async { 1 })).expect("no trouble is left"), 1);
     }
 }
