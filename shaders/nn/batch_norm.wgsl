@@ -1,4 +1,4 @@
-// Batch normalisation over rows: y = act(gamma * (x - mean) / sqrt(var + eps) + beta), act = clamp(., low, high).
+// Batch normalisation over rows: y = act(gamma * (x - mean) / sqrt(var + eps) + beta), act = limited(., low, high).
 //
 // Layout: x, y, dy, dx are rows of `quads` vec4s; per-channel vectors are rank 1, read as vec4s with the padding masked.
 // Forward: batch_norm_stats, batch_norm_merge (while there are many parts), batch_norm_finish, batch_norm.
@@ -8,6 +8,7 @@
 // Iterations per invocation: rows per block (host: at most 64) or parts to merge (at most 128).
 //!include lib/index.wgsl
 //!include lib/lanes.wgsl
+//!include lib/limited.wgsl
 //!include lib/walk.wgsl
 //!include lib/columns.wgsl
 
@@ -88,9 +89,11 @@ fn batch_norm_stats(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_w
         count += 1.0;
     }
     // mean = shift + offset, and sum (x - mean)^2 = squares - sum * offset. Rounding may leave that
-    // slightly below 0.
+    // slightly below 0; select, unlike max, keeps NaN.
     let offset = sum / max(count, 1.0);
-    store_moments(at.part, at.quad, Moments(count, shift + offset, max(squares - sum * offset, vec4<f32>(0.0))));
+    let spread = squares - sum * offset;
+    let kept = select(spread, vec4<f32>(0.0), spread < vec4<f32>(0.0));
+    store_moments(at.part, at.quad, Moments(count, shift + offset, kept));
 }
 
 // Chan's rule for the moments of disjoint sets, over the parts that fall to `part`.
@@ -138,14 +141,14 @@ fn batch_norm(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgro
     // The quad is in range even for an invocation past the end, whose loop is empty.
     let quad = min(at.quad, params.quads - 1u);
     let center = masked(mean[quad], quad, params.channels);
-    // y = (x - mean) * slope + beta. Masks on all three keep the padding at clamp(0, low, high) = 0.
+    // y = (x - mean) * slope + beta. Masks on all three keep the padding at limited(0, low, high) = 0.
     let slope = masked(gamma[quad] * inverse_deviation(quad), quad, params.channels);
     let shift = masked(beta[quad], quad, params.channels);
     let low = vec4<f32>(params.low);
     let high = vec4<f32>(params.high);
     for (var row = at.row; row < at.end; row += params.team_rows) {
         let i = row * params.quads + quad;
-        out[i] = clamp((x[i] - center) * slope + shift, low, high);
+        out[i] = limited((x[i] - center) * slope + shift, low, high);
     }
 }
 

@@ -1,5 +1,6 @@
 //! Batch normalisation over the rows of NHWC activations with a fused activation, in training and evaluation mode.
 
+use super::conv2d::{Conv, conv2d};
 use super::table::{Case, Fill, Input};
 use super::walk::{FAN_IN, Walk, merge_columns, merges};
 use crate::error::{Error, Result};
@@ -39,11 +40,11 @@ pub enum Act {
 }
 
 impl Act {
-    /// Lowest and highest value that passes.
+    /// Lowest and highest value that passes; infinite where there is no bound.
     const fn range(self) -> (f32, f32) {
         match self {
-            Self::None => (f32::MIN, f32::MAX),
-            Self::Relu => (0.0, f32::MAX),
+            Self::None => (f32::NEG_INFINITY, f32::INFINITY),
+            Self::Relu => (0.0, f32::INFINITY),
             Self::Relu6 => (0.0, 6.0),
         }
     }
@@ -328,6 +329,29 @@ pub(super) fn cases() -> Vec<Case> {
             Ok(vec![batch_norm_eval(t, v[0], v[1], v[2], [v[3], v[4]], 1e-3, act)?])
         })
     };
+    // NaN must reach the output: a network whose weights are lost may not train on with a finite loss.
+    let one_nan = |mut case: Case| {
+        let count = case.inputs[0].shape.iter().product();
+        let value = |i| if i == count / 2 { f32::NAN } else { (i % 7) as f32 / 2.0 - 1.5 };
+        case.inputs[0].fill = Fill::Values((0..count).map(value).collect());
+        case.inputs.iter_mut().for_each(|i| i.grad = false);
+        case
+    };
+    let nan_weight = {
+        // The row behind the 3 channels is zero by the convolution's contract.
+        let mut values = [vec![0.25; 3 * 6], vec![0.0; 6]].concat();
+        values[6 + 2] = f32::NAN;
+        let inputs = vec![
+            Input::fixed(&[2, 5, 7, 3], Fill::Uniform(-1.0, 1.0)),
+            Input::fixed(&[1, 1, 4, 6], Fill::Values(values)),
+            Input::fixed(&[6], Fill::Uniform(0.5, 1.5)),
+            Input::fixed(&[6], Fill::Uniform(-0.5, 0.5)),
+        ];
+        Case::new("NaN in a weight before it", inputs, |t, v| {
+            let y = conv2d(t, v[0], v[1], None, Conv::default())?;
+            Ok(vec![batch_norm(t, y, v[2], v[3], 1e-5, Act::Relu6)?.y])
+        })
+    };
     vec![
         train("plain, 5 channels", &[2, 3, 7, 5], (-1.0, 2.0), Act::None),
         train("relu, 13 channels", &[1, 5, 3, 13], (-1.0, 1.0), Act::Relu),
@@ -339,6 +363,10 @@ pub(super) fn cases() -> Vec<Case> {
             case.inputs[1..].iter_mut().for_each(|i| i.grad = false);
             case
         },
+        one_nan(train("NaN, relu6", &[2, 3, 5, 6], (-1.0, 1.0), Act::Relu6)),
+        one_nan(eval("NaN, evaluation, plain", &[2, 3, 5, 6], Act::None)),
+        one_nan(eval("NaN, evaluation, relu6", &[2, 3, 5, 6], Act::Relu6)),
+        nan_weight,
         // The mean is 60 deviations away: f32 rounding of the inputs' distance from it is 1e-5 of the deviation.
         train("far mean", &[1, 41, 53, 3], (99.0, 103.0), Act::None).tolerance(4e-5),
         eval("evaluation, plain", &[2, 3, 5, 3], Act::None),
