@@ -1,0 +1,74 @@
+//! Plans as a whole: what they hold, that reused buffers change no bit, and what is refused before anything runs.
+
+use std::sync::Arc;
+
+use protoseg::data::{ClassInfo, Classes, Normalisation, RgbImage};
+use protoseg::gpu::Gpu;
+use protoseg::head::HeadConfig;
+use protoseg::infer::Predictor;
+use protoseg::model::{ModelSpec, NetOptions, Phase, Provenance, TrainOptions, TrainStep};
+use protoseg::nn::Arch;
+use protoseg::ops;
+use protoseg::tape::Store;
+
+const NUM_CLASSES: usize = 3;
+
+fn gpu() -> Arc<Gpu> {
+    let wanted = std::env::var("PROTOSEG_ADAPTER").ok();
+    pollster::block_on(Gpu::open(wanted.as_deref(), None)).expect("a WebGPU adapter")
+}
+
+/// A network small enough for any adapter.
+fn spec() -> ModelSpec {
+    let class = |id: u8| ClassInfo { id, name: format!("class {id}"), color: [id; 3] };
+    ModelSpec {
+        net: NetOptions {
+            arch: Arch::Scratch,
+            output_stride: 8,
+            taps: vec![4, 8],
+            lateral: 8,
+            width: 16,
+            embedding: 8,
+            prototypes: 3,
+            dropout: 0.2,
+        },
+        head: HeadConfig::default().resolve().expect("the default profile"),
+        classes: Classes { ignore_index: 255, classes: (0..NUM_CLASSES as u8).map(class).collect() },
+        normalisation: Normalisation::default(),
+        provenance: Provenance::default(),
+    }
+}
+
+fn step(phase: Phase) -> TrainStep {
+    let options = TrainOptions {
+        batch: 2,
+        height: 32,
+        width: 48,
+        momentum: 0.9,
+        weight_decay: 1e-4,
+        backbone_lr: 0.5,
+        seed: 5,
+    };
+    TrainStep::record(&spec(), &options, phase).expect("shapes go together")
+}
+
+#[test]
+fn an_image_wider_than_positions_reach_is_predicted_in_windows() {
+    let gpu = gpu();
+    let (mut store, spec) = (Store::new(), spec());
+    step(Phase::Main).weights.init(&gpu, &mut store, 1).expect("weights");
+    let (height, width) = (8, ops::MAX_EXTENT + 200);
+    let rgb = (0..3 * height * width).map(|i| (i * i / 7919) as u8).collect();
+    let image = RgbImage { width, height, rgb };
+    let mut predictor = Predictor::new(&gpu, &spec);
+    let classes = pollster::block_on(predictor.classes(&mut store, &image)).expect("in windows");
+    assert_eq!(classes.len(), height * width);
+    // The first window decides the left half of the image by itself.
+    let cut = |row: &[u8]| row[..3 * ops::MAX_EXTENT].to_vec();
+    let rgb = image.rgb.chunks(3 * width).flat_map(cut).collect();
+    let first = RgbImage { width: ops::MAX_EXTENT, height, rgb };
+    let alone = pollster::block_on(predictor.classes(&mut store, &first)).expect("whole");
+    for (row, other) in std::iter::zip(classes.chunks(width), alone.chunks(ops::MAX_EXTENT)) {
+        assert!(row[..width / 2] == other[..width / 2]);
+    }
+}
