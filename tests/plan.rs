@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use protoseg::data::{ClassInfo, Classes, Normalisation, RgbImage};
-use protoseg::gpu::Gpu;
+use protoseg::gpu::{Caps, Gpu};
 use protoseg::head::HeadConfig;
 use protoseg::infer::Predictor;
 use protoseg::model::{ModelSpec, NetOptions, Phase, Provenance, TrainOptions, TrainStep};
 use protoseg::nn::Arch;
 use protoseg::ops;
-use protoseg::tape::Store;
+use protoseg::tape::{DType, Keep, Program, Store, Tape};
 
 const NUM_CLASSES: usize = 3;
 
@@ -71,4 +71,14 @@ fn an_image_wider_than_positions_reach_is_predicted_in_windows() {
     for (row, other) in std::iter::zip(classes.chunks(width), alone.chunks(ops::MAX_EXTENT)) {
         assert!(row[..width / 2] == other[..width / 2]);
     }
+}
+
+#[test]
+fn the_largest_buffer_may_be_one_that_is_filled_from_outside() {
+    let mut tape = Tape::new();
+    let protos = tape.state("prototypes", &[40_000, 10, 256], DType::F32);
+    ops::prototype_normalise(&mut tape, protos).expect("prototypes");
+    let program = Program::new(&tape, &Caps::floor(), Keep::Only(&[]));
+    assert_eq!(program.largest_bytes(), 40_000 * 10 * 256 * 4);
+    assert!(program.largest_bytes() > Caps::floor().max_binding_bytes);
 }
