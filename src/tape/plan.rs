@@ -79,8 +79,12 @@ impl Store {
 }
 
 async fn read_value<T: bytemuck::Pod>(gpu: &Gpu, value: &Value, buffer: &Buffer) -> Result<Vec<T>> {
+    Ok(unpack(&value.shape, value.dtype, &read_held(gpu, value, buffer).await?))
+}
+
+async fn read_held<T: bytemuck::Pod>(gpu: &Gpu, value: &Value, buffer: &Buffer) -> Result<Vec<T>> {
     let raw = gpu.read(buffer, value.padded_len() as u64 * 4).await?;
-    Ok(unpack(&value.shape, value.dtype, &bytemuck::pod_collect_to_vec::<u8, T>(&raw)))
+    Ok(bytemuck::pod_collect_to_vec::<u8, T>(&raw))
 }
 
 /// What is left of a node in a plan.
@@ -209,11 +213,24 @@ impl Plan {
     /// # Errors
     /// [`Error::Device`] from the read-back; [`Error::Shape`] if no node reads or writes it.
     pub async fn read<T: bytemuck::Pod>(&self, id: ValueId) -> Result<Vec<T>> {
+        let (value, buffer) = self.held(id)?;
+        read_value(&self.gpu, value, buffer).await
+    }
+
+    /// Reads a value back as the device holds it, channel padding included.
+    ///
+    /// # Errors
+    /// As [`Plan::read`].
+    pub async fn read_padded<T: bytemuck::Pod>(&self, id: ValueId) -> Result<Vec<T>> {
+        let (value, buffer) = self.held(id)?;
+        read_held(&self.gpu, value, buffer).await
+    }
+
+    fn held(&self, id: ValueId) -> Result<(&Value, &Buffer)> {
         let value = &self.values[id.index()];
         let buffer = self.buffers[self.roots[id.index()].index()].as_ref();
-        let buffer =
-            buffer.ok_or_else(|| Error::shape("plan", format!("`{}` is not in the plan", value.name)))?;
-        read_value(&self.gpu, value, buffer).await
+        let missing = || Error::shape("plan", format!("`{}` is not in the plan", value.name));
+        Ok((value, buffer.ok_or_else(missing)?))
     }
 
     /// Reads a value back as numbers, whatever its type.
