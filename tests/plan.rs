@@ -9,7 +9,8 @@ use protoseg::infer::Predictor;
 use protoseg::model::{ModelSpec, NetOptions, Phase, Provenance, TrainOptions, TrainStep};
 use protoseg::nn::Arch;
 use protoseg::ops;
-use protoseg::tape::{DType, Keep, Program, Store, Tape};
+use protoseg::rng::Rng;
+use protoseg::tape::{DType, Keep, Plan, Program, Store, Tape};
 
 const NUM_CLASSES: usize = 3;
 
@@ -50,6 +51,80 @@ fn step(phase: Phase) -> TrainStep {
         seed: 5,
     };
     TrainStep::record(&spec(), &options, phase).expect("shapes go together")
+}
+
+/// Fills every input of a step but its number.
+fn write(plan: &Plan, step: &TrainStep) {
+    let mut rng = Rng::new(11, 0);
+    let count = |id| step.tape.value(id).len();
+    let image: Vec<f32> = (0..count(step.image)).map(|_| rng.normal()).collect();
+    let labels: Vec<i32> = (0..count(step.labels)).map(|_| rng.below(NUM_CLASSES as u32 + 1) as i32 - 1).collect();
+    plan.write(step.image, &image);
+    plan.write(step.labels, &labels);
+    plan.write(step.class_weights, &[1.0_f32; NUM_CLASSES]);
+    plan.write(step.lr, &[0.05_f32]);
+}
+
+/// The bits of the losses of three steps and of everything that is stored after them. Before every step, what reused
+/// buffers hold is NaN.
+fn trained(gpu: &Arc<Gpu>, phase: Phase, everything: bool) -> Vec<(String, Vec<u32>)> {
+    let step = step(phase);
+    let losses = step.losses.all();
+    let all = Program::new(&step.tape, gpu.caps(), Keep::Everything);
+    let reused = Program::new(&step.tape, gpu.caps(), Keep::Only(&losses));
+    assert!(2 * reused.bytes() < all.bytes(), "{} and {} bytes: buffers are reused", reused.bytes(), all.bytes());
+    let program = if everything { all } else { reused };
+    let mut store = Store::new();
+    step.weights.init(gpu, &mut store, 3).expect("weights");
+    let plan = Plan::new(gpu, &step.tape, &program, &mut store).expect("plan");
+    let bits = |values: &[f32]| values.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+    let mut found = Vec::new();
+    for number in 0..3_u32 {
+        write(&plan, &step);
+        plan.write(step.step, &[number]);
+        plan.poison();
+        plan.run();
+        let values = pollster::block_on(step.losses.read(&plan)).expect("losses");
+        assert!(values.iter().all(|x| x.is_finite()), "{values:?}");
+        found.push((format!("losses of step {number}"), bits(&values)));
+    }
+    for name in store.names() {
+        let (_, values) = pollster::block_on(store.read(gpu, name)).expect("stored");
+        found.push((name.to_owned(), bits(&values)));
+    }
+    found
+}
+
+#[test]
+fn reused_buffers_change_no_bit_of_a_training_step() {
+    let gpu = gpu();
+    for phase in [Phase::Main, Phase::WarmUp] {
+        let (kept, reused) = (trained(&gpu, phase, true), trained(&gpu, phase, false));
+        assert_eq!(kept.len(), reused.len());
+        for (a, b) in std::iter::zip(&kept, &reused) {
+            assert!(a == b, "{phase:?}: {} differ", a.0);
+        }
+    }
+}
+
+#[test]
+fn a_weight_that_is_nan_shows_in_the_loss() {
+    let gpu = gpu();
+    let step = step(Phase::Main);
+    let mut store = Store::new();
+    step.weights.init(&gpu, &mut store, 3).expect("weights");
+    let losses = step.losses.all();
+    let program = Program::new(&step.tape, gpu.caps(), Keep::Only(&losses));
+    let plan = Plan::new(&gpu, &step.tape, &program, &mut store).expect("plan");
+    let weight = step.stored().into_iter().find(|v| v.shape.len() == 4).expect("a convolution");
+    let mut values = vec![0.1; weight.len()];
+    values[0] = f32::NAN;
+    store.set(&gpu, &weight, &values).expect("a known weight");
+    write(&plan, &step);
+    plan.write(step.step, &[0_u32]);
+    plan.run();
+    let values = pollster::block_on(step.losses.read(&plan)).expect("losses");
+    assert!(!values[0].is_finite(), "{values:?} with NaN in `{}`", weight.name);
 }
 
 #[test]
