@@ -1,5 +1,5 @@
 //! Runs a case on the device and on the oracle and compares them node by node, and the oracle's gradients with finite
-//! differences. The kernel test, the gradient test and the driver check of a user's machine are this one mechanism.
+//! differences. The kernel test and the gradient test are this one mechanism.
 
 use std::sync::Arc;
 
