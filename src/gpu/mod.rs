@@ -17,5 +17,5 @@ pub use caps::{Caps, Tier};
 pub use device::{Buffer, Gpu};
 pub use pipeline::{Commands, KernelTime, Step};
 pub(crate) use record::uniform;
-pub use record::{Dispatch, Slot, Uniform, grid};
+pub use record::{Dispatch, Field, Scalar, Slot, Uniform, UniformField, grid};
 pub use reflect::{Access, Binding, Reflection, reflect};
