@@ -157,3 +157,19 @@ fn the_largest_buffer_may_be_one_that_is_filled_from_outside() {
     assert_eq!(program.largest_bytes(), 40_000 * 10 * 256 * 4);
     assert!(program.largest_bytes() > Caps::floor().max_binding_bytes);
 }
+
+/// Sums over pixels cost an addition per element that is read, however few come out.
+#[test]
+fn sums_are_costed_by_what_they_read() {
+    let mut tape = Tape::new();
+    let x = tape.input("x", &[2, 9, 11, 8], DType::F32);
+    let mean = ops::global_mean(&mut tape, x).expect("a mean");
+    let w = tape.input("w", &[1, 1, 8, 4], DType::F32);
+    let bias = tape.input("bias", &[4], DType::F32);
+    let y = ops::conv2d(&mut tape, x, w, Some(bias), ops::Conv::default()).expect("a convolution");
+    let seed = tape.input("dy", &[2, 9, 11, 4], DType::F32);
+    let db = tape.backward(&[(y, seed)], &[bias], &ops::Sums).expect("a gradient")[0].expect("of the bias");
+    let flops = |id| Program::new(&tape, &Caps::floor(), Keep::Only(&[id])).flops();
+    assert_eq!(flops(mean), 2 * 9 * 11 * 8);
+    assert_eq!(flops(db), 2 * 9 * 11 * 4);
+}

@@ -157,6 +157,10 @@ impl Op for Conv2dDb {
     fn oracle(&self, inputs: &[&Array]) -> Vec<Array> {
         vec![oracle::conv2d::db(inputs[0])]
     }
+
+    fn flops(&self, inputs: &[&Value], _: &[&Value]) -> u64 {
+        inputs[0].len() as u64
+    }
 }
 
 /// Runs `kernel` into scratch, one result of `floats` floats per split, and adds the results up in order; straight into
