@@ -63,7 +63,7 @@ uniform! {
     pub(super) struct Params {
         num_pixels: u32, out_h: u32, out_w: u32, in_h: u32, in_w: u32, quads_in: u32, quads_out: u32,
         kernel_h: u32, kernel_w: u32, stride: u32, fraction: u32, pad_h: i32, pad_w: i32, dilation: u32,
-        has_bias: u32, num_splits: u32, split_rows: u32, split_columns: u32, num_lines: u32,
+        has_bias: u32, reversed: u32, num_splits: u32, split_rows: u32, split_columns: u32, num_lines: u32,
     }
 }
 
@@ -86,6 +86,7 @@ impl Params {
             pad_w: conv.padding as i32,
             dilation: conv.dilation as u32,
             has_bias: 0,
+            reversed: 0,
             num_splits: 1,
             split_rows: 1,
             split_columns: y.shape[2] as u32,
@@ -154,7 +155,7 @@ const fn broadcast(caps: &Caps) -> bool {
     caps.software && caps.subgroup_size == 8
 }
 
-/// Appends a depthwise convolution; `params.has_bias` = 1 reverses the taps.
+/// Appends a depthwise convolution without bias; `params.reversed` = 1 reverses the taps.
 pub(super) fn depthwise(l: &mut Launch<'_>, params: Params, x: Slot, w: Slot, y: Slot) {
     let window = is_3x3(&params) && params.stride == 1 && params.fraction == 1;
     let entry = if window { "depthwise_3x3" } else { "depthwise" };

@@ -44,7 +44,7 @@ impl Op for Conv2dDx {
         let (dy_slot, w_slot, dx_slot) = (l.read(0), l.read(1), l.write(0));
         match Kind::of(self.conv, self.x_shape[3], w.shape[3]) {
             Kind::Depthwise => {
-                params.has_bias = 1;
+                params.reversed = 1;
                 depthwise(l, params, dy_slot, w_slot, dx_slot);
             }
             Kind::Dense => {
