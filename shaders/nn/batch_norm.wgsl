@@ -44,12 +44,6 @@ struct Params {
 @group(0) @binding(12) var<storage, read_write> dbeta: array<vec4<f32>>;
 @group(0) @binding(13) var<storage, read_write> constants_out: array<vec4<f32>>;
 
-// Every row kernel walks the same way, so the parts' numbers agree between them.
-fn start(id: vec3<u32>, groups: vec3<u32>) -> Walk {
-    let i = linear_index(id, groups, 64u);
-    return walk(i, params.quads, params.team_rows, params.block_rows, params.rows);
-}
-
 fn inverse_deviation(quad: u32) -> vec4<f32> {
     // Masked first: rank-1 buffers promise nothing beyond their length, and NaN would survive a product.
     return 1.0 / sqrt(masked(variance[quad], quad, params.channels) + params.eps);

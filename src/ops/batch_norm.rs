@@ -2,8 +2,8 @@
 
 use super::conv2d::{Conv, conv2d};
 use super::table::{Case, Fill, Input};
-use super::walk::{FAN_IN, Walk, merge_columns, merges};
-use crate::error::{Error, Result};
+use super::walk::{FAN_IN, Walk, check, merge_columns, merges};
+use crate::error::Result;
 use crate::gpu::{Slot, grid, uniform};
 use crate::oracle::{self, Array};
 use crate::tape::{Gradient, Launch, Op, Spec, Tape, Value, ValueId};
@@ -94,7 +94,7 @@ pub struct BatchNormGrad {
 /// Records training-mode batch normalisation of `x` `[.., C]` with `gamma`, `beta` `[C]`.
 ///
 /// # Errors
-/// [`Error::Shape`] if `gamma` or `beta` is not `[C]`, or `x` has fewer than two axes.
+/// [`Error::Shape`](crate::Error::Shape) if `gamma` or `beta` is not `[C]`, or `x` has fewer than two axes.
 pub fn batch_norm(
     tape: &mut Tape,
     x: ValueId,
@@ -121,24 +121,6 @@ pub fn batch_norm_eval(
     act: Act,
 ) -> Result<ValueId> {
     tape.push1(BatchNormEval { eps, act }, &[x, gamma, beta, mean, variance])
-}
-
-/// `x` and the vectors per channel that follow it.
-fn check(inputs: &[&Value], num_vectors: usize) -> Result<()> {
-    let x = inputs[0];
-    if x.shape.len() < 2 || x.is_empty() {
-        return Err(Error::shape(
-            "batch_norm",
-            format!("`{}` {:?} has no rows of channels", x.name, x.shape),
-        ));
-    }
-    match inputs[1..=num_vectors].iter().find(|v| v.shape != [x.channels()]) {
-        None => Ok(()),
-        Some(v) => {
-            let problem = format!("`{}` {:?} does not fit `{}` {:?}", v.name, v.shape, x.name, x.shape);
-            Err(Error::shape("batch_norm", problem))
-        }
-    }
 }
 
 fn params(x: &Value, eps: f32, act: Act) -> (Walk, Params) {
@@ -179,7 +161,7 @@ impl Op for BatchNorm {
     }
 
     fn outputs(&self, inputs: &[&Value]) -> Result<Vec<Spec>> {
-        check(inputs, 2)?;
+        check("batch_norm", inputs[0], &inputs[1..3])?;
         let channels = [inputs[0].channels()];
         Ok(vec![Spec::f32(&inputs[0].shape), Spec::f32(&channels), Spec::f32(&channels)])
     }
@@ -232,7 +214,7 @@ impl Op for BatchNormEval {
     }
 
     fn outputs(&self, inputs: &[&Value]) -> Result<Vec<Spec>> {
-        check(inputs, 4)?;
+        check("batch_norm", inputs[0], &inputs[1..5])?;
         Ok(vec![Spec::f32(&inputs[0].shape)])
     }
 
@@ -267,7 +249,7 @@ impl Op for BatchNormGrad {
     }
 
     fn outputs(&self, inputs: &[&Value]) -> Result<Vec<Spec>> {
-        check(inputs, 4)?;
+        check("batch_norm", inputs[0], &inputs[1..5])?;
         Ok(inputs[..3].iter().map(|v| Spec::f32(&v.shape)).collect())
     }
 
