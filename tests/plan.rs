@@ -173,3 +173,13 @@ fn sums_are_costed_by_what_they_read() {
     assert_eq!(flops(mean), 2 * 9 * 11 * 8);
     assert_eq!(flops(db), 2 * 9 * 11 * 4);
 }
+
+#[test]
+#[should_panic(expected = "a block is recorded inside another one")]
+fn a_block_inside_a_block_is_refused() {
+    let mut tape = Tape::new();
+    let x = tape.input("x", &[3, 4], DType::F32);
+    let rule = |_: &mut Tape, grads: &[Option<_>]| Ok(vec![grads[0]]);
+    let inner = |tape: &mut Tape| Ok(vec![ops::scale(tape, x, 2.0)?]);
+    let _ = tape.block(&[x], |tape| tape.block(&[x], inner, rule), rule);
+}
