@@ -132,8 +132,8 @@ fn batch_norm_finish(@builtin(global_invocation_id) id: vec3<u32>) {
 @compute @workgroup_size(64)
 fn batch_norm(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
     let at = start(id, groups);
-    // The quad is in range even for an invocation past the end, whose loop is empty.
-    let quad = min(at.quad, params.quads - 1u);
+    // In range even for an invocation past the end, whose loop is empty.
+    let quad = at.quad;
     let center = masked(mean[quad], quad, params.channels);
     // y = (x - mean) * slope + beta. Masks on all three keep the padding at limited(0, low, high) = 0.
     let slope = masked(gamma[quad] * inverse_deviation(quad), quad, params.channels);

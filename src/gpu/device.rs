@@ -120,6 +120,7 @@ impl Gpu {
     }
 
     /// Destroys the device, which then is lost as after a driver's reset: for tests of what follows.
+    #[doc(hidden)]
     pub fn lose(&self) {
         self.device.destroy();
     }

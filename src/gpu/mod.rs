@@ -15,7 +15,7 @@ pub mod shaders;
 pub use adapter::{AdapterReport, list_adapters};
 pub use caps::{Caps, Tier};
 pub use device::{Buffer, Gpu};
-pub use pipeline::{Commands, KernelTime, Step};
+pub use pipeline::{Commands, KernelTime};
 pub(crate) use record::uniform;
 pub use record::{Dispatch, Field, Scalar, Slot, Uniform, UniformField, grid};
 pub use reflect::{Access, Binding, Reflection, reflect};

@@ -32,7 +32,7 @@ pub(super) fn compile_shader(device: &wgpu::Device, stem: &'static str) -> Resul
 }
 
 /// One dispatch with everything bound.
-pub struct Step {
+struct Step {
     kernel: Arc<Kernel>,
     bind_group: wgpu::BindGroup,
     groups: [u32; 3],

@@ -37,8 +37,6 @@ pub struct Reflection {
     pub uniform_fields: Vec<(String, usize, Option<Scalar>)>,
     /// Bytes of that struct, 0 if there is none.
     pub uniform_bytes: usize,
-    /// `@workgroup_size`.
-    pub workgroup_size: [u32; 3],
 }
 
 /// Parses and validates `source`; one [`Reflection`] per entry point, by name.
@@ -64,7 +62,6 @@ pub fn reflect(
             bindings: Vec::new(),
             uniform_fields: Vec::new(),
             uniform_bytes: 0,
-            workgroup_size: entry.workgroup_size,
         };
         for (handle, variable) in module.global_variables.iter() {
             let Some(binding) = variable.binding else { continue };
