@@ -10,7 +10,7 @@ use protoseg::model::{ModelSpec, NetOptions, Phase, Provenance, TrainOptions, Tr
 use protoseg::nn::Arch;
 use protoseg::ops;
 use protoseg::rng::Rng;
-use protoseg::tape::{DType, Keep, Plan, Program, Store, Tape};
+use protoseg::tape::{DType, Keep, Plan, Program, Store, Tape, ValueId};
 
 const NUM_CLASSES: usize = 3;
 
@@ -182,4 +182,41 @@ fn a_block_inside_a_block_is_refused() {
     let rule = |_: &mut Tape, grads: &[Option<_>]| Ok(vec![grads[0]]);
     let inner = |tape: &mut Tape| Ok(vec![ops::scale(tape, x, 2.0)?]);
     let _ = tape.block(&[x], |tape| tape.block(&[x], inner, rule), rule);
+}
+
+/// A plan that adds `x` `[3,5]` to itself.
+fn doubling(gpu: &Arc<Gpu>) -> (Plan, ValueId) {
+    let mut tape = Tape::new();
+    let x = tape.input("x", &[3, 5], DType::F32);
+    let y = ops::add(&mut tape, x, x, 1.0).expect("a sum");
+    let program = Program::new(&tape, gpu.caps(), Keep::Only(&[y]));
+    (Plan::new(gpu, &tape, &program, &mut Store::new()).expect("plan"), x)
+}
+
+#[test]
+#[should_panic(expected = "elements for `x` [3, 5]")]
+fn content_of_another_length_is_refused() {
+    let (plan, x) = doubling(&gpu());
+    plan.write(x, &[0.0_f32; 14]);
+}
+
+#[test]
+#[should_panic(expected = "padded elements for `x` [3, 5]")]
+fn content_that_is_not_padded_is_refused_as_padded() {
+    let (plan, x) = doubling(&gpu());
+    plan.write_padded(x, &[0.0_f32; 15]);
+}
+
+#[test]
+fn a_name_is_stored_with_one_shape_and_type() {
+    let (gpu, mut store) = (gpu(), Store::new());
+    let mut tape = Tape::new();
+    let state = tape.state("s", &[4], DType::F32);
+    store.set(&gpu, tape.value(state), &[1.0; 4]).expect("new");
+    for (shape, dtype) in [([5], DType::F32), ([4], DType::U32)] {
+        let other = tape.state("s", &shape, dtype);
+        assert_eq!((tape.value(other).shape.as_slice(), tape.value(other).dtype), (&shape[..], dtype));
+        let error = store.set(&gpu, tape.value(other), &vec![1.0; shape[0]]).expect_err("another").to_string();
+        assert!(error.contains("`s` is F32 [4] and"), "{error}");
+    }
 }

@@ -265,7 +265,8 @@ impl Tape {
 
     /// A stored value is one value however often it is asked for: weights may be used in several places.
     fn named(&mut self, name: &str, shape: &[usize], dtype: DType, role: Role) -> ValueId {
-        let known = self.values.iter().position(|v| v.name == name && v.role == role && v.shape == shape);
+        let same = |v: &Value| v.name == name && v.role == role && v.shape == shape && v.dtype == dtype;
+        let known = self.values.iter().position(same);
         known.map_or_else(|| self.add(name, shape, dtype, role), |i| ValueId(i as u32))
     }
 }

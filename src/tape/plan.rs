@@ -29,8 +29,9 @@ impl Store {
     /// The buffer of `value`, allocated (zeroed) if it is new.
     fn buffer(&mut self, gpu: &Gpu, value: &Value) -> Result<Buffer> {
         if let Some((known, buffer)) = self.0.get(&value.name) {
-            if known.shape != value.shape {
-                let problem = format!("`{}` is {:?} and {:?}", value.name, known.shape, value.shape);
+            if known.shape != value.shape || known.dtype != value.dtype {
+                let kind = |v: &Value| format!("{:?} {:?}", v.dtype, v.shape);
+                let problem = format!("`{}` is {} and {}", value.name, kind(known), kind(value));
                 return Err(Error::shape("store", problem));
             }
             return Ok(buffer.clone());
@@ -43,7 +44,7 @@ impl Store {
     /// Sets the dense content of `value`, which must be a param or state.
     ///
     /// # Errors
-    /// [`Error::Device`] if there is no memory, [`Error::Shape`] if the name is known with another shape.
+    /// [`Error::Device`] if there is no memory, [`Error::Shape`] if the name is known with another shape or type.
     pub fn set(&mut self, gpu: &Gpu, value: &Value, dense: &[f32]) -> Result<()> {
         let buffer = self.buffer(gpu, value)?;
         gpu.write(&buffer, bytemuck::cast_slice(&pack(&value.shape, value.dtype, dense)));
@@ -161,15 +162,24 @@ impl Plan {
     }
 
     /// Uploads an input's dense content before the next run. An input that no node reads is ignored.
+    ///
+    /// # Panics
+    /// If `dense` does not have the value's number of elements.
     pub fn write<T: bytemuck::Pod + Default>(&self, id: ValueId, dense: &[T]) {
         let value = &self.values[id.index()];
+        assert_eq!(dense.len(), value.len(), "elements for `{}` {:?}", value.name, value.shape);
         if let Some(buffer) = &self.buffers[self.roots[id.index()].index()] {
             self.gpu.write(buffer, bytemuck::cast_slice(&pack(&value.shape, value.dtype, dense)));
         }
     }
 
     /// Uploads an input's content that is padded already, as [`pack`] lays it out.
+    ///
+    /// # Panics
+    /// If `held` does not have as many elements as the value has in memory.
     pub fn write_padded<T: bytemuck::Pod>(&self, id: ValueId, held: &[T]) {
+        let value = &self.values[id.index()];
+        assert_eq!(held.len(), value.padded_len(), "padded elements for `{}` {:?}", value.name, value.shape);
         if let Some(buffer) = &self.buffers[self.roots[id.index()].index()] {
             self.gpu.write(buffer, bytemuck::cast_slice(held));
         }
