@@ -1,7 +1,8 @@
 //! The library's one error type.
 //!
-//! Every message says what was being done, with what, and what to do about it, in one sentence: the command line
-//! prints it as it stands and exits with status 1. User data never panics; a panic is a bug of ours.
+//! Every message says what was being done, with what, and what to do about it, in one sentence (for a file that cannot
+//! be read or written, the system's own reason tells that): the command line prints it as it stands and exits with
+//! status 1. User data never panics; a panic is a bug of ours.
 
 use std::path::{Path, PathBuf};
 
@@ -58,11 +59,11 @@ pub enum Error {
         remedy: String,
     },
     /// Shapes that do not go together.
-    #[error("{op}: {problem}")]
+    #[error("{op}: {problem}; change the sizes or options that lead there, or report it if you set none")]
     Shape {
         /// The operation's stem.
         op: &'static str,
-        /// Both shapes, as a sentence.
+        /// What was found and what was wanted, with the shapes.
         problem: String,
     },
     /// A number that should be finite is not.
@@ -106,5 +107,29 @@ impl Error {
     /// An [`Error::Shape`] for the operation `op`.
     pub fn shape(op: &'static str, problem: impl Into<String>) -> Self {
         Self::Shape { op, problem: problem.into() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_message_says_what_to_do() {
+        let io = std::io::Error::other("it is gone");
+        let errors = [
+            Error::data("a.png", "it is no picture", "give another file"),
+            Error::model("a.safetensors", "it is cut off", "give another file"),
+            Error::config("the key is unknown", "remove it there"),
+            Error::device("there is none", "install a driver"),
+            Error::shape("add", "[1] and [2]"),
+            Error::Numeric { step: 1, problem: "the loss is NaN".into(), remedy: "lower the rate".into() },
+        ];
+        for error in errors {
+            let text = error.to_string();
+            let (problem, remedy) = text.rsplit_once("; ").unwrap_or_else(|| panic!("`{text}` ends early"));
+            assert!(!problem.is_empty() && remedy.contains(' '), "{text}");
+        }
+        assert_eq!(Error::io("read the file", "a.png", io).to_string(), "cannot read the file `a.png`: it is gone");
     }
 }

@@ -19,6 +19,8 @@ struct Params {
     pad_w: i32,
     dilation: u32,
     has_bias: u32,
+    // Depthwise: 1 takes the taps in reverse order.
+    reversed: u32,
     // Gradient of the weights: rectangles of output pixels summed apart, their size in lines and pixels.
     num_splits: u32,
     split_rows: u32,

@@ -18,3 +18,10 @@ fn walk(index: u32, quads: u32, team_rows: u32, block_rows: u32, rows: u32) -> W
     let start = block * block_rows;
     return Walk(place - first * quads, start + first, min(start + block_rows, rows), block * team_rows + first);
 }
+
+// The walk of an invocation of a workgroup of 64, from params.{quads,team_rows,block_rows,rows}. All kernels of a shader
+// walk the same way, so the parts' numbers agree between them.
+fn start(id: vec3<u32>, groups: vec3<u32>) -> Walk {
+    let i = linear_index(id, groups, 64u);
+    return walk(i, params.quads, params.team_rows, params.block_rows, params.rows);
+}

@@ -1,4 +1,4 @@
-// Batch normalisation over rows: y = act(gamma * (x - mean) / sqrt(var + eps) + beta), act = clamp(., low, high).
+// Batch normalisation over rows: y = act(gamma * (x - mean) / sqrt(var + eps) + beta), act = limited(., low, high).
 //
 // Layout: x, y, dy, dx are rows of `quads` vec4s; per-channel vectors are rank 1, read as vec4s with the padding masked.
 // Forward: batch_norm_stats, batch_norm_merge (while there are many parts), batch_norm_finish, batch_norm.
@@ -8,6 +8,7 @@
 // Iterations per invocation: rows per block (host: at most 64) or parts to merge (at most 128).
 //!include lib/index.wgsl
 //!include lib/lanes.wgsl
+//!include lib/limited.wgsl
 //!include lib/walk.wgsl
 //!include lib/columns.wgsl
 
@@ -42,12 +43,6 @@ struct Params {
 @group(0) @binding(11) var<storage, read_write> dgamma: array<vec4<f32>>;
 @group(0) @binding(12) var<storage, read_write> dbeta: array<vec4<f32>>;
 @group(0) @binding(13) var<storage, read_write> constants_out: array<vec4<f32>>;
-
-// Every row kernel walks the same way, so the parts' numbers agree between them.
-fn start(id: vec3<u32>, groups: vec3<u32>) -> Walk {
-    let i = linear_index(id, groups, 64u);
-    return walk(i, params.quads, params.team_rows, params.block_rows, params.rows);
-}
 
 fn inverse_deviation(quad: u32) -> vec4<f32> {
     // Masked first: rank-1 buffers promise nothing beyond their length, and NaN would survive a product.
@@ -88,9 +83,11 @@ fn batch_norm_stats(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_w
         count += 1.0;
     }
     // mean = shift + offset, and sum (x - mean)^2 = squares - sum * offset. Rounding may leave that
-    // slightly below 0.
+    // slightly below 0; select, unlike max, keeps NaN.
     let offset = sum / max(count, 1.0);
-    store_moments(at.part, at.quad, Moments(count, shift + offset, max(squares - sum * offset, vec4<f32>(0.0))));
+    let spread = squares - sum * offset;
+    let kept = select(spread, vec4<f32>(0.0), spread < vec4<f32>(0.0));
+    store_moments(at.part, at.quad, Moments(count, shift + offset, kept));
 }
 
 // Chan's rule for the moments of disjoint sets, over the parts that fall to `part`.
@@ -135,17 +132,17 @@ fn batch_norm_finish(@builtin(global_invocation_id) id: vec3<u32>) {
 @compute @workgroup_size(64)
 fn batch_norm(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
     let at = start(id, groups);
-    // The quad is in range even for an invocation past the end, whose loop is empty.
-    let quad = min(at.quad, params.quads - 1u);
+    // In range even for an invocation past the end, whose loop is empty.
+    let quad = at.quad;
     let center = masked(mean[quad], quad, params.channels);
-    // y = (x - mean) * slope + beta. Masks on all three keep the padding at clamp(0, low, high) = 0.
+    // y = (x - mean) * slope + beta. Masks on all three keep the padding at limited(0, low, high) = 0.
     let slope = masked(gamma[quad] * inverse_deviation(quad), quad, params.channels);
     let shift = masked(beta[quad], quad, params.channels);
     let low = vec4<f32>(params.low);
     let high = vec4<f32>(params.high);
     for (var row = at.row; row < at.end; row += params.team_rows) {
         let i = row * params.quads + quad;
-        out[i] = clamp((x[i] - center) * slope + shift, low, high);
+        out[i] = limited((x[i] - center) * slope + shift, low, high);
     }
 }
 

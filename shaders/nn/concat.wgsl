@@ -27,11 +27,6 @@ struct Params {
 @group(0) @binding(3) var<storage, read_write> out: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> wide_out: array<f32>;
 
-fn start(id: vec3<u32>, groups: vec3<u32>) -> Walk {
-    let i = linear_index(id, groups, 64u);
-    return walk(i, params.quads, params.team_rows, params.block_rows, params.rows);
-}
-
 // A last vec4 that also holds the next input's lanes is written with zeros there; that input comes later.
 @compute @workgroup_size(64)
 fn concat_quads(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {

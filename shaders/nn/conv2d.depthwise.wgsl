@@ -1,6 +1,6 @@
 // Depthwise 2-D convolution: y[b,oh,ow,c] = sum_{ky,kx} x[b,sy,sx,c] * w[ky,kx,c], and its gradients.
 //
-// Source position, fraction and splits as in conv2d.wgsl; `has_bias` = 1 reverses the taps, which with stride 1 and
+// Source position, fraction and splits as in conv2d.wgsl; `reversed` = 1 reverses the taps, which with stride 1 and
 // fraction = the forward stride gives the gradient with respect to x (no bias exists here: a batch norm follows).
 //
 // Layout: NHWC in vec4s of channels, w [kh][kw][quads]. quads_in = quads_out = vec4s per pixel.
@@ -62,7 +62,7 @@ fn depthwise(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgrou
         for (var kx = 0u; kx < params.kernel_w; kx++) {
             let tap = ky * params.kernel_w + kx;
             // Reversed taps give the gradient with respect to x.
-            let weight = w[select(tap, taps - 1u - tap, params.has_bias == 1u) * params.quads_in + c];
+            let weight = w[select(tap, taps - 1u - tap, params.reversed == 1u) * params.quads_in + c];
             let ox = i32(ow * params.stride + kx * params.dilation) - params.pad_w;
             // With a fraction most taps fall between pixels: those are not loaded.
             let s0 = exact(ox);
@@ -105,10 +105,10 @@ fn depthwise_3x3(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_work
     for (var ky = 0u; ky < 3u; ky++) {
         let base = line_start(b, oy + i32(ky));
         // Reversed for the gradient, as above: tap t becomes 8 - t.
-        let row = select(ky * 3u, 8u - ky * 3u, params.has_bias == 1u);
+        let row = select(ky * 3u, 8u - ky * 3u, params.reversed == 1u);
         let w0 = w[row * params.quads_in + c];
-        let w1 = w[select(row + 1u, row - 1u, params.has_bias == 1u) * params.quads_in + c];
-        let w2 = w[select(row + 2u, row - 2u, params.has_bias == 1u) * params.quads_in + c];
+        let w1 = w[select(row + 1u, row - 1u, params.reversed == 1u) * params.quads_in + c];
+        let w2 = w[select(row + 2u, row - 2u, params.reversed == 1u) * params.quads_in + c];
         // Output pixel j needs window columns j, j + 1 and j + 2.
         let p0 = pixel(base, ox, c);
         let p1 = pixel(base, ox + 1, c); let p2 = pixel(base, ox + 2, c);

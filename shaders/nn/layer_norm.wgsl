@@ -10,6 +10,7 @@
 //!include lib/lanes.wgsl
 //!include lib/walk.wgsl
 //!include lib/columns.wgsl
+//!include lib/total.wgsl
 
 struct Params {
     // Rows, vec4s per row, real channels.
@@ -42,15 +43,6 @@ struct Params {
 
 // One pair for every invocation of the workgroup.
 var<workgroup> shared_pairs: array<vec2<f32>, 64>;
-
-fn start(id: vec3<u32>, groups: vec3<u32>) -> Walk {
-    let i = linear_index(id, groups, 64u);
-    return walk(i, params.quads, params.team_rows, params.block_rows, params.rows);
-}
-
-fn total(v: vec4<f32>) -> f32 {
-    return (v.x + v.y) + (v.z + v.w);
-}
 
 // The row of this invocation; the last one stands in for rows beyond the end, which are not stored.
 fn row_of(id: vec3<u32>, groups: vec3<u32>) -> u32 {

@@ -1,8 +1,9 @@
-// Rectifier with an optional ceiling: y = clamp(x, 0, ceiling); ceiling 6 is ReLU6, a huge one plain ReLU.
+// Rectifier with an optional ceiling: y = limited(x, 0, ceiling); ceiling 6 is ReLU6, infinity plain ReLU.
 // Gradient from the output alone: dx = dy where 0 < y < ceiling, else 0 (the value at the two kinks is 0).
 //
 // Layout: whole vec4s. Workgroup: 64 invocations, one vec4 each.
 //!include lib/index.wgsl
+//!include lib/limited.wgsl
 
 struct Params {
     num_quads: u32,
@@ -18,7 +19,7 @@ struct Params {
 fn relu(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
     let i = linear_index(id, groups, 64u);
     if (i < params.num_quads) {
-        out[i] = clamp(x[i], vec4<f32>(0.0), vec4<f32>(params.ceiling));
+        out[i] = limited(x[i], vec4<f32>(0.0), vec4<f32>(params.ceiling));
     }
 }
 

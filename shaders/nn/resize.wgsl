@@ -6,8 +6,8 @@
 // i0 = floor, i1 = min(i0 + 1, in - 1), weight of i1 = the fraction that remains.
 //
 // Layout: rows of `quads` vec4s, padding stays zero by linearity.
-// resize: x covers (column, quad) of a row, y covers strips of 8 output rows, z the batch; 64 invocations, one column of
-// 8 rows each. Rows between the same two source rows share the loads, which halves the traffic when enlarging.
+// resize: one vec4 column of a strip of 8 output rows per invocation, in the order batch, strips, columns, quads. Rows
+// between the same two source rows share the loads, which halves the traffic when enlarging. Workgroups of 64.
 // resize_grad: one axis at a time on [outer, length, inner]; the host runs it along W, then along H. An invocation
 // gathers one input vec4 from the outputs within one step of it: at most `out` <= 46,340 iterations.
 //!include lib/index.wgsl
@@ -18,6 +18,8 @@ struct Params {
     height_out: u32,
     width_out: u32,
     quads: u32,
+    // Strips of 8 rows of all images.
+    num_strips: u32,
     // 1: half pixels; 0: corners aligned.
     half_pixels: u32,
 }
@@ -57,24 +59,32 @@ fn source(o: u32, length_in: u32, length_out: u32) -> Source {
 }
 
 @compute @workgroup_size(64)
-fn resize(@builtin(global_invocation_id) id: vec3<u32>) {
-    let column = id.x / params.quads;
-    if (column >= params.width_out) {
+fn resize(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+    let index = linear_index(id, groups, 64u);
+    let row_quads = params.width_out * params.quads;
+    let strip = index / row_quads;
+    if (strip >= params.num_strips) {
         return;
     }
-    let quad = id.x - column * params.quads;
+    // vec4 of an output row, and the strip's place in its image.
+    let place = index - strip * row_quads;
+    let column = place / params.quads;
+    let quad = place - column * params.quads;
+    let strips = (params.height_out + 7u) / 8u;
+    let b = strip / strips;
+    let top = (strip - b * strips) * 8u;
     let across = source(column, params.width_in, params.width_out);
     let left = across.first * params.quads + quad;
     let right = across.second * params.quads + quad;
     // vec4s per source row and the first one of the image.
     let pitch = params.width_in * params.quads;
-    let image = id.z * params.height_in * pitch;
-    let last = min((id.y + 1u) * 8u, params.height_out);
+    let image = b * params.height_in * pitch;
+    let last = min(top + 8u, params.height_out);
     // Source rows that `upper` and `lower` were made from; none at first.
     var held = vec2<u32>(0xffffffffu);
     var upper = vec4<f32>(0.0);
     var lower = vec4<f32>(0.0);
-    for (var row = id.y * 8u; row < last; row++) {
+    for (var row = top; row < last; row++) {
         let down = source(row, params.height_in, params.height_out);
         if (down.first != held.x) {
             // When enlarging, the lower row soon becomes the upper one.
@@ -88,8 +98,7 @@ fn resize(@builtin(global_invocation_id) id: vec3<u32>) {
             lower = mix(x[at + left], x[at + right], across.weight);
             held = vec2<u32>(down.first, down.second);
         }
-        let to = (id.z * params.height_out + row) * params.width_out * params.quads + id.x;
-        out[to] = mix(upper, lower, down.weight);
+        out[(b * params.height_out + row) * row_quads + place] = mix(upper, lower, down.weight);
     }
 }
 

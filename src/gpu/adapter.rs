@@ -17,8 +17,10 @@ pub struct AdapterReport {
     pub kind: &'static str,
     /// Driver and its version.
     pub driver: String,
-    /// The tier that this crate would use on it.
+    /// The tier that this crate uses on it: the highest one that kernels exist for.
     pub tier: Tier,
+    /// The highest tier that it offers.
+    pub offered_tier: Tier,
     /// What plans depend on.
     pub caps: Caps,
     /// Whether kernels can be timed on the device.
@@ -41,6 +43,7 @@ pub async fn list_adapters() -> Vec<AdapterReport> {
             kind: kind(info.device_type),
             driver: format!("{} {}", info.driver, info.driver_info).trim().to_owned(),
             tier: caps.tier,
+            offered_tier: offered_tier(adapter.features()),
             timestamps: adapter.features().contains(wgpu::Features::TIMESTAMP_QUERY),
             default: default == Some(index),
             caps,
@@ -109,11 +112,8 @@ const fn kind(device_type: wgpu::DeviceType) -> &'static str {
     }
 }
 
-/// Capabilities of `adapter`, lowered to `tier` if that is given.
-pub(super) fn caps(adapter: &wgpu::Adapter, tier: Option<Tier>) -> Caps {
-    let (info, limits, features) = (adapter.get_info(), adapter.limits(), adapter.features());
-    let fixed = info.subgroup_min_size == info.subgroup_max_size;
-    let best = if !features.contains(wgpu::Features::SUBGROUP) {
+fn offered_tier(features: wgpu::Features) -> Tier {
+    if !features.contains(wgpu::Features::SUBGROUP) {
         Tier::Floor
     } else if !features.contains(wgpu::Features::SHADER_F16) {
         Tier::Subgroups
@@ -121,8 +121,19 @@ pub(super) fn caps(adapter: &wgpu::Adapter, tier: Option<Tier>) -> Caps {
         Tier::F16
     } else {
         Tier::Matrix
-    };
-    let tier = tier.map_or(best, |wanted| wanted.min(best));
+    }
+}
+
+/// The tier to use of those that are offered: no kernel needs more than subgroups.
+fn used_tier(offered: Tier, wanted: Option<Tier>) -> Tier {
+    offered.min(Tier::Subgroups).min(wanted.unwrap_or(Tier::Matrix))
+}
+
+/// Capabilities of `adapter`, lowered to `tier` if that is given.
+pub(super) fn caps(adapter: &wgpu::Adapter, tier: Option<Tier>) -> Caps {
+    let (info, limits) = (adapter.get_info(), adapter.limits());
+    let fixed = info.subgroup_min_size == info.subgroup_max_size;
+    let tier = used_tier(offered_tier(adapter.features()), tier);
     if tier == Tier::Floor && info.device_type != wgpu::DeviceType::Cpu {
         return Caps {
             max_binding_bytes: limits.max_storage_buffer_binding_size,
@@ -165,4 +176,29 @@ fn driver_hint() -> String {
         "sudo apt-get install libvulkan1 mesa-vulkan-drivers"
     };
     format!("install a Vulkan driver: that of your GPU, or Mesa's software driver with `{command}`")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tier_without_kernels_is_offered_and_not_used() {
+        let mut features = wgpu::Features::empty();
+        assert_eq!(offered_tier(features), Tier::Floor);
+        features |= wgpu::Features::SUBGROUP;
+        assert_eq!(offered_tier(features), Tier::Subgroups);
+        features |= wgpu::Features::SHADER_F16;
+        assert_eq!(offered_tier(features), Tier::F16);
+        assert_eq!(used_tier(Tier::F16, None), Tier::Subgroups);
+        assert_eq!(used_tier(Tier::Matrix, Some(Tier::F16)), Tier::Subgroups);
+        assert_eq!(used_tier(Tier::Matrix, Some(Tier::Floor)), Tier::Floor);
+        assert_eq!(used_tier(Tier::Floor, Some(Tier::Subgroups)), Tier::Floor);
+    }
+
+    #[test]
+    fn the_list_tells_what_is_offered() {
+        let list = pollster::block_on(list_adapters());
+        assert!(list.iter().all(|a| a.tier <= a.offered_tier && a.tier == a.caps.tier), "{list:?}");
+    }
 }

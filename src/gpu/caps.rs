@@ -8,9 +8,9 @@ pub enum Tier {
     Floor,
     /// Subgroup operations (native only: wgpu exposes none on the web).
     Subgroups,
-    /// `f16` in shaders.
+    /// `f16` in shaders. No kernel uses it yet.
     F16,
-    /// Cooperative matrices.
+    /// Cooperative matrices. No kernel uses them yet.
     Matrix,
 }
 

@@ -1,6 +1,7 @@
 //! An open device: queue, caches, and the place where driver errors become ours.
 
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -96,12 +97,13 @@ impl Gpu {
         &self.caps
     }
 
-    /// The first error that the driver reported since the last call, as ours.
+    /// The first error that the driver reported since the last call, as ours. That the device is lost is told at every call.
     ///
     /// # Errors
     /// [`Error::Device`] for a validation error, memory that ran out or a lost device.
     pub fn check(&self) -> Result<()> {
-        match self.trouble.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        let told = self.trouble.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match told.or_else(|| self.is_lost().then(|| "the device is lost".to_owned())) {
             None => Ok(()),
             Some(text) => Err(Error::device(
                 format!("`{}` reported: {}", self.name, text.lines().collect::<Vec<_>>().join(" ")),
@@ -118,6 +120,7 @@ impl Gpu {
     }
 
     /// Destroys the device, which then is lost as after a driver's reset: for tests of what follows.
+    #[doc(hidden)]
     pub fn lose(&self) {
         self.device.destroy();
     }
@@ -172,13 +175,21 @@ impl Gpu {
         self.queue.submit([encoder.finish()]);
         let (sender, receiver) = promise();
         staging.slice(..).map_async(wgpu::MapMode::Read, move |result| sender.send(result));
-        self.wait()?;
         let failed = |e: String| Error::device(format!("reading back failed: {e}"), "try another --adapter");
-        receiver.await.map_err(|e| failed(e.to_string()))?;
+        self.settled(receiver).await?.map_err(|e| failed(e.to_string()))?;
         let data = staging.slice(..).get_mapped_range().map_err(|e| failed(e.to_string()))?;
         let mut out = data.to_vec();
         out.truncate(bytes as usize);
         Ok(out)
+    }
+
+    /// What `pending`, which resolves when submitted work is done, gives. In a browser the errors of that work are known only
+    /// then; natively, waiting is what makes it resolve.
+    async fn settled<T>(&self, pending: impl Future<Output = T>) -> Result<T> {
+        self.wait()?;
+        let value = pending.await;
+        self.check()?;
+        Ok(value)
     }
 
     /// Waits until all submitted work is done. In a browser it returns at once: there, callbacks run by themselves.
@@ -186,12 +197,28 @@ impl Gpu {
     /// # Errors
     /// [`Error::Device`] if the device reported trouble.
     pub fn wait(&self) -> Result<()> {
-        if !cfg!(target_arch = "wasm32")
-            && let Err(error) = self.device.poll(wgpu::PollType::wait_indefinitely())
-        {
-            keep_first(&self.trouble, error.to_string());
+        if !cfg!(target_arch = "wasm32") {
+            self.guarded(|| self.device.poll(wgpu::PollType::wait_indefinitely()));
         }
         self.check()
+    }
+
+    /// Calls `poll` unless the device is lost, and keeps what went wrong for [`Gpu::check`]. wgpu panics where a driver
+    /// loses the device during a poll: that is a lost device like any other, and nothing of it is used again.
+    fn guarded<T, E: std::fmt::Display>(&self, poll: impl FnOnce() -> std::result::Result<T, E>) {
+        if self.is_lost() {
+            return;
+        }
+        match catch_unwind(AssertUnwindSafe(poll)) {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => keep_first(&self.trouble, error.to_string()),
+            Err(panic) => {
+                self.lost.store(true, Ordering::Release);
+                let text = panic.downcast_ref::<String>().map(String::as_str);
+                let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no reason given");
+                keep_first(&self.trouble, format!("the device was lost: {text}"));
+            }
+        }
     }
 
     /// The shader module `stem` with its reflection, compiled once.
@@ -207,4 +234,33 @@ impl Gpu {
 
 fn keep_first(place: &Mutex<Option<String>>, text: String) {
     place.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(text);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing;
+
+    #[test]
+    fn a_panic_while_waiting_is_a_lost_device() {
+        let gpu = testing::gpu();
+        let buffer = gpu.buffer("some", 16).expect("16 bytes");
+        gpu.guarded(|| -> Result<()> { panic!("In Device::poll: {}", "Parent device is lost") });
+        assert!(gpu.is_lost());
+        let error = gpu.wait().expect_err("the device is lost").to_string();
+        assert!(error.contains("Parent device is lost"), "{error}");
+        // What was told is told again in fewer words, without another poll.
+        gpu.guarded(|| -> Result<()> { unreachable!("a lost device is not polled") });
+        assert!(gpu.wait().is_err() && gpu.check().is_err());
+        assert!(pollster::block_on(gpu.read(&buffer, 16)).is_err());
+    }
+
+    #[test]
+    fn trouble_that_comes_with_the_answer_is_told() {
+        let gpu = testing::gpu();
+        let late = async { keep_first(&gpu.trouble, "told late".to_owned()) };
+        let error = pollster::block_on(gpu.settled(late)).expect_err("there was trouble").to_string();
+        assert!(error.contains("told late"), "{error}");
+        assert_eq!(pollster::block_on(gpu.settled(async { 1 })).expect("no trouble is left"), 1);
+    }
 }

@@ -32,7 +32,7 @@ pub(super) fn compile_shader(device: &wgpu::Device, stem: &'static str) -> Resul
 }
 
 /// One dispatch with everything bound.
-pub struct Step {
+struct Step {
     kernel: Arc<Kernel>,
     bind_group: wgpu::BindGroup,
     groups: [u32; 3],
@@ -113,8 +113,9 @@ impl Gpu {
 
 /// Says how a dispatch and its kernel disagree, if they do. Always our bug, so found at plan time, in words.
 pub(super) fn mismatch(dispatch: &Dispatch, reflection: &Reflection) -> Option<String> {
-    let declared: Vec<_> = reflection.uniform_fields.iter().map(|(n, o)| (n.as_str(), *o)).collect();
-    if reflection.uniform_bytes > 0 && declared != dispatch.fields {
+    let declared = &reflection.uniform_fields;
+    let given = dispatch.fields.iter().map(|&(name, offset, scalar)| (name, offset, Some(scalar)));
+    if reflection.uniform_bytes > 0 && !declared.iter().map(|(n, o, s)| (n.as_str(), *o, *s)).eq(given) {
         return Some(format!("uniform fields {:?} against the shader's {declared:?}", dispatch.fields));
     }
     if reflection.uniform_bytes > dispatch.uniform.len().next_multiple_of(16) {
@@ -278,4 +279,42 @@ fn record(pass: &mut wgpu::ComputePass<'_>, step: &Step) {
     pass.set_pipeline(&step.kernel.pipeline);
     pass.set_bind_group(0, &step.bind_group, &[]);
     pass.dispatch_workgroups(step.groups[0], step.groups[1], step.groups[2]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gpu::{Uniform, uniform};
+
+    uniform! {
+        struct Right { count: u32, factor: f32, shift: i32 }
+    }
+    uniform! {
+        struct Wrong { count: f32, factor: f32, shift: i32 }
+    }
+
+    fn dispatch<U: Uniform>(uniform: &U) -> Dispatch {
+        Dispatch {
+            shader: "planted",
+            entry: "main",
+            constants: Vec::new(),
+            uniform: bytemuck::bytes_of(uniform).to_vec(),
+            fields: U::FIELDS,
+            bindings: vec![("y", Slot::Value(0))],
+            groups: [1; 3],
+        }
+    }
+
+    #[test]
+    fn a_uniform_of_another_type_is_found() {
+        let source = "struct Params { count: u32, factor: f32, shift: i32 }
+            @group(0) @binding(0) var<uniform> params: Params;
+            @group(0) @binding(1) var<storage, read_write> y: array<f32>;
+            @compute @workgroup_size(1) fn main() { y[params.count] = params.factor; }";
+        let found = reflect("planted", source, naga::valid::Capabilities::empty()).expect("valid");
+        let right = dispatch(&Right { count: 1, factor: 1.0, shift: 1 });
+        assert_eq!(mismatch(&right, &found["main"]), None);
+        let wrong = dispatch(&Wrong { count: 1.0, factor: 1.0, shift: 1 });
+        assert!(mismatch(&wrong, &found["main"]).is_some_and(|text| text.contains("uniform fields")));
+    }
 }

@@ -20,21 +20,53 @@ pub struct Dispatch {
     pub constants: Vec<(&'static str, f64)>,
     /// Bytes of the uniform struct `params`.
     pub uniform: Vec<u8>,
-    /// Field names and byte offsets of the uniform struct, compared with the shader's own.
-    pub fields: &'static [(&'static str, usize)],
+    /// Fields of the uniform struct, compared with the shader's own.
+    pub fields: &'static [Field],
     /// WGSL variable name of every storage binding and the slot bound to it.
     pub bindings: Vec<(&'static str, Slot)>,
     /// Workgroups along x, y, z.
     pub groups: [u32; 3],
 }
 
-/// A uniform struct whose layout is known by name; made by the macro `uniform!`.
-pub trait Uniform: bytemuck::Pod {
-    /// Field names and byte offsets, in order.
-    const FIELDS: &'static [(&'static str, usize)];
+/// Name, byte offset and type of a field of a uniform struct.
+pub type Field = (&'static str, usize, Scalar);
+
+/// Types of uniform fields; all take 4 bytes, so the wrong one has the right layout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scalar {
+    /// `f32`.
+    F32,
+    /// `u32`.
+    U32,
+    /// `i32`.
+    I32,
 }
 
-/// Declares a `#[repr(C)]` uniform struct of `u32` and `f32` fields together with its field table.
+/// A Rust type that a uniform field can have.
+pub trait UniformField {
+    /// Its type in WGSL.
+    const SCALAR: Scalar;
+}
+
+impl UniformField for f32 {
+    const SCALAR: Scalar = Scalar::F32;
+}
+
+impl UniformField for u32 {
+    const SCALAR: Scalar = Scalar::U32;
+}
+
+impl UniformField for i32 {
+    const SCALAR: Scalar = Scalar::I32;
+}
+
+/// A uniform struct whose layout is known by name; made by the macro `uniform!`.
+pub trait Uniform: bytemuck::Pod {
+    /// Its fields, in order.
+    const FIELDS: &'static [Field];
+}
+
+/// Declares a `#[repr(C)]` uniform struct of `f32`, `u32` and `i32` fields together with its field table.
 macro_rules! uniform {
     ($(#[$meta:meta])* $vis:vis struct $name:ident { $($field:ident : $ty:ty),+ $(,)? }) => {
         $(#[$meta])*
@@ -42,8 +74,11 @@ macro_rules! uniform {
         #[derive(Clone, Copy, Debug, bytemuck::Pod, bytemuck::Zeroable)]
         $vis struct $name { $(pub $field: $ty),+ }
         impl $crate::gpu::Uniform for $name {
-            const FIELDS: &'static [(&'static str, usize)] =
-                &[$((stringify!($field), ::std::mem::offset_of!($name, $field))),+];
+            const FIELDS: &'static [$crate::gpu::Field] = &[$((
+                stringify!($field),
+                ::std::mem::offset_of!($name, $field),
+                <$ty as $crate::gpu::UniformField>::SCALAR,
+            )),+];
         }
     };
 }

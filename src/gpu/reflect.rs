@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::error::{Error, Result};
 
+use super::record::Scalar;
+
 /// How a kernel uses a binding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
@@ -31,12 +33,10 @@ pub struct Binding {
 pub struct Reflection {
     /// Bindings in use, by increasing number.
     pub bindings: Vec<Binding>,
-    /// Fields of the struct behind the uniform variable `params`: name and byte offset.
-    pub uniform_fields: Vec<(String, usize)>,
+    /// Fields of the struct behind the uniform variable: name, byte offset and type, `None` for one that is no 4-byte scalar.
+    pub uniform_fields: Vec<(String, usize, Option<Scalar>)>,
     /// Bytes of that struct, 0 if there is none.
     pub uniform_bytes: usize,
-    /// `@workgroup_size`.
-    pub workgroup_size: [u32; 3],
 }
 
 /// Parses and validates `source`; one [`Reflection`] per entry point, by name.
@@ -62,7 +62,6 @@ pub fn reflect(
             bindings: Vec::new(),
             uniform_fields: Vec::new(),
             uniform_bytes: 0,
-            workgroup_size: entry.workgroup_size,
         };
         for (handle, variable) in module.global_variables.iter() {
             let Some(binding) = variable.binding else { continue };
@@ -80,7 +79,9 @@ pub fn reflect(
                 && let naga::TypeInner::Struct { members, span } = &module.types[variable.ty].inner
             {
                 reflection.uniform_bytes = *span as usize;
-                let field = |m: &naga::StructMember| (m.name.clone().unwrap_or_default(), m.offset as usize);
+                let field = |m: &naga::StructMember| {
+                    (m.name.clone().unwrap_or_default(), m.offset as usize, scalar(&module.types[m.ty].inner))
+                };
                 reflection.uniform_fields = members.iter().map(field).collect();
             }
             let name = variable.name.clone().unwrap_or_default();
@@ -90,4 +91,13 @@ pub fn reflect(
         out.insert(entry.name.clone(), reflection);
     }
     Ok(out)
+}
+
+fn scalar(ty: &naga::TypeInner) -> Option<Scalar> {
+    match *ty {
+        naga::TypeInner::Scalar(naga::Scalar::F32) => Some(Scalar::F32),
+        naga::TypeInner::Scalar(naga::Scalar::U32) => Some(Scalar::U32),
+        naga::TypeInner::Scalar(naga::Scalar::I32) => Some(Scalar::I32),
+        _ => None,
+    }
 }

@@ -199,9 +199,9 @@ impl Predictor {
         Ok(out)
     }
 
-    /// The largest window of `height` x `width` whose plan fits the device.
+    /// The largest window of `height` x `width` that can be recorded and whose plan fits the device.
     fn window(&self, height: usize, width: usize, want: Want) -> Result<[usize; 2]> {
-        let (mut tall, mut wide) = (height, width);
+        let (mut tall, mut wide) = (height.min(ops::MAX_EXTENT), width.min(ops::MAX_EXTENT));
         while !self.fits(tall, wide, want)? {
             if tall.max(wide) <= 64 {
                 return Err(Error::device(

@@ -1,8 +1,9 @@
 //! Batch normalisation over the rows of NHWC activations with a fused activation, in training and evaluation mode.
 
+use super::conv2d::{Conv, conv2d};
 use super::table::{Case, Fill, Input};
-use super::walk::{FAN_IN, Walk, merge_columns, merges};
-use crate::error::{Error, Result};
+use super::walk::{FAN_IN, Walk, check, merge_columns, merges};
+use crate::error::Result;
 use crate::gpu::{Slot, grid, uniform};
 use crate::oracle::{self, Array};
 use crate::tape::{Gradient, Launch, Op, Spec, Tape, Value, ValueId};
@@ -39,11 +40,11 @@ pub enum Act {
 }
 
 impl Act {
-    /// Lowest and highest value that passes.
+    /// Lowest and highest value that passes; infinite where there is no bound.
     const fn range(self) -> (f32, f32) {
         match self {
-            Self::None => (f32::MIN, f32::MAX),
-            Self::Relu => (0.0, f32::MAX),
+            Self::None => (f32::NEG_INFINITY, f32::INFINITY),
+            Self::Relu => (0.0, f32::INFINITY),
             Self::Relu6 => (0.0, 6.0),
         }
     }
@@ -93,7 +94,7 @@ pub struct BatchNormGrad {
 /// Records training-mode batch normalisation of `x` `[.., C]` with `gamma`, `beta` `[C]`.
 ///
 /// # Errors
-/// [`Error::Shape`] if `gamma` or `beta` is not `[C]`, or `x` has fewer than two axes.
+/// [`Error::Shape`](crate::Error::Shape) if `gamma` or `beta` is not `[C]`, or `x` has fewer than two axes.
 pub fn batch_norm(
     tape: &mut Tape,
     x: ValueId,
@@ -120,24 +121,6 @@ pub fn batch_norm_eval(
     act: Act,
 ) -> Result<ValueId> {
     tape.push1(BatchNormEval { eps, act }, &[x, gamma, beta, mean, variance])
-}
-
-/// `x` and the vectors per channel that follow it.
-fn check(inputs: &[&Value], num_vectors: usize) -> Result<()> {
-    let x = inputs[0];
-    if x.shape.len() < 2 || x.is_empty() {
-        return Err(Error::shape(
-            "batch_norm",
-            format!("`{}` {:?} has no rows of channels", x.name, x.shape),
-        ));
-    }
-    match inputs[1..=num_vectors].iter().find(|v| v.shape != [x.channels()]) {
-        None => Ok(()),
-        Some(v) => {
-            let problem = format!("`{}` {:?} does not fit `{}` {:?}", v.name, v.shape, x.name, x.shape);
-            Err(Error::shape("batch_norm", problem))
-        }
-    }
 }
 
 fn params(x: &Value, eps: f32, act: Act) -> (Walk, Params) {
@@ -178,7 +161,7 @@ impl Op for BatchNorm {
     }
 
     fn outputs(&self, inputs: &[&Value]) -> Result<Vec<Spec>> {
-        check(inputs, 2)?;
+        check("batch_norm", inputs[0], &inputs[1..3])?;
         let channels = [inputs[0].channels()];
         Ok(vec![Spec::f32(&inputs[0].shape), Spec::f32(&channels), Spec::f32(&channels)])
     }
@@ -231,7 +214,7 @@ impl Op for BatchNormEval {
     }
 
     fn outputs(&self, inputs: &[&Value]) -> Result<Vec<Spec>> {
-        check(inputs, 4)?;
+        check("batch_norm", inputs[0], &inputs[1..5])?;
         Ok(vec![Spec::f32(&inputs[0].shape)])
     }
 
@@ -266,7 +249,7 @@ impl Op for BatchNormGrad {
     }
 
     fn outputs(&self, inputs: &[&Value]) -> Result<Vec<Spec>> {
-        check(inputs, 4)?;
+        check("batch_norm", inputs[0], &inputs[1..5])?;
         Ok(inputs[..3].iter().map(|v| Spec::f32(&v.shape)).collect())
     }
 
@@ -328,6 +311,29 @@ pub(super) fn cases() -> Vec<Case> {
             Ok(vec![batch_norm_eval(t, v[0], v[1], v[2], [v[3], v[4]], 1e-3, act)?])
         })
     };
+    // NaN must reach the output: a network whose weights are lost may not train on with a finite loss.
+    let one_nan = |mut case: Case| {
+        let count = case.inputs[0].shape.iter().product();
+        let value = |i| if i == count / 2 { f32::NAN } else { (i % 7) as f32 / 2.0 - 1.5 };
+        case.inputs[0].fill = Fill::Values((0..count).map(value).collect());
+        case.inputs.iter_mut().for_each(|i| i.grad = false);
+        case
+    };
+    let nan_weight = {
+        // The row behind the 3 channels is zero by the convolution's contract.
+        let mut values = [vec![0.25; 3 * 6], vec![0.0; 6]].concat();
+        values[6 + 2] = f32::NAN;
+        let inputs = vec![
+            Input::fixed(&[2, 5, 7, 3], Fill::Uniform(-1.0, 1.0)),
+            Input::fixed(&[1, 1, 4, 6], Fill::Values(values)),
+            Input::fixed(&[6], Fill::Uniform(0.5, 1.5)),
+            Input::fixed(&[6], Fill::Uniform(-0.5, 0.5)),
+        ];
+        Case::new("NaN in a weight before it", inputs, |t, v| {
+            let y = conv2d(t, v[0], v[1], None, Conv::default())?;
+            Ok(vec![batch_norm(t, y, v[2], v[3], 1e-5, Act::Relu6)?.y])
+        })
+    };
     vec![
         train("plain, 5 channels", &[2, 3, 7, 5], (-1.0, 2.0), Act::None),
         train("relu, 13 channels", &[1, 5, 3, 13], (-1.0, 1.0), Act::Relu),
@@ -339,6 +345,10 @@ pub(super) fn cases() -> Vec<Case> {
             case.inputs[1..].iter_mut().for_each(|i| i.grad = false);
             case
         },
+        one_nan(train("NaN, relu6", &[2, 3, 5, 6], (-1.0, 1.0), Act::Relu6)),
+        one_nan(eval("NaN, evaluation, plain", &[2, 3, 5, 6], Act::None)),
+        one_nan(eval("NaN, evaluation, relu6", &[2, 3, 5, 6], Act::Relu6)),
+        nan_weight,
         // The mean is 60 deviations away: f32 rounding of the inputs' distance from it is 1e-5 of the deviation.
         train("far mean", &[1, 41, 53, 3], (99.0, 103.0), Act::None).tolerance(4e-5),
         eval("evaluation, plain", &[2, 3, 5, 3], Act::None),

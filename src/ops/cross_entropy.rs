@@ -7,7 +7,7 @@
 use std::sync::{Arc, OnceLock};
 
 use super::table::{Case, Fill, Input};
-use super::{EmptyLoss, fill};
+use super::{EmptyLoss, corner_tap, fill};
 use crate::error::{Error, Result};
 use crate::gpu::{Slot, grid, uniform};
 use crate::oracle::{self, Array};
@@ -69,7 +69,8 @@ pub struct CrossEntropyGrad(pub LogitTile);
 /// Folds a tile into the running `(lse, own)` of every label pixel, or starts them; returns where they are.
 ///
 /// # Errors
-/// [`Error::Shape`] if the tile's rows are not those of the labels' batch, or the labels are not `i32 [B,HL,WL]`.
+/// [`Error::Shape`] if the tile's rows are not those of the labels' batch, or the labels are not `i32 [B,HL,WL]` with
+/// extents up to [`MAX_EXTENT`](super::MAX_EXTENT).
 pub fn cross_entropy_tile(
     tape: &mut Tape,
     o: ValueId,
@@ -147,6 +148,7 @@ fn check(tile: LogitTile, o: &Value, labels: &Value) -> Result<()> {
         );
         return Err(Error::shape("cross_entropy", problem));
     }
+    corner_tap::check("cross_entropy", tile.size, &labels.shape)?;
     if tile.first + o.channels() > tile.num_classes {
         let problem = format!("logits {:?} from class {} of {}", o.shape, tile.first, tile.num_classes);
         return Err(Error::shape("cross_entropy", problem));

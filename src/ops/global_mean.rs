@@ -65,6 +65,10 @@ impl Op for GlobalMean {
         let x_shape = tape.value(node.inputs[0]).shape.clone();
         Ok(vec![Some(tape.push1(GlobalMeanGrad { x_shape }, &[g])?)])
     }
+
+    fn flops(&self, inputs: &[&Value], _: &[&Value]) -> u64 {
+        inputs[0].len() as u64
+    }
 }
 
 impl Op for GlobalMeanGrad {

@@ -126,7 +126,18 @@ pub(super) fn cases() -> Vec<Case> {
     let zero = Case::new("a zero row stays zero", vec![zero], |t, v| {
         Ok(vec![l2_normalize(t, v[0], Axis::Channel)?])
     });
+    // Recorded by itself: a finite difference would step over the floor.
+    let below_floor = |name: &str, axis: Axis| {
+        let values = (0..30).map(|i| if i < 15 { 0.0 } else { 1e-15 * i as f32 });
+        let x = Input::fixed(&[2, 3, 5], Fill::Values(values.collect()));
+        Case::new(name, vec![x, Input::fixed(&[2, 3, 5], Fill::Uniform(-1.0, 1.0))], move |t, v| {
+            t.push1(L2NormalizeGrad { axis }, &[v[0], v[1]])?;
+            Ok(Vec::new())
+        })
+    };
     vec![
+        below_floor("gradient below the floor, channels", Axis::Channel),
+        below_floor("gradient below the floor, width", Axis::Width),
         case("channels", &[2, 3, 7, 13], Axis::Channel),
         case("one channel", &[5, 1], Axis::Channel),
         case("width", &[2, 3, 7, 5], Axis::Width),

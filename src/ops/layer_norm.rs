@@ -1,7 +1,7 @@
 //! Layer normalisation over the channels of every row (spec sections 3, 4 and 9.5).
 
 use super::table::{Case, Fill, Input};
-use super::walk::{Walk, merge_columns};
+use super::walk::{Walk, check, merge_columns};
 use crate::error::{Error, Result};
 use crate::gpu::{grid, uniform};
 use crate::oracle::{self, Array};
@@ -44,22 +44,6 @@ pub fn layer_norm(tape: &mut Tape, x: ValueId, gamma: ValueId, beta: ValueId, ep
     Ok(tape.push(LayerNorm { eps }, &[x, gamma, beta])?[0])
 }
 
-fn check(x: &Value, vectors: &[&Value]) -> Result<()> {
-    if x.shape.len() < 2 || x.is_empty() {
-        return Err(Error::shape(
-            "layer_norm",
-            format!("`{}` {:?} has no rows of channels", x.name, x.shape),
-        ));
-    }
-    match vectors.iter().find(|v| v.shape != [x.channels()]) {
-        None => Ok(()),
-        Some(v) => {
-            let problem = format!("`{}` {:?} does not fit `{}` {:?}", v.name, v.shape, x.name, x.shape);
-            Err(Error::shape("layer_norm", problem))
-        }
-    }
-}
-
 /// The column walk, the uniform, and the workgroups of the row kernels.
 fn params(l: &Launch<'_>, eps: f32) -> (Walk, Params, [u32; 3]) {
     let x = l.input(0);
@@ -86,7 +70,7 @@ impl Op for LayerNorm {
     }
 
     fn outputs(&self, inputs: &[&Value]) -> Result<Vec<Spec>> {
-        check(inputs[0], &inputs[1..])?;
+        check("layer_norm", inputs[0], &inputs[1..])?;
         Ok(vec![Spec::f32(&inputs[0].shape), Spec::f32(&[2 * inputs[0].rows()])])
     }
 
@@ -127,7 +111,7 @@ impl Op for LayerNormGrad {
 
     fn outputs(&self, inputs: &[&Value]) -> Result<Vec<Spec>> {
         let [x, gamma, stats, dy] = [inputs[0], inputs[1], inputs[2], inputs[3]];
-        check(x, &[gamma])?;
+        check("layer_norm", x, &[gamma])?;
         if dy.shape != x.shape || stats.shape != [2 * x.rows()] {
             let problem = format!("gradient {:?} and {:?} for {:?}", dy.shape, stats.shape, x.shape);
             return Err(Error::shape("layer_norm", problem));

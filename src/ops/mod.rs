@@ -9,6 +9,7 @@ pub mod check;
 pub mod class_logit;
 pub mod concat;
 pub mod conv2d;
+mod corner_tap;
 pub mod cross_entropy;
 pub mod dropout;
 pub mod fill;
@@ -46,6 +47,7 @@ pub use class_logit::{
 };
 pub use concat::concat;
 pub use conv2d::{Conv, conv2d};
+pub use corner_tap::MAX_EXTENT;
 pub use cross_entropy::{
     LogitTile, cross_entropy, cross_entropy_grad, cross_entropy_loss, cross_entropy_tile,
 };

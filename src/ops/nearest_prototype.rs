@@ -1,5 +1,6 @@
 //! The nearest prototype of a pixel's class, at output size: prototype maps and the retrieval figure (spec section 12).
 
+use super::corner_tap;
 use super::table::{Case, Fill, Input};
 use crate::error::{Error, Result};
 use crate::gpu::{grid, uniform};
@@ -27,7 +28,8 @@ pub struct NearestPrototype;
 /// Records the nearest prototypes of the class map; returns `(nearest, sim)`.
 ///
 /// # Errors
-/// [`Error::Shape`] if the batches or the embedding lengths differ.
+/// [`Error::Shape`] if the batches or the embedding lengths differ, or an extent is above
+/// [`MAX_EXTENT`](super::MAX_EXTENT).
 pub fn nearest_prototype(
     tape: &mut Tape,
     classes: ValueId,
@@ -57,6 +59,7 @@ impl Op for NearestPrototype {
             );
             return Err(Error::shape("nearest_prototype", problem));
         }
+        corner_tap::check("nearest_prototype", [emb[1], emb[2]], classes)?;
         Ok(vec![Spec::u32(classes), Spec::f32(&[&classes[..], &[protos[1]]].concat())])
     }
 

@@ -14,7 +14,7 @@ uniform! {
 /// Input `x`; output `clamp(x, 0, ceiling)`.
 #[derive(Clone, Copy, Debug)]
 pub struct Relu {
-    /// 6 for ReLU6, [`f32::MAX`] for ReLU.
+    /// 6 for ReLU6, infinity for ReLU.
     pub ceiling: f32,
 }
 
@@ -30,7 +30,7 @@ pub struct ReluGrad {
 /// # Errors
 /// None that depends on the shape.
 pub fn relu(tape: &mut Tape, x: ValueId) -> Result<ValueId> {
-    tape.push1(Relu { ceiling: f32::MAX }, &[x])
+    tape.push1(Relu { ceiling: f32::INFINITY }, &[x])
 }
 
 /// Records `min(max(x, 0), 6)`.
@@ -89,11 +89,17 @@ impl Op for ReluGrad {
 
 pub(super) fn cases() -> Vec<Case> {
     let x = |fill| Input::f32(&[2, 3, 7], fill);
+    let not_finite = || {
+        let values = vec![f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 7.0, -7.0];
+        Input::fixed(&[1, 5], Fill::Values(values))
+    };
     vec![
         Case::new("relu", vec![x(Fill::Away(&[]))], |t, v| Ok(vec![relu(t, v[0])?])),
         Case::new("relu6", vec![x(Fill::Away(&[0.6]))], |t, v| {
             let wide = scale(t, v[0], 10.0)?;
             Ok(vec![relu6(t, wide)?])
         }),
+        Case::new("relu, not finite", vec![not_finite()], |t, v| Ok(vec![relu(t, v[0])?])),
+        Case::new("relu6, not finite", vec![not_finite()], |t, v| Ok(vec![relu6(t, v[0])?])),
     ]
 }

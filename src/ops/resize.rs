@@ -13,6 +13,7 @@ uniform! {
         height_out: u32,
         width_out: u32,
         quads: u32,
+        num_strips: u32,
         half_pixels: u32,
     }
 }
@@ -20,6 +21,9 @@ uniform! {
 uniform! {
     struct Axis { num_quads: u32, length_in: u32, length_out: u32, inner: u32, half_pixels: u32 }
 }
+
+/// Output rows per invocation, as in the shader.
+const STRIP_ROWS: usize = 8;
 
 /// Where pixel centres lie on the source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,16 +87,17 @@ impl Op for Resize {
 
     fn launch(&self, l: &mut Launch<'_>) {
         let x = l.input(0);
+        let num_strips = x.shape[0] * self.to[0].div_ceil(STRIP_ROWS);
         let params = Params {
             height_in: x.shape[1] as u32,
             width_in: x.shape[2] as u32,
             height_out: self.to[0] as u32,
             width_out: self.to[1] as u32,
             quads: x.quads() as u32,
+            num_strips: num_strips as u32,
             half_pixels: u32::from(self.corners == Corners::Half),
         };
-        let groups =
-            [(self.to[1] * x.quads()).div_ceil(64) as u32, self.to[0].div_ceil(8) as u32, x.shape[0] as u32];
+        let groups = grid(num_strips * self.to[1] * x.quads(), 64);
         l.dispatch("resize", "resize", &params, &[("x", l.read(0)), ("out", l.write(0))], groups);
     }
 
@@ -174,4 +179,21 @@ pub(super) fn cases() -> Vec<Case> {
         case("long line", &[1, 1, 700, 5], [1, 1913], Corners::Align),
         case("many pixels", &[2, 60, 80, 19], [120, 161], Corners::Half),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gpu::Caps;
+    use crate::tape::{DType, Keep, Program};
+
+    #[test]
+    fn wide_rows_of_many_channels_stay_within_the_groups_of_a_dispatch() {
+        let mut tape = Tape::new();
+        let x = tape.input("x", &[1, 2, 9000, 2048], DType::F32);
+        let y = resize(&mut tape, x, [3, 9001], Corners::Align).expect("a resize");
+        let program = Program::new(&tape, &Caps::floor(), Keep::Only(&[y]));
+        let groups: Vec<_> = program.dispatches().map(|d| d.groups).collect();
+        assert!(!groups.is_empty() && groups.iter().flatten().all(|&n| n <= 65_535), "{groups:?}");
+    }
 }

@@ -1,5 +1,6 @@
 //! Labels at feature resolution.
 
+use super::corner_tap;
 use super::table::{Case, Fill, Input};
 use crate::error::{Error, Result};
 use crate::gpu::{grid, uniform};
@@ -31,7 +32,7 @@ pub struct SampleLabels {
 /// Records the nearest (top-left) sampling of `labels` at feature resolution `height x width` (spec section 5).
 ///
 /// # Errors
-/// [`Error::Shape`] if `labels` is not `i32 [B,HL,WL]` with extents below 65,536.
+/// [`Error::Shape`] if `labels` is not `i32 [B,HL,WL]` with extents up to [`MAX_EXTENT`](super::MAX_EXTENT).
 pub fn sample_labels(
     tape: &mut Tape,
     labels: ValueId,
@@ -48,12 +49,11 @@ impl Op for SampleLabels {
 
     fn outputs(&self, inputs: &[&Value]) -> Result<Vec<Spec>> {
         let labels = inputs[0];
-        let extents = [self.height, self.width].into_iter().chain(labels.shape.iter().skip(1).copied());
-        if labels.shape.len() != 3 || labels.dtype != DType::I32 || extents.max() >= Some(1 << 16) {
-            let problem =
-                format!("labels {:?} {:?}, i32 [B,HL,WL] below 65,536 wanted", labels.shape, labels.dtype);
+        if labels.shape.len() != 3 || labels.dtype != DType::I32 {
+            let problem = format!("labels {:?} {:?}, i32 [B,HL,WL] wanted", labels.shape, labels.dtype);
             return Err(Error::shape("sample_labels", problem));
         }
+        corner_tap::check("sample_labels", [self.height, self.width], &labels.shape)?;
         Ok(vec![Spec::i32(&[labels.shape[0] * self.height * self.width])])
     }
 

@@ -1,4 +1,4 @@
-//! The op table: every stem with its test cases. Tests, benches and `protoseg ops` are driven by it.
+//! The op table: every stem with its test cases. Tests and `protoseg ops` are driven by it.
 
 use crate::error::Result;
 use crate::tape::{DType, Tape, ValueId};

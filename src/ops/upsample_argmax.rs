@@ -1,5 +1,6 @@
 //! Class map at output size, with the two highest logits of every pixel, over tiles of classes (spec section 11).
 
+use super::corner_tap;
 use super::cross_entropy::narrow;
 use super::table::{Case, Fill, Input};
 use crate::error::{Error, Result};
@@ -36,7 +37,8 @@ pub struct UpsampleArgmax {
 /// Folds a tile into the running `[pred, highest, second]`, or starts them; returns where they are.
 ///
 /// # Errors
-/// [`Error::Shape`] if the tile's rows are no whole number of feature maps.
+/// [`Error::Shape`] if the tile's rows are no whole number of feature maps, or an extent is above
+/// [`MAX_EXTENT`](super::MAX_EXTENT).
 pub fn upsample_argmax(
     tape: &mut Tape,
     o: ValueId,
@@ -67,6 +69,7 @@ impl Op for UpsampleArgmax {
             return Err(Error::shape("upsample_argmax", problem));
         }
         let shape = [o.rows() / pixels, out_height, out_width];
+        corner_tap::check("upsample_argmax", self.size, &shape)?;
         Ok(vec![Spec::u32(&shape), Spec::f32(&shape), Spec::f32(&shape)])
     }
 

@@ -1,10 +1,25 @@
 //! How kernels that keep one channel quad per invocation share out the rows (`shaders/lib/walk.wgsl`).
 
+use crate::error::{Error, Result};
 use crate::gpu::{Slot, grid, uniform};
-use crate::tape::Launch;
+use crate::tape::{Launch, Value};
 
 /// Partial results that one invocation of a merging kernel takes in.
 pub(super) const FAN_IN: usize = 32;
+
+/// Checks that `x` has rows of channels and that all of `vectors` hold one number per channel.
+pub(super) fn check(op: &'static str, x: &Value, vectors: &[&Value]) -> Result<()> {
+    if x.shape.len() < 2 || x.is_empty() {
+        return Err(Error::shape(op, format!("`{}` {:?} has no rows of channels", x.name, x.shape)));
+    }
+    match vectors.iter().find(|v| v.shape != [x.channels()]) {
+        None => Ok(()),
+        Some(v) => {
+            let problem = format!("`{}` {:?} does not fit `{}` {:?}", v.name, v.shape, x.name, x.shape);
+            Err(Error::shape(op, problem))
+        }
+    }
+}
 
 /// Rows and channel quads shared out over invocations.
 #[derive(Clone, Copy, Debug)]

@@ -2,10 +2,10 @@
 
 use super::Array;
 
-/// `min(max(x, 0), ceiling)`.
+/// `x` between 0 and `ceiling`; NaN stays NaN.
 #[must_use]
 pub fn relu(x: &Array, ceiling: f64) -> Array {
-    x.map(|x| x.max(0.0).min(ceiling))
+    x.map(|x| x.clamp(0.0, ceiling))
 }
 
 /// The slope is 1 strictly between the kinks, seen from the output `y`.

@@ -183,17 +183,21 @@ impl Tape {
     ///
     /// # Errors
     /// Those of `body`.
+    ///
+    /// # Panics
+    /// If `body` opens another block: the reverse pass knows one rule per node and would leave out the outer one's.
     pub fn block(
         &mut self,
         inputs: &[ValueId],
         body: impl FnOnce(&mut Self) -> Result<Vec<ValueId>>,
         rule: impl Fn(&mut Self, &[Option<ValueId>]) -> Result<Vec<Option<ValueId>>> + Send + Sync + 'static,
     ) -> Result<Vec<ValueId>> {
+        assert!(self.open_block.is_none(), "a block is recorded inside another one, whose gradient would be lost");
         let index = self.blocks.len();
         self.blocks.push(Block { inputs: inputs.to_vec(), outputs: Vec::new(), rule: Arc::new(rule) });
-        let outer = self.open_block.replace(index);
+        self.open_block = Some(index);
         let outputs = body(self);
-        self.open_block = outer;
+        self.open_block = None;
         self.blocks[index].outputs.clone_from(outputs.as_ref().map_or(&Vec::new(), |o| o));
         outputs
     }
@@ -261,7 +265,8 @@ impl Tape {
 
     /// A stored value is one value however often it is asked for: weights may be used in several places.
     fn named(&mut self, name: &str, shape: &[usize], dtype: DType, role: Role) -> ValueId {
-        let known = self.values.iter().position(|v| v.name == name && v.role == role && v.shape == shape);
+        let same = |v: &Value| v.name == name && v.role == role && v.shape == shape && v.dtype == dtype;
+        let known = self.values.iter().position(same);
         known.map_or_else(|| self.add(name, shape, dtype, role), |i| ValueId(i as u32))
     }
 }

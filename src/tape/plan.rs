@@ -29,8 +29,9 @@ impl Store {
     /// The buffer of `value`, allocated (zeroed) if it is new.
     fn buffer(&mut self, gpu: &Gpu, value: &Value) -> Result<Buffer> {
         if let Some((known, buffer)) = self.0.get(&value.name) {
-            if known.shape != value.shape {
-                let problem = format!("`{}` is {:?} and {:?}", value.name, known.shape, value.shape);
+            if known.shape != value.shape || known.dtype != value.dtype {
+                let kind = |v: &Value| format!("{:?} {:?}", v.dtype, v.shape);
+                let problem = format!("`{}` is {} and {}", value.name, kind(known), kind(value));
                 return Err(Error::shape("store", problem));
             }
             return Ok(buffer.clone());
@@ -43,7 +44,7 @@ impl Store {
     /// Sets the dense content of `value`, which must be a param or state.
     ///
     /// # Errors
-    /// [`Error::Device`] if there is no memory, [`Error::Shape`] if the name is known with another shape.
+    /// [`Error::Device`] if there is no memory, [`Error::Shape`] if the name is known with another shape or type.
     pub fn set(&mut self, gpu: &Gpu, value: &Value, dense: &[f32]) -> Result<()> {
         let buffer = self.buffer(gpu, value)?;
         gpu.write(&buffer, bytemuck::cast_slice(&pack(&value.shape, value.dtype, dense)));
@@ -92,8 +93,12 @@ impl Store {
 }
 
 async fn read_value<T: bytemuck::Pod>(gpu: &Gpu, value: &Value, buffer: &Buffer) -> Result<Vec<T>> {
+    Ok(unpack(&value.shape, value.dtype, &read_held(gpu, value, buffer).await?))
+}
+
+async fn read_held<T: bytemuck::Pod>(gpu: &Gpu, value: &Value, buffer: &Buffer) -> Result<Vec<T>> {
     let raw = gpu.read(buffer, value.padded_len() as u64 * 4).await?;
-    Ok(unpack(&value.shape, value.dtype, &bytemuck::pod_collect_to_vec::<u8, T>(&raw)))
+    Ok(bytemuck::pod_collect_to_vec::<u8, T>(&raw))
 }
 
 /// What is left of a node in a plan.
@@ -170,15 +175,24 @@ impl Plan {
     }
 
     /// Uploads an input's dense content before the next run. An input that no node reads is ignored.
+    ///
+    /// # Panics
+    /// If `dense` does not have the value's number of elements.
     pub fn write<T: bytemuck::Pod + Default>(&self, id: ValueId, dense: &[T]) {
         let value = &self.values[id.index()];
+        assert_eq!(dense.len(), value.len(), "elements for `{}` {:?}", value.name, value.shape);
         if let Some(buffer) = &self.buffers[self.roots[id.index()].index()] {
             self.gpu.write(buffer, bytemuck::cast_slice(&pack(&value.shape, value.dtype, dense)));
         }
     }
 
     /// Uploads an input's content that is padded already, as [`pack`] lays it out.
+    ///
+    /// # Panics
+    /// If `held` does not have as many elements as the value has in memory.
     pub fn write_padded<T: bytemuck::Pod>(&self, id: ValueId, held: &[T]) {
+        let value = &self.values[id.index()];
+        assert_eq!(held.len(), value.padded_len(), "padded elements for `{}` {:?}", value.name, value.shape);
         if let Some(buffer) = &self.buffers[self.roots[id.index()].index()] {
             self.gpu.write(buffer, bytemuck::cast_slice(held));
         }
@@ -222,11 +236,24 @@ impl Plan {
     /// # Errors
     /// [`Error::Device`] from the read-back; [`Error::Shape`] if no node reads or writes it.
     pub async fn read<T: bytemuck::Pod>(&self, id: ValueId) -> Result<Vec<T>> {
+        let (value, buffer) = self.held(id)?;
+        read_value(&self.gpu, value, buffer).await
+    }
+
+    /// Reads a value back as the device holds it, channel padding included.
+    ///
+    /// # Errors
+    /// As [`Plan::read`].
+    pub async fn read_padded<T: bytemuck::Pod>(&self, id: ValueId) -> Result<Vec<T>> {
+        let (value, buffer) = self.held(id)?;
+        read_held(&self.gpu, value, buffer).await
+    }
+
+    fn held(&self, id: ValueId) -> Result<(&Value, &Buffer)> {
         let value = &self.values[id.index()];
         let buffer = self.buffers[self.roots[id.index()].index()].as_ref();
-        let buffer =
-            buffer.ok_or_else(|| Error::shape("plan", format!("`{}` is not in the plan", value.name)))?;
-        read_value(&self.gpu, value, buffer).await
+        let missing = || Error::shape("plan", format!("`{}` is not in the plan", value.name));
+        Ok((value, buffer.ok_or_else(missing)?))
     }
 
     /// Reads a value back as numbers, whatever its type.

@@ -49,6 +49,7 @@ pub struct Program {
     input_bytes: u64,
     stored_bytes: u64,
     weight_bytes: u64,
+    largest_bytes: u64,
     nodes: Vec<NodeReport>,
 }
 
@@ -68,6 +69,7 @@ impl Program {
             input_bytes: 0,
             stored_bytes: 0,
             weight_bytes: 0,
+            largest_bytes: 0,
             nodes: Vec::new(),
         };
         let mut lives: Vec<Option<Interval>> = vec![None; tape.values().len()];
@@ -114,6 +116,7 @@ impl Program {
             }
             if value.role != Role::Temp {
                 program.outside.push(id);
+                program.largest_bytes = program.largest_bytes.max(value.bytes());
             }
         }
         let (places, bytes) = assign(&intervals);
@@ -123,6 +126,7 @@ impl Program {
         for (&value, &place) in value_owner.iter().zip(&places[scratch_owner.len()..]) {
             program.value_place[value] = Some(place);
         }
+        program.largest_bytes = bytes.iter().copied().fold(program.largest_bytes, u64::max);
         program.buffer_bytes = bytes;
         program
     }
@@ -164,10 +168,10 @@ impl Program {
         self.stored_bytes
     }
 
-    /// The largest single buffer.
+    /// The largest single buffer, whatever it holds: temporaries, an input, a weight or other state.
     #[must_use]
-    pub fn largest_bytes(&self) -> u64 {
-        self.buffer_bytes.iter().copied().max().unwrap_or(0)
+    pub const fn largest_bytes(&self) -> u64 {
+        self.largest_bytes
     }
 
     /// Floating point operations of one run.

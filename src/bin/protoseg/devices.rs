@@ -1,7 +1,7 @@
 //! `devices` and `ops`.
 
 use protoseg::Result;
-use protoseg::gpu::list_adapters;
+use protoseg::gpu::{Tier, list_adapters};
 use protoseg::ops::table::TABLE;
 
 use crate::args::JsonArgs;
@@ -19,9 +19,10 @@ pub async fn devices(args: &JsonArgs) -> Result<()> {
         let mark = if a.default { "*" } else { " " };
         say!("{mark} {}  {}  {} {}, {}", a.index, a.name, a.kind, a.backend, a.driver);
         say!(
-            "     tier {:?}, subgroups of {}, bindings up to {} MiB, kernel times: {}",
+            "     tier {:?} of {:?} offered, {}, bindings up to {} MiB, kernel times: {}",
             a.tier,
-            if a.caps.subgroup_size > 0 { a.caps.subgroup_size.to_string() } else { "varying size".into() },
+            a.offered_tier,
+            subgroups(a.tier, a.caps.subgroup_size),
             a.caps.max_binding_bytes >> 20,
             if a.timestamps { "yes" } else { "no" },
         );
@@ -30,8 +31,28 @@ pub async fn devices(args: &JsonArgs) -> Result<()> {
     Ok(())
 }
 
+fn subgroups(tier: Tier, size: u32) -> String {
+    match (tier, size) {
+        (Tier::Floor, _) => "no subgroups".into(),
+        (_, 0) => "subgroups of varying size".into(),
+        (_, size) => format!("subgroups of {size}"),
+    }
+}
+
 pub fn ops() {
     for row in TABLE {
         say!("{:18} {} ({} cases)", row.stem, row.about, (row.cases)().len());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_adapter_without_subgroups_has_none_of_varying_size() {
+        assert_eq!(subgroups(Tier::Floor, 0), "no subgroups");
+        assert_eq!(subgroups(Tier::Subgroups, 0), "subgroups of varying size");
+        assert_eq!(subgroups(Tier::Subgroups, 32), "subgroups of 32");
     }
 }

@@ -23,6 +23,7 @@ fn case(name: &str, x: [usize; 4], kernel: [usize; 2], co: usize, bias: bool, co
 pub fn cases() -> Vec<Case> {
     let plain = Conv::default();
     let same = Conv { padding: 1, ..plain };
+    let wide = Conv { padding: 4, ..plain };
     let half = Conv { stride: 2, padding: 1, ..plain };
     vec![
         case("1x1, 3 to 5, bias", [2, 3, 7, 3], [1, 1], 5, true, plain),
@@ -34,6 +35,13 @@ pub fn cases() -> Vec<Case> {
         case("3x3, dilation 2", [1, 9, 8, 16], [3, 3], 36, false, Conv { padding: 2, dilation: 2, ..plain }),
         case("3x1 kernel", [1, 9, 8, 5], [3, 1], 7, false, plain),
         case("5x5, stride 3", [1, 12, 13, 4], [5, 5], 6, false, Conv { stride: 3, padding: 2, ..plain }),
+        // More zeros than the kernel reaches back: the gradient starts inside the image.
+        case("1x1, padding 1", [2, 4, 5, 6], [1, 1], 9, true, same),
+        case("3x3, padding 4", [1, 5, 6, 5], [3, 3], 7, false, wide),
+        case("3x3, stride 2, padding 3", [1, 6, 5, 4], [3, 3], 8, false, Conv { stride: 2, padding: 3, ..plain }),
+        case("depthwise 3x3, padding 4", [1, 5, 6, 7], [3, 3], 7, false, Conv { groups: 7, ..wide }),
+        case("depthwise 1x1, padding 1", [1, 4, 5, 4], [1, 1], 4, false, Conv { groups: 4, ..same }),
+        case("2 groups, padding 4", [1, 5, 4, 6], [3, 3], 8, false, Conv { groups: 2, ..wide }),
         case("one pixel", [1, 1, 1, 1], [1, 1], 1, true, plain),
         case("depthwise 3x3", [2, 7, 9, 13], [3, 3], 13, false, Conv { groups: 13, ..same }),
         case("depthwise 3x3, no padding", [1, 6, 7, 8], [3, 3], 8, false, Conv { groups: 8, ..plain }),

@@ -40,6 +40,11 @@ impl Conv {
     }
 }
 
+/// See [`Params::split`].
+const MAX_SPLIT_PIXELS: usize = 16_384;
+/// See [`Params::split`].
+const MAX_PARTIAL_BYTES: usize = 64 << 20;
+
 /// Which family of kernels a convolution uses.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -63,7 +68,7 @@ uniform! {
     pub(super) struct Params {
         num_pixels: u32, out_h: u32, out_w: u32, in_h: u32, in_w: u32, quads_in: u32, quads_out: u32,
         kernel_h: u32, kernel_w: u32, stride: u32, fraction: u32, pad_h: i32, pad_w: i32, dilation: u32,
-        has_bias: u32, num_splits: u32, split_rows: u32, split_columns: u32, num_lines: u32,
+        has_bias: u32, reversed: u32, num_splits: u32, split_rows: u32, split_columns: u32, num_lines: u32,
     }
 }
 
@@ -86,6 +91,7 @@ impl Params {
             pad_w: conv.padding as i32,
             dilation: conv.dilation as u32,
             has_bias: 0,
+            reversed: 0,
             num_splits: 1,
             split_rows: 1,
             split_columns: y.shape[2] as u32,
@@ -116,11 +122,11 @@ impl Params {
     /// Cuts the pixels into splits of about `target` pixels for a weight gradient of `floats` floats per split.
     ///
     /// At most 16,384 pixels per split bound the loop (lavapipe ends an invocation after 65,535 iterations) and the
-    /// rounding error; at most 64 MiB of partial results bound the memory.
+    /// rounding error. Up to there, splits grow until the partial results of all of them take about 64 MiB; beyond, there
+    /// is one result per 16,384 pixels, whatever that comes to. Lines that do not fill splits evenly may double either.
     pub(super) fn split(&mut self, target: usize, floats: usize) {
-        const MOST: usize = 16_384;
-        let room = ((64 << 20) / (4 * floats.max(1))).max(1);
-        let target = target.max((self.num_pixels as usize).div_ceil(room)).min(MOST);
+        let room = (MAX_PARTIAL_BYTES / (4 * floats.max(1))).max(1);
+        let target = target.max((self.num_pixels as usize).div_ceil(room)).min(MAX_SPLIT_PIXELS);
         let width = self.out_w as usize;
         self.split_columns = width.min(target) as u32;
         self.split_rows = (target / width).clamp(1, self.num_lines as usize) as u32;
@@ -154,7 +160,7 @@ const fn broadcast(caps: &Caps) -> bool {
     caps.software && caps.subgroup_size == 8
 }
 
-/// Appends a depthwise convolution; `params.has_bias` = 1 reverses the taps.
+/// Appends a depthwise convolution without bias; `params.reversed` = 1 reverses the taps.
 pub(super) fn depthwise(l: &mut Launch<'_>, params: Params, x: Slot, w: Slot, y: Slot) {
     let window = is_3x3(&params) && params.stride == 1 && params.fraction == 1;
     let entry = if window { "depthwise_3x3" } else { "depthwise" };
@@ -175,4 +181,33 @@ pub(super) fn group_constants(conv: Conv, x: &Value, w: &Value) -> [(&'static st
         ("GROUP_OUT", (w.shape[3] / groups) as f64),
         ("GROUPS", groups as f64),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tape::{DType, Role};
+
+    #[test]
+    fn splits_are_bounded_in_pixels_and_bytes() {
+        let value = |shape: &[usize]| Value {
+            name: String::new(),
+            shape: shape.to_vec(),
+            dtype: DType::F32,
+            role: Role::Input,
+        };
+        // The last ones are more pixels than splits within 64 MiB could hold.
+        for (x, channels) in
+            [([1, 1, 1, 8], 8), ([2, 97, 101, 64], 64), ([8, 128, 128, 512], 512), ([64, 100, 150, 512], 512)]
+        {
+            let (x, w) = (value(&x), value(&[3, 3, channels, channels]));
+            let floats = w.len();
+            let mut params = Params::forward(Conv { padding: 1, ..Conv::default() }, &x, &w, &x);
+            params.split(1024, floats);
+            let (pixels, splits) = (x.rows(), params.num_splits as usize);
+            assert!((params.split_rows * params.split_columns) as usize <= MAX_SPLIT_PIXELS);
+            let fair = (MAX_PARTIAL_BYTES / (4 * floats)).max(pixels.div_ceil(MAX_SPLIT_PIXELS)).max(1);
+            assert!(splits <= 2 * fair + 1, "{splits} splits of {pixels} pixels, {fair} are fair");
+        }
+    }
 }

@@ -44,7 +44,7 @@ impl Op for Conv2dDx {
         let (dy_slot, w_slot, dx_slot) = (l.read(0), l.read(1), l.write(0));
         match Kind::of(self.conv, self.x_shape[3], w.shape[3]) {
             Kind::Depthwise => {
-                params.has_bias = 1;
+                params.reversed = 1;
                 depthwise(l, params, dy_slot, w_slot, dx_slot);
             }
             Kind::Dense => {
@@ -156,6 +156,10 @@ impl Op for Conv2dDb {
 
     fn oracle(&self, inputs: &[&Array]) -> Vec<Array> {
         vec![oracle::conv2d::db(inputs[0])]
+    }
+
+    fn flops(&self, inputs: &[&Value], _: &[&Value]) -> u64 {
+        inputs[0].len() as u64
     }
 }
 
