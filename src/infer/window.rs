@@ -1,5 +1,7 @@
 //! Overlapping windows over an image that is too large to go through whole.
 
+use std::ops::Range;
+
 use crate::data::RgbImage;
 
 use super::predict::Prediction;
@@ -86,9 +88,9 @@ impl Place {
         [self.height, self.width]
     }
 
-    /// Calls `f` with row and column in the image and in the window, for every pixel that this window decides.
-    pub(super) fn for_each(&self, mut f: impl FnMut(usize, usize, usize, usize)) {
-        for y in self.rows.0..self.rows.1 {
+    /// Calls `f` with row and column in the image and in the window, for every pixel of `rows` that this window decides.
+    pub(super) fn for_each(&self, rows: Range<usize>, mut f: impl FnMut(usize, usize, usize, usize)) {
+        for y in self.rows.0.max(rows.start)..self.rows.1.min(rows.end) {
             (self.columns.0..self.columns.1).for_each(|x| f(y, x, y - self.top, x - self.left));
         }
     }
