@@ -206,6 +206,12 @@ fn bad_models_and_outputs_are_refused() {
     fs::create_dir(root.join("empty")).expect("folder");
     refused(root, &["predict", best, "empty", "--out", "maps"], &["empty"]);
     refused(root, &["train", "c.toml", "--out", "run"], &["run", "--resume"]);
+    let mask = root.join("street/masks/val/street00003.png");
+    image::GrayImage::from_pixel(64, 48, image::Luma([77])).save(&mask).expect("mask");
+    let figure = ["figure", best, "--data", "street", "--classes", "Car", "--out", "f.png"];
+    for args in [&["eval", best, "--data", "street"][..], &figure] {
+        refused(root, args, &["street00003.png", "the value 77", "classes.json names 0..="]);
+    }
     image::RgbImage::new(1, 1).save(root.join("dot.png")).expect("picture");
     assert!(protoseg(root, &["predict", best, "dot.png", "--out", "maps"]).status.success());
     assert_eq!(image::image_dimensions(root.join("maps/dot.png")).expect("map"), (1, 1));

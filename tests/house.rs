@@ -135,6 +135,22 @@ fn the_painter_goes_by_way_of_its_own_mathematics() {
     });
 }
 
+#[test]
+fn no_command_is_named_that_does_not_exist() {
+    let mut program = std::process::Command::new(env!("CARGO_BIN_EXE_protoseg"));
+    let output = program.arg("--help").output().expect("the program starts");
+    let help = String::from_utf8(output.stdout).expect("the help is UTF-8");
+    let exists = |command: &str| help.lines().any(|l| l.split_whitespace().next() == Some(command));
+    let mark = "`protoseg ";
+    refuse(&sources(&["src", "README.md"]), |line| {
+        let named = line.match_indices(mark).map(|(at, _)| {
+            let rest = &line[at + mark.len()..];
+            &rest[..rest.find(|c: char| !c.is_ascii_lowercase()).unwrap_or(rest.len())]
+        });
+        named.filter(|name| !name.is_empty()).any(|name| !exists(name)).then_some(mark)
+    });
+}
+
 /// Fails with every line in which `find` finds something.
 fn refuse(sources: &[Source], find: impl Fn(&str) -> Option<&'static str>) {
     let mut found = Vec::new();

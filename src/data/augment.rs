@@ -13,6 +13,9 @@ use crate::data::dataset::Sample;
 use crate::error::{Error, Result};
 use crate::rng::Rng;
 
+/// The longest side of a crop, in pixels.
+pub const MAX_CROP: usize = 16_384;
+
 /// How training images are varied.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -92,10 +95,10 @@ impl AugmentSettings {
             return Err(Error::config(problem, "exchange the two"));
         }
         for (key, value) in [("crop_height", self.crop_height), ("crop_width", self.crop_width)] {
-            if !(1..=16_384).contains(&value) {
+            if !(1..=MAX_CROP).contains(&value) {
                 return Err(Error::config(
                     format!("augment.{key} is {value}"),
-                    "choose a number of pixels from 1 to 16384",
+                    format!("choose a number of pixels from 1 to {MAX_CROP}"),
                 ));
             }
         }

@@ -113,10 +113,10 @@ mod tests {
     use crate::testing::TempDir;
 
     #[test]
-    fn a_whole_image_is_normalised_and_its_unknown_labels_are_ignored() {
+    fn a_whole_image_is_normalised_and_ignored_pixels_are_minus_one() {
         let dir = TempDir::new("batch");
         fixture::classes(&dir, 3);
-        fixture::pair(&dir, "val", "a", 3, 2, |x, y| [0, 2, 255, 3, 1, 0][y * 3 + x]);
+        fixture::pair(&dir, "val", "a", 3, 2, |x, y| [0, 2, 255, 255, 1, 0][y * 3 + x]);
         let data = Dataset::open(dir.path(), "val").unwrap();
         let batch = eval_batch(&data, 0, &Normalisation::default()).unwrap();
         assert_eq!((batch.step, batch.batch, batch.height, batch.width), (0, 1, 2, 3));

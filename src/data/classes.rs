@@ -180,7 +180,7 @@ impl Classes {
         ))
     }
 
-    /// The label as training uses it: the class id, or -1 for the ignore index and for every value that is no class.
+    /// The label as training uses it: the class id, or -1 for the ignore index.
     #[must_use]
     pub fn training_label(&self, value: u8) -> i32 {
         if usize::from(value) < self.classes.len() { i32::from(value) } else { -1 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::data::classes::Classes;
+use crate::data::labels;
 use crate::data::read::{Mask, RgbImage, read_image, read_mask};
 use crate::error::{Error, Result};
 
@@ -109,7 +110,8 @@ impl Dataset {
     /// Decodes image and mask number `index`, which must be below [`Dataset::len`].
     ///
     /// # Errors
-    /// As [`read_image`] and [`read_mask`]; [`Error::Data`] where the sizes differ.
+    /// As [`read_image`] and [`read_mask`]; [`Error::Data`] where the sizes differ or a label is neither a class nor the
+    /// ignore index.
     pub fn load(&self, index: usize) -> Result<Sample> {
         let files = &self.samples[index];
         let image = read_image(&files.image)?;
@@ -120,6 +122,11 @@ impl Dataset {
                 mask.width, mask.height, image.width, image.height
             );
             return Err(Error::data(&files.mask, problem, "redraw the mask over the image as it is stored"));
+        }
+        let unknown = labels::unknown(&labels::count(&mask.labels), &self.classes);
+        if !unknown.is_empty() {
+            let problem = labels::describe(&unknown, self.classes.len(), self.classes.ignore_index);
+            return Err(Error::data(&files.mask, problem, labels::REMEDY));
         }
         Ok(Sample { image, mask })
     }
@@ -253,5 +260,21 @@ mod tests {
         fixture::mask(&dir, "train", "a", 4, 5, |_, _| 0);
         let size = Dataset::open(dir.path(), "train").unwrap().load(0).unwrap_err().to_string();
         assert!(size.contains("is 4 x 5 but its image is 4 x 4"), "{size}");
+    }
+
+    #[test]
+    fn a_label_that_means_nothing_is_refused_in_the_words_of_the_audit() {
+        let dir = TempDir::new("dataset");
+        fixture::classes(&dir, 2);
+        fixture::pair(&dir, "val", "a", 4, 4, |x, y| if (x, y) == (1, 2) { 200 } else { 255 });
+        fixture::pair(&dir, "val", "b", 4, 4, |x, _| x as u8 % 2);
+        let data = Dataset::open(dir.path(), "val").unwrap();
+        let message = data.load(0).unwrap_err().to_string();
+        assert!(
+            message.contains("a.png`: has the value 200 (1 pixel) where classes.json names 0..=1"),
+            "{message}"
+        );
+        assert_eq!(crate::data::audit(dir.path()).unwrap().problems()[0].to_string(), message);
+        data.load(1).unwrap();
     }
 }

@@ -12,6 +12,7 @@ pub mod dataset;
 pub mod export;
 #[cfg(test)]
 mod fixture;
+mod labels;
 pub mod loader;
 pub mod read;
 

@@ -10,7 +10,7 @@ use image::{ImageDecoder, ImageReader};
 use crate::error::{Error, Result};
 
 /// The largest picture that is decoded, in pixels (a 16,384 x 16,384 square); a file's header can claim any size.
-const MAX_PIXELS: u64 = 1 << 28;
+pub const MAX_PIXELS: u64 = 1 << 28;
 
 /// A picture: three bytes per pixel, row by row.
 #[derive(Clone, Debug, PartialEq, Eq)]

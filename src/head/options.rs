@@ -129,7 +129,11 @@ options! {
 }
 
 impl HeadOptions {
-    fn check(&self) -> Result<()> {
+    /// Checks what the types do not.
+    ///
+    /// # Errors
+    /// [`Error::Config`] that names the key.
+    pub fn check(&self) -> Result<()> {
         if !(self.ce_tau.is_finite() && self.ce_tau > 0.0) {
             return Err(Error::config(format!("head.ce_tau is {}", self.ce_tau), "it must be above 0"));
         }

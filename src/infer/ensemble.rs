@@ -1,11 +1,17 @@
 //! Several passes over one image (scales, mirror image, sliding windows) whose class probabilities are averaged.
 
+use std::ops::Range;
+
 use crate::data::RgbImage;
+use crate::data::read::MAX_PIXELS;
 use crate::error::{Error, Result};
 use crate::tape::Store;
 
-use super::predict::Predictor;
-use super::window;
+use super::predict::{Logits, Predictor, Want};
+use super::window::{self, Place};
+
+/// Host memory for the probabilities of all classes: those of a whole large image would take gigabytes.
+const BAND_BYTES: usize = 64 << 20;
 
 /// Which passes are made.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,88 +43,141 @@ impl Ensemble {
         }
     }
 
-    /// The class map of one image `[H * W]`: the arg-max of the summed probabilities, lowest class on ties.
+    /// The class map of one image `[H * W]`: the arg-max of the summed probabilities, lowest class on ties. A pass that
+    /// does not fit the device goes through in overlapping windows.
     ///
     /// # Errors
-    /// Those of the device.
+    /// Those of the device; [`Error::Config`] for a scale that makes more pixels of the image than are ever read.
     pub async fn classes(
         &self,
         predictor: &mut Predictor,
         store: &mut Store,
         image: &RgbImage,
     ) -> Result<Vec<u32>> {
-        let num_classes = predictor.spec().num_classes();
-        let mut sum = vec![0.0_f32; image.height * image.width * num_classes];
+        let mut passes = Vec::new();
         for &scale in &self.scales {
-            let scaled = resize(image, scale);
-            for mirrored in [false, true].into_iter().take(1 + usize::from(self.flip)) {
-                let pass = if mirrored { mirror(&scaled) } else { scaled.clone() };
-                let [tall, wide] = self.window.unwrap_or([pass.height, pass.width]);
-                let mut total = vec![0.0_f32; pass.height * pass.width * num_classes];
-                for place in window::places(pass.height, pass.width, tall, wide) {
-                    let (logits, size) = predictor.logits(store, &place.cut(&pass)).await?;
-                    place.add(&logits, size, num_classes, &mut total, pass.width);
-                }
-                accumulate(&mut total, num_classes, [pass.height, pass.width], mirrored, &mut sum, image);
+            let scaled = resize(image, scale)?;
+            passes.push(self.pass(predictor, store, &scaled, false).await?);
+            if self.flip {
+                passes.push(self.pass(predictor, store, &mirror(&scaled), true).await?);
             }
         }
-        Ok(sum.chunks_exact(num_classes).map(first_largest).collect())
+        let num_classes = predictor.spec().num_classes();
+        Ok(decide(&passes, num_classes, [image.height, image.width], BAND_BYTES))
+    }
+
+    /// The logits of every window of one pass over `image`.
+    async fn pass(
+        &self,
+        predictor: &mut Predictor,
+        store: &mut Store,
+        image: &RgbImage,
+        mirrored: bool,
+    ) -> Result<Pass> {
+        let size = [image.height, image.width];
+        let [tall, wide] = self.window.unwrap_or(size);
+        let [tall, wide] = predictor.window(tall.min(size[0]), wide.min(size[1]), Want::Logits)?;
+        let mut parts = Vec::new();
+        for place in window::places(size[0], size[1], tall, wide) {
+            let logits = predictor.logits(store, &place.cut(image)).await?;
+            parts.push((place, logits));
+        }
+        Ok(Pass { size, mirrored, parts })
     }
 }
 
-impl window::Place {
-    /// Adds the bilinearly upsampled (corners aligned) logits of what this window decides.
-    fn add(&self, logits: &[f32], size: [usize; 2], num_classes: usize, total: &mut [f32], width: usize) {
-        let [tall, wide] = self.size();
-        self.for_each(|y, x, inner_y, inner_x| {
-            let to = &mut total[(y * width + x) * num_classes..][..num_classes];
-            sample(logits, size, [inner_y, inner_x], [tall, wide], num_classes, to);
-        });
-    }
-}
-
-/// Bilinear sample of `map` `[h, w, C]` at pixel `at` of a grid of `grid` pixels, corners aligned.
-fn sample(map: &[f32], [h, w]: [usize; 2], at: [usize; 2], grid: [usize; 2], c: usize, to: &mut [f32]) {
-    let along = |o: usize, n_in: usize, n_out: usize| {
-        let s = if n_out > 1 { o as f32 * (n_in - 1) as f32 / (n_out - 1) as f32 } else { 0.0 };
-        let first = (s as usize).min(n_in - 1);
-        (first, (first + 1).min(n_in - 1), s - first as f32)
-    };
-    let (y0, y1, fy) = along(at[0], h, grid[0]);
-    let (x0, x1, fx) = along(at[1], w, grid[1]);
-    let row = |y: usize, x: usize| &map[(y * w + x) * c..][..c];
-    let (a, b, d, e) = (row(y0, x0), row(y0, x1), row(y1, x0), row(y1, x1));
-    for (i, to) in to.iter_mut().enumerate() {
-        let top = a[i] + fx * (b[i] - a[i]);
-        let bottom = d[i] + fx * (e[i] - d[i]);
-        *to = top + fy * (bottom - top);
-    }
-}
-
-/// Turns logits into probabilities and adds them, resampled to the image's size and mirrored back.
-fn accumulate(
-    logits: &mut [f32],
-    c: usize,
-    [h, w]: [usize; 2],
+/// One way through the network: what each window said, at the resolution of the features, which is a small part of the
+/// memory that the probabilities of all pixels take.
+struct Pass {
+    /// Height and width of the image as it went in.
+    size: [usize; 2],
     mirrored: bool,
-    sum: &mut [f32],
-    image: &RgbImage,
-) {
-    for row in logits.chunks_exact_mut(c) {
-        let max = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        row.iter_mut().for_each(|x| *x = (*x - max).exp());
-        let total: f32 = row.iter().sum();
-        row.iter_mut().for_each(|x| *x /= total);
+    parts: Vec<(Place, Logits)>,
+}
+
+/// The classes of `size` pixels, worked out in bands of rows whose probabilities take about `band_bytes`.
+fn decide(passes: &[Pass], num_classes: usize, size: [usize; 2], band_bytes: usize) -> Vec<u32> {
+    let [height, width] = size;
+    let of_pass = |pass: &Pass| pass.size[0].div_ceil(height) * pass.size[1];
+    let row = (width + passes.iter().map(of_pass).max().unwrap_or(0)) * num_classes * size_of::<f32>();
+    let num_rows = (band_bytes / row).max(1);
+    let mut classes = Vec::with_capacity(height * width);
+    for first in (0..height).step_by(num_rows) {
+        let rows = first..(first + num_rows).min(height);
+        let mut sum = vec![0.0_f32; rows.len() * width * num_classes];
+        passes.iter().for_each(|pass| pass.add(num_classes, size, rows.clone(), &mut sum));
+        classes.extend(sum.chunks_exact(num_classes).map(first_largest));
     }
-    let mut found = vec![0.0; c];
-    for y in 0..image.height {
-        for x in 0..image.width {
-            let from = if mirrored { image.width - 1 - x } else { x };
-            sample(logits, [h, w], [y, from], [image.height, image.width], c, &mut found);
-            let to = &mut sum[(y * image.width + x) * c..][..c];
-            to.iter_mut().zip(&found).for_each(|(to, p)| *to += p);
+    classes
+}
+
+impl Pass {
+    /// Adds the probabilities of `rows` of an image of `height` x `width`, resampled to its size and mirrored back.
+    fn add(&self, num_classes: usize, [height, width]: [usize; 2], rows: Range<usize>, sum: &mut [f32]) {
+        let probabilities = self.probabilities(
+            num_classes,
+            along(rows.start, self.size[0], height).0..along(rows.end - 1, self.size[0], height).1 + 1,
+        );
+        let mut found = vec![0.0; num_classes];
+        for (y, to) in rows.zip(sum.chunks_exact_mut(width * num_classes)) {
+            for (x, to) in to.chunks_exact_mut(num_classes).enumerate() {
+                let from = if self.mirrored { width - 1 - x } else { x };
+                probabilities.sample([y, from], [height, width], &mut found);
+                to.iter_mut().zip(&found).for_each(|(to, p)| *to += p);
+            }
         }
     }
+
+    /// The softmax over the bilinearly upsampled (corners aligned) logits of `rows`, each pixel by the window that decides
+    /// it.
+    fn probabilities(&self, num_classes: usize, rows: Range<usize>) -> Map<Vec<f32>> {
+        let width = self.size[1];
+        let mut values = vec![0.0_f32; rows.len() * width * num_classes];
+        for (place, logits) in &self.parts {
+            let map = Map { values: &logits.values[..], first_row: 0, size: logits.size };
+            place.for_each(rows.clone(), |y, x, inner_y, inner_x| {
+                let to = &mut values[((y - rows.start) * width + x) * num_classes..][..num_classes];
+                map.sample([inner_y, inner_x], place.size(), to);
+            });
+        }
+        for row in values.chunks_exact_mut(num_classes) {
+            let max = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            row.iter_mut().for_each(|x| *x = (*x - max).exp());
+            let total: f32 = row.iter().sum();
+            row.iter_mut().for_each(|x| *x /= total);
+        }
+        Map { values, first_row: rows.start, size: self.size }
+    }
+}
+
+/// The rows of a map `[h, w, C]` from `first_row` on.
+struct Map<V> {
+    values: V,
+    first_row: usize,
+    size: [usize; 2],
+}
+
+impl<V: AsRef<[f32]>> Map<V> {
+    /// Bilinear sample at pixel `at` of a grid of `grid` pixels, corners aligned; `to` has C places.
+    fn sample(&self, at: [usize; 2], grid: [usize; 2], to: &mut [f32]) {
+        let ([h, w], c) = (self.size, to.len());
+        let (y0, y1, fy) = along(at[0], h, grid[0]);
+        let (x0, x1, fx) = along(at[1], w, grid[1]);
+        let row = |y: usize, x: usize| &self.values.as_ref()[((y - self.first_row) * w + x) * c..][..c];
+        let (a, b, d, e) = (row(y0, x0), row(y0, x1), row(y1, x0), row(y1, x1));
+        for (i, to) in to.iter_mut().enumerate() {
+            let top = a[i] + fx * (b[i] - a[i]);
+            let bottom = d[i] + fx * (e[i] - d[i]);
+            *to = top + fy * (bottom - top);
+        }
+    }
+}
+
+/// The two of `n_in` points between which point `o` of `n_out` lies, corners aligned, and how far it is from the first.
+fn along(o: usize, n_in: usize, n_out: usize) -> (usize, usize, f32) {
+    let s = if n_out > 1 { o as f32 * (n_in - 1) as f32 / (n_out - 1) as f32 } else { 0.0 };
+    let first = (s as usize).min(n_in - 1);
+    (first, (first + 1).min(n_in - 1), s - first as f32)
 }
 
 fn first_largest(row: &[f32]) -> u32 {
@@ -131,17 +190,21 @@ fn first_largest(row: &[f32]) -> u32 {
     best as u32
 }
 
-fn resize(image: &RgbImage, scale: f32) -> RgbImage {
+fn resize(image: &RgbImage, scale: f32) -> Result<RgbImage> {
     if scale == 1.0 {
-        return image.clone();
+        return Ok(image.clone());
     }
     let size = |n: usize| ((n as f32 * scale).round() as usize).max(1);
     let (height, width) = (size(image.height), size(image.width));
+    if (height as u64) * (width as u64) > MAX_PIXELS {
+        let problem = format!("--scales holds {scale}, which makes {width} x {height} pixels of an image");
+        return Err(Error::config(problem, format!("choose one that makes at most {MAX_PIXELS} of it")));
+    }
     let whole = image::RgbImage::from_raw(image.width as u32, image.height as u32, image.rgb.clone());
-    let Some(whole) = whole else { return image.clone() };
+    let Some(whole) = whole else { return Ok(image.clone()) };
     let filter = image::imageops::FilterType::Triangle;
     let rgb = image::imageops::resize(&whole, width as u32, height as u32, filter).into_raw();
-    RgbImage { width, height, rgb }
+    Ok(RgbImage { width, height, rgb })
 }
 
 fn mirror(image: &RgbImage) -> RgbImage {
@@ -151,24 +214,4 @@ fn mirror(image: &RgbImage) -> RgbImage {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn mirror_twice_is_the_image() {
-        let image = RgbImage { width: 3, height: 2, rgb: (0..18).collect() };
-        assert_eq!(&mirror(&image).rgb[..3], &[6, 7, 8]);
-        assert_eq!(mirror(&mirror(&image)), image);
-    }
-
-    #[test]
-    fn sampling_hits_the_corners_and_the_middle() {
-        let map = [0.0, 1.0, 2.0, 3.0];
-        let at = |y, x| {
-            let mut out = [0.0];
-            sample(&map, [2, 2], [y, x], [3, 3], 1, &mut out);
-            out[0]
-        };
-        assert_eq!([at(0, 0), at(0, 2), at(2, 0), at(2, 2), at(1, 1)], [0.0, 1.0, 2.0, 3.0, 1.5]);
-    }
-}
+mod tests;

@@ -47,6 +47,13 @@ pub(super) enum Want {
     Logits,
 }
 
+/// Class logits of a part of an image, `[h, w, C]`.
+pub(super) struct Logits {
+    pub values: Vec<f32>,
+    /// Height and width.
+    pub size: [usize; 2],
+}
+
 pub(super) struct Recorded {
     pub tape: Tape,
     image: ValueId,
@@ -58,7 +65,7 @@ pub(super) struct Recorded {
     pub logits: Vec<ValueId>,
     /// Height and width of the logits.
     pub size: [usize; 2],
-    weights: Weights,
+    pub weights: Weights,
 }
 
 /// A plan for one image size.
@@ -73,6 +80,8 @@ pub struct Predictor {
     pub(super) gpu: Arc<Gpu>,
     pub(super) spec: ModelSpec,
     plans: Vec<Sized>,
+    /// Largest buffer that a plan may have.
+    pub(super) max_bytes: u64,
 }
 
 /// A model file on a device.
@@ -154,7 +163,8 @@ impl Predictor {
     /// A predictor without plans yet.
     #[must_use]
     pub fn new(gpu: &Arc<Gpu>, spec: &ModelSpec) -> Self {
-        Self { gpu: Arc::clone(gpu), spec: spec.clone(), plans: Vec::new() }
+        let max_bytes = gpu.caps().max_binding_bytes.min(gpu.caps().max_buffer_bytes);
+        Self { gpu: Arc::clone(gpu), spec: spec.clone(), plans: Vec::new(), max_bytes }
     }
 
     /// The device it runs on.
@@ -200,7 +210,7 @@ impl Predictor {
     }
 
     /// The largest window of `height` x `width` that can be recorded and whose plan fits the device.
-    fn window(&self, height: usize, width: usize, want: Want) -> Result<[usize; 2]> {
+    pub(super) fn window(&self, height: usize, width: usize, want: Want) -> Result<[usize; 2]> {
         let (mut tall, mut wide) = (height.min(ops::MAX_EXTENT), width.min(ops::MAX_EXTENT));
         while !self.fits(tall, wide, want)? {
             if tall.max(wide) <= 64 {
@@ -215,14 +225,13 @@ impl Predictor {
         Ok([tall, wide])
     }
 
-    fn fits(&self, height: usize, width: usize, want: Want) -> Result<bool> {
+    pub(super) fn fits(&self, height: usize, width: usize, want: Want) -> Result<bool> {
         if self.plans.iter().any(|p| p.key == (height, width, want)) {
             return Ok(true);
         }
         let recorded = record(&self.spec, height, width)?;
         let program = Program::new(&recorded.tape, self.gpu.caps(), Keep::Only(&recorded.kept(want)));
-        let caps = self.gpu.caps();
-        Ok(program.largest_bytes() <= caps.max_binding_bytes.min(caps.max_buffer_bytes))
+        Ok(program.largest_bytes() <= self.max_bytes)
     }
 
     /// The plan for an image size, made if it is new.
@@ -274,12 +283,9 @@ impl Predictor {
         Ok(out)
     }
 
-    /// Class logits of one image at feature resolution, `[h * w, C]`, with `[h, w]`.
-    pub(super) async fn logits(
-        &mut self,
-        store: &mut Store,
-        image: &RgbImage,
-    ) -> Result<(Vec<f32>, [usize; 2])> {
+    /// Class logits `[h, w, C]` of one image, which must fit the device (see [`Predictor::window`]), at the resolution of
+    /// the features.
+    pub(super) async fn logits(&mut self, store: &mut Store, image: &RgbImage) -> Result<Logits> {
         let pixels = self.spec.normalisation.image(image);
         let num_classes = self.spec.num_classes();
         let Sized { recorded: r, plan, .. } = self.plan(store, image.height, image.width, Want::Logits)?;
@@ -295,7 +301,7 @@ impl Predictor {
             }
             first += width;
         }
-        Ok((out, r.size))
+        Ok(Logits { values: out, size: r.size })
     }
 }
 

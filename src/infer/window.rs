@@ -1,12 +1,16 @@
 //! Overlapping windows over an image that is too large to go through whole.
 
+use std::ops::Range;
+
 use crate::data::RgbImage;
 
 use super::predict::Prediction;
 
-/// Pixels by which neighbouring windows overlap at least; half of it at each inner edge is thrown away, because the
-/// network sees less context there.
-const OVERLAP: usize = 64;
+/// Pixels by which neighbouring windows of length `window` overlap at least; half of it at each inner edge is thrown
+/// away, because the network sees less context there. A third of a small window, so that each decides most of itself.
+fn overlap(window: usize) -> usize {
+    (window / 3).min(64)
+}
 
 /// One window: where it lies and which part of it counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +31,7 @@ fn spans(length: usize, window: usize) -> Vec<(usize, (usize, usize))> {
     if window >= length {
         return vec![(0, (0, length))];
     }
-    let step = window.saturating_sub(OVERLAP).max(1);
+    let step = window - overlap(window);
     let count = (length - window).div_ceil(step) + 1;
     let starts: Vec<_> = (0..count).map(|i| (i * step).min(length - window)).collect();
     let border = |i: usize| usize::midpoint(starts[i], starts[i - 1] + window);
@@ -84,9 +88,9 @@ impl Place {
         [self.height, self.width]
     }
 
-    /// Calls `f` with row and column in the image and in the window, for every pixel that this window decides.
-    pub(super) fn for_each(&self, mut f: impl FnMut(usize, usize, usize, usize)) {
-        for y in self.rows.0..self.rows.1 {
+    /// Calls `f` with row and column in the image and in the window, for every pixel of `rows` that this window decides.
+    pub(super) fn for_each(&self, rows: Range<usize>, mut f: impl FnMut(usize, usize, usize, usize)) {
+        for y in self.rows.0.max(rows.start)..self.rows.1.min(rows.end) {
             (self.columns.0..self.columns.1).for_each(|x| f(y, x, y - self.top, x - self.left));
         }
     }
@@ -111,7 +115,9 @@ mod tests {
 
     #[test]
     fn every_pixel_is_decided_once_by_a_window_that_holds_it() {
-        for (height, width, tall, wide) in [(10, 10, 32, 32), (500, 333, 160, 128), (97, 1000, 96, 65)] {
+        let cases =
+            [(10, 10, 32, 32), (500, 333, 160, 128), (97, 1000, 96, 65), (9, 7, 1, 2), (64, 48, 32, 32)];
+        for (height, width, tall, wide) in cases {
             let mut seen = vec![0; height * width];
             for p in places(height, width, tall, wide) {
                 assert!(p.rows.0 >= p.top && p.rows.1 <= p.top + p.height && p.top + p.height <= height);
@@ -124,5 +130,14 @@ mod tests {
             }
             assert!(seen.iter().all(|&n| n == 1), "{height}x{width} by {tall}x{wide}");
         }
+    }
+
+    #[test]
+    fn small_windows_advance_by_most_of_their_length() {
+        for (window, count) in [(1, 640), (32, 29), (64, 15), (96, 10), (191, 5), (512, 2), (640, 1)] {
+            assert_eq!(spans(640, window).len(), count, "windows of {window}");
+        }
+        let starts: Vec<usize> = spans(1000, 256).iter().map(|span| span.0).collect();
+        assert_eq!(starts, [0, 192, 384, 576, 744], "large windows overlap by 64");
     }
 }

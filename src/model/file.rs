@@ -50,14 +50,20 @@ pub fn load_model(
 /// The spec in a model file's metadata.
 ///
 /// # Errors
-/// [`Error::Model`] if there is none or it is damaged.
+/// [`Error::Model`] if there is none, or it is damaged or holds what no configuration could.
 pub fn read_spec(file: &model_file::ModelFile) -> Result<ModelSpec> {
     let remedy = "give a model that `protoseg train` wrote (last.safetensors or best.safetensors)";
     let json = file.metadata().get(KEY);
     let json =
         json.ok_or_else(|| Error::model(file.path(), "it holds tensors but no protoseg model", remedy))?;
-    serde_json::from_str(json)
-        .map_err(|e| Error::model(file.path(), format!("its description is damaged ({e})"), remedy))
+    let damaged =
+        |reason: String| Error::model(file.path(), format!("its description is damaged ({reason})"), remedy);
+    let spec: ModelSpec = serde_json::from_str(json).map_err(|e| damaged(e.to_string()))?;
+    spec.check().map_err(|e| match e {
+        Error::Config { problem, remedy: wanted } => damaged(format!("{problem}: {wanted}")),
+        other => other,
+    })?;
+    Ok(spec)
 }
 
 /// Puts pretrained backbone weights into `store`.
@@ -67,4 +73,58 @@ pub fn read_spec(file: &model_file::ModelFile) -> Result<ModelSpec> {
 pub fn load_backbone(gpu: &Gpu, store: &mut Store, weights: &Weights, arch: Arch, path: &Path) -> Result<()> {
     let file = model_file::read(path)?;
     weights.load(gpu, store, &file, |name| arch.owns(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::data::{Classes, Normalisation};
+    use crate::head::HeadOptions;
+    use crate::model::{NetOptions, Provenance};
+    use crate::proto::Profile;
+
+    /// Reads the description of a model after `change`.
+    fn read(change: impl FnOnce(&mut Value)) -> Result<ModelSpec> {
+        let classes = Classes::parse(r#"{"classes": [{"id": 0, "name": "a"}]}"#).expect("valid classes");
+        let spec = ModelSpec {
+            net: NetOptions::default(),
+            head: HeadOptions::profile(Profile::Rec),
+            classes,
+            normalisation: Normalisation::default(),
+            provenance: Provenance { crop: [32, 48], ..Provenance::default() },
+        };
+        let mut json = serde_json::to_value(spec).expect("JSON");
+        change(&mut json);
+        let metadata = BTreeMap::from([(KEY.to_owned(), json.to_string())]);
+        let bytes = model_file::encode(&model_file::Tensors::new(), &metadata)?;
+        read_spec(&model_file::ModelFile::from_bytes("m.safetensors", bytes)?)
+    }
+
+    #[test]
+    fn a_description_that_no_configuration_could_give_is_refused() {
+        assert_eq!(read(|_| ()).expect("a good description").provenance.crop, [32, 48]);
+        let wrong = [
+            ("/net/taps", json!([]), "model.taps is []"),
+            ("/net/taps", json!([64]), "model.taps is [64]"),
+            ("/net/prototypes", json!(0), "model.prototypes is 0"),
+            ("/net/output_stride", json!(7), "model.output_stride is 7"),
+            ("/head/kappa", json!(0.0), "kappa = 0"),
+            ("/head/ce_tau", json!(-1.0), "head.ce_tau is -1"),
+            ("/normalisation/std", json!([0, 0, 0]), "std [0.0, 0.0, 0.0]"),
+            ("/classes/classes", json!([]), "names no class"),
+            ("/provenance/crop", json!([0, 0]), "provenance.crop is [0, 0]"),
+            ("/provenance/crop", json!([32, 1_000_000]), "provenance.crop is [32, 1000000]"),
+        ];
+        for (place, value, part) in wrong {
+            let outcome = read(|spec| *spec.pointer_mut(place).expect(place) = value);
+            let message = outcome.expect_err(place).to_string();
+            assert!(
+                message.starts_with("model file `m.safetensors`: its description is damaged ("),
+                "{message}"
+            );
+            assert!(message.contains(part) && !message.contains('\n'), "{part}: {message}");
+        }
+    }
 }

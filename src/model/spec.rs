@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::data::augment::MAX_CROP;
 use crate::data::{Classes, Normalisation};
 use crate::error::{Error, Result};
 use crate::head::HeadOptions;
@@ -120,6 +121,28 @@ pub struct ModelSpec {
 }
 
 impl ModelSpec {
+    /// Checks what the types do not; a description that passes can be recorded.
+    ///
+    /// # Errors
+    /// [`Error::Config`] that names the key.
+    pub fn check(&self) -> Result<()> {
+        self.net.check()?;
+        self.head.check()?;
+        self.normalisation.validate()?;
+        if self.classes.is_empty() {
+            return Err(Error::config("the class list is empty", "name at least one class"));
+        }
+        let crop = self.provenance.crop;
+        if !crop.iter().all(|side| (1..=MAX_CROP).contains(side)) {
+            let problem = format!("provenance.crop is {crop:?}");
+            return Err(Error::config(
+                problem,
+                format!("it must be two numbers of pixels from 1 to {MAX_CROP}"),
+            ));
+        }
+        Ok(())
+    }
+
     /// Number of classes C.
     #[must_use]
     pub fn num_classes(&self) -> usize {

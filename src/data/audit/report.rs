@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use super::{Audit, SplitAudit, UnknownValues};
+use super::{Audit, SplitAudit};
+use crate::data::labels::{self, counted};
 use crate::error::{Error, Result};
 
 /// Problems and warnings that the table lists; the JSON form has all.
@@ -78,26 +79,14 @@ impl Audit {
             found(&mismatch.mask, problem, "redraw the mask over the image as it is stored");
         }
         for unknown in &split.unknown_values {
-            let remedy = "correct the mask, or add the missing class to classes.json";
-            found(&unknown.mask, self.describe(unknown, split.classes.len()), remedy);
+            let problem = labels::describe(&unknown.values, split.classes.len(), self.ignore_index);
+            found(&unknown.mask, problem, labels::REMEDY);
         }
         let any_mask = split.num_images > split.missing_masks.len() + split.unreadable.len();
         if any_mask && split.labelled_pixels == 0 {
             found(&folder, "has no pixel of any class".into(), "label pixels or leave the split out");
         }
         findings
-    }
-
-    fn describe(&self, unknown: &UnknownValues, num_classes: usize) -> String {
-        let named = unknown.values.iter().take(5).map(|v| format!("{} ({} pixels)", v.value, v.pixels));
-        let named = named.collect::<Vec<_>>().join(", ");
-        let others = match unknown.values.len().saturating_sub(5) {
-            0 => String::new(),
-            count => format!(" and {}", counted(count, "more value")),
-        };
-        let last = num_classes - 1;
-        let ignore = self.ignore_index;
-        format!("has the value {named}{others} where classes.json names 0..={last} and ignores {ignore}")
     }
 }
 
@@ -145,11 +134,6 @@ impl fmt::Display for SplitAudit {
             "ignored", self.ignored_pixels
         )
     }
-}
-
-/// "1 image", "2 images".
-fn counted(number: usize, noun: &str) -> String {
-    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
 fn list(f: &mut fmt::Formatter<'_>, title: &str, sentences: &[String]) -> fmt::Result {

@@ -4,14 +4,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::{ClassShare, SizeCount, SizeMismatch, SplitAudit, UnknownValues, Unreadable, ValueCount};
+use super::{ClassShare, SizeCount, SizeMismatch, SplitAudit, UnknownValues, Unreadable};
 use crate::data::classes::Classes;
 use crate::data::dataset::{list_images, list_masks, stem};
+use crate::data::labels::{self, Histogram};
 use crate::data::read::{read_image, read_mask};
 use crate::error::{Error, Result};
-
-/// Pixels per label value.
-type Histogram = [u64; 256];
 
 /// What one image and its mask gave.
 struct Finding {
@@ -84,11 +82,7 @@ fn examine(image: &Path, mask: Option<&Path>) -> Finding {
     let image_size = read_image(image).map(|image| [image.width, image.height]);
     let mask = mask.map(|path| {
         let mask = read_mask(path)?;
-        let mut histogram = Box::new([0; 256]);
-        for &label in &mask.labels {
-            histogram[usize::from(label)] += 1;
-        }
-        Ok(([mask.width, mask.height], histogram))
+        Ok(([mask.width, mask.height], labels::count(&mask.labels)))
     });
     Finding { image_size, mask }
 }
@@ -139,14 +133,11 @@ impl<'a> Counts<'a> {
 
     /// Adds one mask and returns its labels that mean nothing.
     fn add(&mut self, mask: String, histogram: &Histogram) -> Option<UnknownValues> {
-        let mut values = Vec::new();
-        for (value, &pixels) in (0..=u8::MAX).zip(histogram).filter(|&(_, &pixels)| pixels > 0) {
-            self.pixels[usize::from(value)] += pixels;
-            self.num_images[usize::from(value)] += 1;
-            if self.classes.training_label(value) < 0 && value != self.classes.ignore_index {
-                values.push(ValueCount { value, pixels });
-            }
+        for (value, &pixels) in histogram.iter().enumerate() {
+            self.pixels[value] += pixels;
+            self.num_images[value] += usize::from(pixels > 0);
         }
+        let values = labels::unknown(histogram, self.classes);
         let pixels = values.iter().map(|value| value.pixels).sum();
         (!values.is_empty()).then_some(UnknownValues { mask, pixels, values })
     }
