@@ -92,6 +92,25 @@ fn same_seed_same_bytes_and_resumed_equals_uninterrupted() {
     );
 }
 
+/// Evaluating reads the model and nothing else (spec, quirk Q24): how often, and on how much, leaves no trace in it.
+#[test]
+fn evaluations_change_nothing() {
+    let gpu = gpu();
+    let temp = temp::TempDir::new("train-evaluations");
+    let root = temp.path();
+    street(root);
+    train(&gpu, root, "seldom", &["train.eval_every=0"], None, false);
+    for (out, sets) in [
+        ("often", &["train.eval_every=1"][..]),
+        ("first", &["train.eval_every=0", "train.eval_first=true"]),
+        ("few images", &["train.eval_every=2", "data.val_images=1"]),
+    ] {
+        train(&gpu, root, out, sets, None, false);
+        let same = bytes(root, "seldom/last.safetensors") == bytes(root, &format!("{out}/last.safetensors"));
+        assert!(same, "{out}: another model");
+    }
+}
+
 #[test]
 fn loss_falls_and_every_event_is_told() {
     let gpu = gpu();

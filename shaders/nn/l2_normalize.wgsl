@@ -1,5 +1,6 @@
 // y = x / max(|x|, 1e-12), the norm over the channels of a row, or over the width of an image line for each channel
-// (spec section 3, quirk Q1). Gradient: dx = (dy - (dy . y) y) / |x|, and dy / 1e-12 where the floor holds.
+// (spec section 3, quirk Q1). Gradient: dx = (dy - (dy . y) y) / |x|, and dy / 1e-12 where the floor holds. A norm over one
+// element leaves its sign: there dx is 0, where the formula would give the rounding of dy - dy times 1 / |x|.
 //
 // Layout: rows of vec4s; a "line" is `length` vec4s that lie `stride` vec4s apart. Channels: a line is a row, stride 1, and the
 // four lanes are summed. Width: a line is one vec4 of channels along the width, and every lane has a norm of its own.
@@ -13,6 +14,8 @@ struct Params {
     stride: u32,
     // 1: over the width, 0: over the channels.
     over_width: u32,
+    // 1: every norm runs over one element.
+    single: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -69,10 +72,12 @@ fn l2_normalize_grad(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_
     }
     let norm = sqrt(total(squares));
     let safe = max(norm, vec4<f32>(FLOOR));
+    let above = norm > vec4<f32>(FLOOR);
     // (dy . y) / |x|, which multiplies y = x / |x|; nothing where the floor holds, since there y is linear in x.
-    let pull = select(vec4<f32>(0.0), total(along) / safe / safe, norm > vec4<f32>(FLOOR));
+    let pull = select(vec4<f32>(0.0), total(along) / safe / safe, above);
+    let constant = above & vec4<bool>(params.single == 1u);
     for (var i = 0u; i < params.length; i++) {
         let at = first + i * params.stride;
-        out[at] = (dy[at] - pull * x[at]) / safe;
+        out[at] = select((dy[at] - pull * x[at]) / safe, vec4<f32>(0.0), constant);
     }
 }

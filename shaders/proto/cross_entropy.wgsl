@@ -128,7 +128,7 @@ fn put(m: u32, label: i32, total: f32, mine: f32) {
     own[m] = select(0.0, logit, counts(label));
 }
 
-// partial[block] = (sum w (lse - own), sum w, 0, 0). One invocation: one block of label pixels.
+// partial[block] = (sum w (lse - own), sum w, number of labels that count, 0). One invocation: one block of label pixels.
 @compute @workgroup_size(64)
 fn cross_entropy_partial(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
     let i = linear_index(id, groups, 64u);
@@ -138,6 +138,7 @@ fn cross_entropy_partial(@builtin(global_invocation_id) id: vec3<u32>, @builtin(
     let end = min((i + 1u) * params.block_quads, (params.num_pixels + 3u) / 4u);
     var losses = vec4<f32>();
     var weight_sum = vec4<f32>();
+    var labelled = vec4<f32>();
     for (var q = i * params.block_quads; q < end; q += 1u) {
         let label = label_quads[q];
         // A label outside 0..C reads a weight that is there and is dropped below.
@@ -147,9 +148,10 @@ fn cross_entropy_partial(@builtin(global_invocation_id) id: vec3<u32>, @builtin(
         // Selects and not products: lanes beyond the last pixel may hold anything.
         losses += select(vec4<f32>(), w * (lse_quads[q] - own_quads[q]), inside);
         weight_sum += select(vec4<f32>(), w, inside);
+        labelled += select(vec4<f32>(), vec4<f32>(1.0), inside);
     }
     let ones = vec4<f32>(1.0);
-    partial[i] = vec4<f32>(dot(losses, ones), dot(weight_sum, ones), 0.0, 0.0);
+    partial[i] = vec4<f32>(dot(losses, ones), dot(weight_sum, ones), dot(labelled, ones), 0.0);
 }
 
 var<workgroup> shares: array<vec4<f32>, 64>;
@@ -168,8 +170,9 @@ fn cross_entropy_loss(@builtin(local_invocation_index) local: u32) {
         for (var i = 0u; i < 64u; i += 1u) {
             all += shares[i];
         }
-        // No labelled pixel: the loss is `empty` and the gradient 0, not 0 / 0.
-        let some = all.y > 0.0;
+        // No labelled pixel: the loss is `empty` and the gradient 0, not 0 / 0. The labels decide, not their weights: a NaN
+        // or a sum of 0 among these must show.
+        let some = all.z > 0.0;
         loss[0] = select(params.empty, all.x / select(1.0, all.y, some), some);
         scale[0] = select(0.0, 1.0 / select(1.0, all.y, some), some);
     }
@@ -250,8 +253,8 @@ fn cross_entropy_cells(@builtin(global_invocation_id) id: vec3<u32>, @builtin(nu
             let m = (image * params.out_height + y) * params.out_width + x;
             let label = labels[m];
             let inside = counts(label);
-            // w[y_m] / sum w; an ignored label reads weight 0 and is silenced by `level`.
-            let coefficient = factor * weights[select(0, label, inside)];
+            // w[y_m] / sum w; an ignored label reads the weight of class 0, which may be NaN, and drops it.
+            let coefficient = select(0.0, factor * weights[select(0, label, inside)], inside);
             // So high that every probability of an ignored pixel is 0; its label matches no class.
             let level = select(3e38, lse_all[m], inside);
             let tx = f32(x * (params.width - 1u) - cx * x_last) / f32(x_last);

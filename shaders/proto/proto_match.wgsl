@@ -32,8 +32,6 @@ struct Params {
 @group(0) @binding(8) var<storage, read_write> d_protos: array<vec4<f32>>;
 @group(0) @binding(9) var<storage, read_write> partial: array<vec4<f32>>;
 
-const LOWEST: f32 = -3e38;
-
 // Where prototype `j` of the tile starts; the last one stands in beyond the end.
 fn proto(j: u32, end: u32) -> u32 {
     return (params.first_class * params.num_protos + min(j, end - 1u)) * params.quads;
@@ -66,8 +64,8 @@ fn proto_match(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgr
     let end = min(class_index + 4u, params.classes) * params.num_protos;
     var k = 0u;
     // Rows n..n+3 in the lanes of `low`, n+4..n+7 in those of `high`.
-    var best_low = vec4<f32>(LOWEST);
-    var best_high = vec4<f32>(LOWEST);
+    var best_low = vec4<f32>();
+    var best_high = vec4<f32>();
     var arg_low = vec4<u32>(0u);
     var arg_high = vec4<u32>(0u);
     // j counts (c, k) from the dispatch's first class, so a tile may end one class and begin the next.
@@ -113,9 +111,10 @@ fn proto_match(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgr
         var low = array<vec4<f32>, 8>(l0, l1, l2, l3, l4, l5, l6, l7);
         var high = array<vec4<f32>, 8>(h0, h1, h2, h3, h4, h5, h6, h7);
         for (var q = 0u; q < min(8u, end - j); q += 1u) {
-            // Strictly more: the lowest k wins a tie.
-            let more_low = low[q] > best_low;
-            let more_high = high[q] > best_high;
+            // Strictly more: the lowest k wins a tie. The first is taken as it is: a NaN loses every comparison, and an
+            // embedding that is none must show.
+            let more_low = (low[q] > best_low) | vec4<bool>(k == 0u);
+            let more_high = (high[q] > best_high) | vec4<bool>(k == 0u);
             best_low = select(best_low, low[q], more_low);
             best_high = select(best_high, high[q], more_high);
             arg_low = select(arg_low, vec4<u32>(k), more_low);
@@ -131,8 +130,6 @@ fn proto_match(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgr
                     a[(n + lane) * stride + class_index] = best_high[lane - 4u];
                     kstar[(n + lane) * params.classes + class_index] = arg_high[lane - 4u];
                 }
-                best_low = vec4<f32>(LOWEST);
-                best_high = vec4<f32>(LOWEST);
                 k = 0u;
                 class_index += 1u;
             }

@@ -2,7 +2,8 @@
 
 use crate::error::Result;
 use crate::head::{self, ClassLogit, Classifier, Embedded, HeadOptions, LAYER_NORM_EPS, LogitKind};
-use crate::nn::{Builder, Init, Layout, NeckOptions, neck};
+use crate::nn::{Builder, Init, Layout, Mode, NeckOptions, neck};
+use crate::ops::{self, Axis};
 use crate::proto;
 use crate::tape::{Tape, ValueId};
 
@@ -21,7 +22,8 @@ pub struct Network {
     pub size: [usize; 3],
     /// The embedding and the values on the way to it.
     pub embedded: Embedded,
-    /// Prototypes `[C,K,D]`, normalised in place before anything reads them.
+    /// Prototypes `[C,K,D]`, normalised before anything reads them: in place for training, a value of the tape's own for
+    /// inference, which leaves the stored ones as they are (quirk Q24).
     pub protos: ValueId,
     /// Scale and shift of the class LayerNorm, if there is one.
     pub mask_norm: Option<(ValueId, ValueId)>,
@@ -102,7 +104,13 @@ pub fn record_head(
     } else {
         b.state(PROTOTYPES, &proto_shape, init)
     };
-    proto::normalise(b.tape, protos)?;
+    let protos = match b.mode {
+        Mode::Train => {
+            proto::normalise(b.tape, protos)?;
+            protos
+        }
+        Mode::Eval => ops::l2_normalize(b.tape, protos, Axis::Channel)?,
+    };
     let mask_norm = if options.class_logit == LogitKind::Layernorm {
         let gamma = b.param("head.mask_norm.weight", &[classes], Layout::Same, Init::Constant(1.0));
         let beta = b.param("head.mask_norm.bias", &[classes], Layout::Same, Init::Constant(0.0));

@@ -393,16 +393,27 @@ pub(super) fn cases() -> Vec<Case> {
         })
     };
     // Gradient on the device against the oracle only: where differences of the loss would be lost in rounding.
-    let device_only = |name: &str, [b, h, w]: [usize; 3], labels: Input, c: usize, empty: EmptyLoss| {
-        let o = Input::fixed(&[b * h * w, c], Fill::Uniform(-3.0, 3.0));
-        Case::new(name, vec![o, labels, weights(c)], move |t, v| {
-            let one = fill(t, &[1], 1.0)?;
-            let tile = LogitTile { size: [h, w], first: 0, num_classes: c };
-            let (lse, own) = cross_entropy_tile(t, v[0], v[1], None, tile)?;
-            let (_, scale) = cross_entropy_loss(t, [lse, own, v[1], v[2]], empty)?;
-            cross_entropy_grad(t, [v[0], v[1], lse, v[2], scale, one], tile)?;
-            Ok(Vec::new())
-        })
+    let device_weighted =
+        |name: &str, [b, h, w]: [usize; 3], labels: Input, weights: Input, empty: EmptyLoss| {
+            let c = weights.shape[0];
+            let o = Input::fixed(&[b * h * w, c], Fill::Uniform(-3.0, 3.0));
+            Case::new(name, vec![o, labels, weights], move |t, v| {
+                let one = fill(t, &[1], 1.0)?;
+                let tile = LogitTile { size: [h, w], first: 0, num_classes: c };
+                let (lse, own) = cross_entropy_tile(t, v[0], v[1], None, tile)?;
+                let (_, scale) = cross_entropy_loss(t, [lse, own, v[1], v[2]], empty)?;
+                cross_entropy_grad(t, [v[0], v[1], lse, v[2], scale, one], tile)?;
+                Ok(Vec::new())
+            })
+        };
+    let device_only = |name: &str, map: [usize; 3], labels: Input, c: usize, empty: EmptyLoss| {
+        device_weighted(name, map, labels, weights(c), empty)
+    };
+    // Weights that no configuration lets through: what they make of the loss must be seen.
+    let odd_weights = |name: &str, values: [f32; 3]| {
+        let labels = Input::i32(&[2, 9, 13], Fill::Integers { count: 3, ignored: 0.3 });
+        let weights = Input::fixed(&[3], Fill::Values(values.to_vec()));
+        device_weighted(name, [2, 3, 5], labels, weights, EmptyLoss::Zero)
     };
     let ignored = || Input::i32(&[1, 5, 7], Fill::Values(vec![-1.0; 35]));
     let band_labels = Fill::Integers { count: 2, ignored: 0.1 };
@@ -448,6 +459,9 @@ pub(super) fn cases() -> Vec<Case> {
         tiles("uneven tiles", &[4, 8, 1], [2, 2, 3], [5, 12]),
         device_only("no label counts", [1, 2, 3], ignored(), 5, EmptyLoss::Zero),
         device_only("no label counts: NaN asked for", [1, 2, 3], ignored(), 5, EmptyLoss::Nan),
+        odd_weights("a weight that is no number", [1.0, f32::NAN, 1.0]),
+        odd_weights("weights below 0", [-1.0, -0.5, -2.0]),
+        odd_weights("weights of 0", [0.0; 3]),
         steep,
     ]
 }

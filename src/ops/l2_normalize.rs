@@ -8,7 +8,7 @@ use crate::tape::{Gradient, Launch, Op, Spec, Tape, Value, ValueId};
 use super::table::{Case, Fill, Input};
 
 uniform! {
-    struct Params { num_lines: u32, length: u32, stride: u32, over_width: u32 }
+    struct Params { num_lines: u32, length: u32, stride: u32, over_width: u32, single: u32 }
 }
 
 /// What a norm is taken over.
@@ -55,10 +55,14 @@ fn spec(x: &Value, axis: Axis) -> Result<Vec<Spec>> {
 fn params(x: &Value, axis: Axis) -> Params {
     let (rows, quads) = (x.rows() as u32, x.quads() as u32);
     match axis {
-        Axis::Channel => Params { num_lines: rows, length: quads, stride: 1, over_width: 0 },
+        Axis::Channel => {
+            let single = u32::from(x.channels() == 1);
+            Params { num_lines: rows, length: quads, stride: 1, over_width: 0, single }
+        }
         Axis::Width => {
             let width = x.shape[x.shape.len() - 2] as u32;
-            Params { num_lines: rows / width.max(1) * quads, length: width, stride: quads, over_width: 1 }
+            let (num_lines, single) = (rows / width.max(1) * quads, u32::from(width == 1));
+            Params { num_lines, length: width, stride: quads, over_width: 1, single }
         }
     }
 }

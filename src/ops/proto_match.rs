@@ -248,6 +248,10 @@ pub(super) fn cases() -> Vec<Case> {
             Ok(vec![proto_match(t, v[0], v[1], classes.clone())?.0])
         })
     };
+    // An embedding that is no number: neither its similarities nor its neighbours' may hide it.
+    let mut broken: Vec<f32> = (0..10 * 4).map(|i| (i as f32).sin()).collect();
+    broken[13] = f32::NAN;
+    let broken = vec![Input::fixed(&[10, 4], Fill::Values(broken)), Input::fixed(&[5, 3, 4], Fill::UnitRows)];
     // Small whole numbers: products are exact, so ties are too, and the winner must be the lowest index.
     let whole = |shape: &[usize]| Input::fixed(shape, Fill::Integers { count: 3, ignored: 0.2 });
     vec![
@@ -258,6 +262,9 @@ pub(super) fn cases() -> Vec<Case> {
         case("ten prototypes", [21, 4, 10, 20], 0..4),
         case("more prototypes than a register tile", [17, 2, 21, 6], 0..2),
         case("many rows", [20_011, 5, 3, 8], 0..5),
+        Case::new("an embedding that is no number", broken, |t, v| {
+            Ok(vec![proto_match(t, v[0], v[1], 0..5)?.0])
+        }),
         Case::new("ties", vec![whole(&[4001, 3]), whole(&[6, 7, 3])], |t, v| {
             Ok(vec![proto_match(t, v[0], v[1], 0..6)?.0])
         }),

@@ -42,17 +42,18 @@ pub fn tile(
     [lse, own]
 }
 
-/// `sum w (lse - own) / sum w`, `empty` where no label counts, and `1 / sum w`, then 0.
+/// `sum w (lse - own) / sum w` and `1 / sum w`; `empty` and 0 where no label counts, whatever the weights are.
 #[must_use]
 pub fn loss(lse: &Array, own: &Array, labels: &Array, weights: &Array, empty: f64) -> [Array; 2] {
-    let (mut sum, mut total) = (0.0, 0.0);
+    let (mut sum, mut total, mut labelled) = (0.0, 0.0, 0_usize);
     for (m, &label) in labels.data.iter().enumerate() {
         if let Some(c) = class(label, weights.data.len()) {
             sum += weights.data[c] * (lse.data[m] - own.data[m]);
             total += weights.data[c];
+            labelled += 1;
         }
     }
-    let found = if total > 0.0 { [sum / total, 1.0 / total] } else { [empty, 0.0] };
+    let found = if labelled > 0 { [sum / total, 1.0 / total] } else { [empty, 0.0] };
     found.map(Array::scalar)
 }
 

@@ -67,27 +67,23 @@ impl Cluster {
     /// Checks the ranges.
     ///
     /// # Errors
-    /// [`Error::Config`] that names the option and its range.
+    /// [`Error::Config`] that names the configuration's key and its range.
     pub fn validate(&self) -> Result<()> {
+        let wrong = |key: &str, value: String, want: &str| {
+            Err(Error::config(format!("head.{key} is {value}"), format!("it must be {want}")))
+        };
         // exp((S - 1)/kappa) reaches exp(-2/kappa), which must stay a normal f32.
         if !(self.kappa >= 0.025 && self.kappa.is_finite()) {
-            return Err(Error::config(
-                format!("kappa = {}", self.kappa),
-                "use a value from 0.025 up, such as 0.05",
-            ));
+            return wrong("kappa", self.kappa.to_string(), "0.025 or more, such as 0.05");
         }
         if self.iterations > 1000 {
-            let problem = format!("iterations = {}", self.iterations);
-            return Err(Error::config(problem, "use at most 1000; 3 is usual"));
+            return wrong("sinkhorn_iterations", self.iterations.to_string(), "1000 or less; 3 is usual");
         }
         if !(0.0..=1.0).contains(&self.mu) {
-            return Err(Error::config(format!("mu = {}", self.mu), "use a value from 0 to 1, such as 0.999"));
+            return wrong("momentum", self.mu.to_string(), "from 0 to 1, such as 0.999");
         }
         if !(self.tau >= 1e-3 && self.tau.is_finite()) {
-            return Err(Error::config(
-                format!("tau = {}", self.tau),
-                "use a value from 0.001 up, such as 0.1",
-            ));
+            return wrong("ppc_tau", self.tau.to_string(), "0.001 or more, such as 0.1");
         }
         Ok(())
     }
@@ -111,18 +107,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_out_of_range_are_named() {
+    fn values_out_of_range_are_named_by_their_keys() {
         let rec = Cluster::default();
         let wrong = [
             ("kappa", Cluster { kappa: 0.01, ..rec.clone() }),
             ("kappa", Cluster { kappa: f32::NAN, ..rec.clone() }),
-            ("mu", Cluster { mu: 1.5, ..rec.clone() }),
-            ("tau", Cluster { tau: 0.0, ..rec.clone() }),
-            ("iterations", Cluster { iterations: 100_000, ..rec }),
+            ("momentum", Cluster { mu: 1.5, ..rec.clone() }),
+            ("ppc_tau", Cluster { tau: 0.0, ..rec.clone() }),
+            ("sinkhorn_iterations", Cluster { iterations: 100_000, ..rec }),
         ];
-        for (name, options) in wrong {
+        for (key, options) in wrong {
             let message = options.validate().expect_err("out of range").to_string();
-            assert!(message.contains(name), "{message}");
+            assert!(message.contains(&format!("head.{key} is ")), "{message}");
         }
     }
 }

@@ -78,7 +78,7 @@ pub fn cluster(
                 ops::assign_noisy(tape, q, noise, gt, offsets, k, options.small_class)?
             }
             (UpdateAssign::Gumbel, None) => {
-                let problem = "update_assign = \"gumbel\" without a source of noise";
+                let problem = "head.update_assign is \"gumbel\" and there is no source of noise";
                 return Err(Error::config(problem, "give a seed and a step, or use \"argmax\""));
             }
         };

@@ -232,6 +232,19 @@ fn gradients_of_pixels_with_a_tied_decision_are_left_out() {
     assert!(!verdict(&all, "rec64.sampled.g_emb"), "that pixel's decisions do not differ");
 }
 
+/// The published head's first norm runs over the image row: over one pixel it leaves a sign, and no gradient passes it.
+#[test]
+fn maps_one_pixel_wide_have_no_gradient_below_the_norm_over_the_width() {
+    let (gpu, (all, metadata)) = (open(), large_file([3, 2, 5, 4, 2, 6, 1], &[Profile::Off]));
+    let reports = check(&gpu, &all, &metadata);
+    let wrong: Vec<_> = reports.iter().filter(|r| !r.ok).map(ToString::to_string).collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    for name in ["off64.sampled.g_raw_total", "off64.sampled.g_x", "off64.g_w1", "off64.g_b2"] {
+        // What is left is the reference's own rounding.
+        assert!(report(&reports, name).max_abs < 1e-12, "{}", report(&reports, name));
+    }
+}
+
 #[test]
 fn unknown_names_and_damaged_tensors_are_reported() {
     let sizes = [3, 2, 5, 4, 1, 4, 6];
