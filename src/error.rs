@@ -130,6 +130,9 @@ mod tests {
             let (problem, remedy) = text.rsplit_once("; ").unwrap_or_else(|| panic!("`{text}` ends early"));
             assert!(!problem.is_empty() && remedy.contains(' '), "{text}");
         }
-        assert_eq!(Error::io("read the file", "a.png", io).to_string(), "cannot read the file `a.png`: it is gone");
+        assert_eq!(
+            Error::io("read the file", "a.png", io).to_string(),
+            "cannot read the file `a.png`: it is gone"
+        );
     }
 }

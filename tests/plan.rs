@@ -58,7 +58,8 @@ fn write(plan: &Plan, step: &TrainStep) {
     let mut rng = Rng::new(11, 0);
     let count = |id| step.tape.value(id).len();
     let image: Vec<f32> = (0..count(step.image)).map(|_| rng.normal()).collect();
-    let labels: Vec<i32> = (0..count(step.labels)).map(|_| rng.below(NUM_CLASSES as u32 + 1) as i32 - 1).collect();
+    let labels: Vec<i32> =
+        (0..count(step.labels)).map(|_| rng.below(NUM_CLASSES as u32 + 1) as i32 - 1).collect();
     plan.write(step.image, &image);
     plan.write(step.labels, &labels);
     plan.write(step.class_weights, &[1.0_f32; NUM_CLASSES]);
@@ -72,7 +73,12 @@ fn trained(gpu: &Arc<Gpu>, phase: Phase, everything: bool) -> Vec<(String, Vec<u
     let losses = step.losses.all();
     let all = Program::new(&step.tape, gpu.caps(), Keep::Everything);
     let reused = Program::new(&step.tape, gpu.caps(), Keep::Only(&losses));
-    assert!(2 * reused.bytes() < all.bytes(), "{} and {} bytes: buffers are reused", reused.bytes(), all.bytes());
+    assert!(
+        2 * reused.bytes() < all.bytes(),
+        "{} and {} bytes: buffers are reused",
+        reused.bytes(),
+        all.bytes()
+    );
     let program = if everything { all } else { reused };
     let mut store = Store::new();
     step.weights.init(gpu, &mut store, 3).expect("weights");
@@ -216,7 +222,8 @@ fn a_name_is_stored_with_one_shape_and_type() {
     for (shape, dtype) in [([5], DType::F32), ([4], DType::U32)] {
         let other = tape.state("s", &shape, dtype);
         assert_eq!((tape.value(other).shape.as_slice(), tape.value(other).dtype), (&shape[..], dtype));
-        let error = store.set(&gpu, tape.value(other), &vec![1.0; shape[0]]).expect_err("another").to_string();
+        let error =
+            store.set(&gpu, tape.value(other), &vec![1.0; shape[0]]).expect_err("another").to_string();
         assert!(error.contains("`s` is F32 [4] and"), "{error}");
     }
 }

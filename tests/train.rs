@@ -96,7 +96,7 @@ fn same_seed_same_bytes_and_resumed_equals_uninterrupted() {
 #[test]
 fn evaluations_change_nothing() {
     let gpu = gpu();
-    let temp = temp::TempDir::new("train-evaluations");
+    let temp = TempDir::new("train-evaluations");
     let root = temp.path();
     street(root);
     train(&gpu, root, "seldom", &["train.eval_every=0"], None, false);

@@ -215,7 +215,8 @@ impl Gpu {
             Err(panic) => {
                 self.lost.store(true, Ordering::Release);
                 let text = panic.downcast_ref::<String>().map(String::as_str);
-                let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no reason given");
+                let text =
+                    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no reason given");
                 keep_first(&self.trouble, format!("the device was lost: {text}"));
             }
         }

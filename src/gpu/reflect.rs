@@ -58,11 +58,8 @@ pub fn reflect(
     let mut out = BTreeMap::new();
     for (index, entry) in module.entry_points.iter().enumerate() {
         let used = info.get_entry_point(index);
-        let mut reflection = Reflection {
-            bindings: Vec::new(),
-            uniform_fields: Vec::new(),
-            uniform_bytes: 0,
-        };
+        let mut reflection =
+            Reflection { bindings: Vec::new(), uniform_fields: Vec::new(), uniform_bytes: 0 };
         for (handle, variable) in module.global_variables.iter() {
             let Some(binding) = variable.binding else { continue };
             if used[handle].is_empty() {

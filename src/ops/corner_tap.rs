@@ -12,7 +12,8 @@ pub(super) fn check(op: &'static str, size: [usize; 2], image: &[usize]) -> Resu
     if extents.all(|&extent| extent <= MAX_EXTENT) {
         return Ok(());
     }
-    let problem = format!("a map of {size:?} and an image {image:?}, heights and widths up to {MAX_EXTENT} wanted");
+    let problem =
+        format!("a map of {size:?} and an image {image:?}, heights and widths up to {MAX_EXTENT} wanted");
     Err(Error::shape(op, problem))
 }
 
@@ -43,7 +44,8 @@ mod tests {
                 ops::cross_entropy_tile(t, map, labels, None, tile).map(|_| ())
             };
             let nearest = |t: &mut Tape, map, labels| {
-                let (emb, protos) = (t.reshape(map, &[1, 2, 3, 4])?, t.input("protos", &[2, 2, 4], DType::F32));
+                let (emb, protos) =
+                    (t.reshape(map, &[1, 2, 3, 4])?, t.input("protos", &[2, 2, 4], DType::F32));
                 ops::nearest_prototype(t, labels, emb, protos).map(|_| ())
             };
             let sample = |t: &mut Tape, _, labels| ops::sample_labels(t, labels, size, 4).map(|_| ());

@@ -192,7 +192,10 @@ impl Tape {
         body: impl FnOnce(&mut Self) -> Result<Vec<ValueId>>,
         rule: impl Fn(&mut Self, &[Option<ValueId>]) -> Result<Vec<Option<ValueId>>> + Send + Sync + 'static,
     ) -> Result<Vec<ValueId>> {
-        assert!(self.open_block.is_none(), "a block is recorded inside another one, whose gradient would be lost");
+        assert!(
+            self.open_block.is_none(),
+            "a block is recorded inside another one, whose gradient would be lost"
+        );
         let index = self.blocks.len();
         self.blocks.push(Block { inputs: inputs.to_vec(), outputs: Vec::new(), rule: Arc::new(rule) });
         self.open_block = Some(index);

@@ -38,7 +38,14 @@ pub fn cases() -> Vec<Case> {
         // More zeros than the kernel reaches back: the gradient starts inside the image.
         case("1x1, padding 1", [2, 4, 5, 6], [1, 1], 9, true, same),
         case("3x3, padding 4", [1, 5, 6, 5], [3, 3], 7, false, wide),
-        case("3x3, stride 2, padding 3", [1, 6, 5, 4], [3, 3], 8, false, Conv { stride: 2, padding: 3, ..plain }),
+        case(
+            "3x3, stride 2, padding 3",
+            [1, 6, 5, 4],
+            [3, 3],
+            8,
+            false,
+            Conv { stride: 2, padding: 3, ..plain },
+        ),
         case("depthwise 3x3, padding 4", [1, 5, 6, 7], [3, 3], 7, false, Conv { groups: 7, ..wide }),
         case("depthwise 1x1, padding 1", [1, 4, 5, 4], [1, 1], 4, false, Conv { groups: 4, ..same }),
         case("2 groups, padding 4", [1, 5, 4, 6], [3, 3], 8, false, Conv { groups: 2, ..wide }),
