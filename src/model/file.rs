@@ -110,7 +110,7 @@ mod tests {
             ("/net/taps", json!([64]), "model.taps is [64]"),
             ("/net/prototypes", json!(0), "model.prototypes is 0"),
             ("/net/output_stride", json!(7), "model.output_stride is 7"),
-            ("/head/kappa", json!(0.0), "kappa = 0"),
+            ("/head/kappa", json!(0.0), "head.kappa is 0"),
             ("/head/ce_tau", json!(-1.0), "head.ce_tau is -1"),
             ("/normalisation/std", json!([0, 0, 0]), "std [0.0, 0.0, 0.0]"),
             ("/classes/classes", json!([]), "names no class"),

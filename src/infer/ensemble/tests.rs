@@ -85,22 +85,23 @@ fn predictor() -> (Predictor, Store) {
 #[test]
 fn a_pass_that_does_not_fit_goes_through_in_windows() {
     let (mut predictor, mut store) = predictor();
-    let image = RgbImage { width: 80, height: 120, rgb: (0..28_800).map(|i| (i * i / 7) as u8).collect() };
+    let image =
+        RgbImage { width: 320, height: 240, rgb: (0..230_400_u64).map(|i| (i * i / 7) as u8).collect() };
     let flip = |window| Ensemble { scales: vec![1.0], flip: true, window };
     let run = |predictor: &mut Predictor, store: &mut Store, ensemble: &Ensemble| {
         pollster::block_on(ensemble.classes(predictor, store, &image)).unwrap()
     };
     let all = std::mem::replace(&mut predictor.max_bytes, 0);
-    while !predictor.fits(64, 80, Want::Logits).unwrap() {
+    while !predictor.fits(128, 160, Want::Logits).unwrap() {
         predictor.max_bytes += 4096;
     }
-    assert_eq!(predictor.window(120, 80, Want::Logits).unwrap(), [64, 80]);
+    assert_eq!(predictor.window(240, 320, Want::Logits).unwrap(), [128, 160]);
     let limit = std::mem::replace(&mut predictor.max_bytes, all);
-    let in_windows = run(&mut predictor, &mut store, &flip(Some([64, 80])));
+    let in_windows = run(&mut predictor, &mut store, &flip(Some([128, 160])));
     assert_ne!(run(&mut predictor, &mut store, &flip(None)), in_windows, "windows see less context");
     let (mut predictor, mut store) = self::predictor();
     predictor.max_bytes = limit;
-    for window in [None, Some([120, 80])] {
+    for window in [None, Some([240, 320])] {
         assert_eq!(run(&mut predictor, &mut store, &flip(window)), in_windows, "{window:?}");
     }
 }
