@@ -137,6 +137,23 @@ fn bad_configurations_are_refused_in_words() {
 }
 
 #[test]
+fn plans_that_mean_nothing_are_refused() {
+    let temp = project("cli-plan", false);
+    let root = temp.path();
+    let config =
+        |flags: &[&str], parts: &[&str]| refused(root, &[&["plan", "c.toml"], flags].concat(), parts);
+    refused(root, &["--adapter", "no such thing", "plan", "c.toml"], &["no adapter matches `no such thing`"]);
+    config(&["--classes", "0"], &["--classes is 0"]);
+    config(&["--classes", "100000000"], &["--classes is 100000000", "1 to 1000000"]);
+    config(&["--batch", "0"], &["0 x 32 x 32", "--batch (at least 1)"]);
+    config(&["--batch", "1000000000"], &["1000000000 x 32 x 32"]);
+    config(&["--size", "18446744073709551615x18446744073709551615"], &["cannot be planned"]);
+    config(&["--time", "--json"], &["--time", "--json"]);
+    let many = ["plan", "c.toml", "--classes", "100000", "--json"];
+    assert!(json(&protoseg(root, &many))["weights_bytes"].is_number());
+}
+
+#[test]
 fn bad_data_is_refused_before_training() {
     let temp = project("cli-data", false);
     let root = temp.path();
@@ -206,6 +223,16 @@ fn bad_models_and_outputs_are_refused() {
     fs::create_dir(root.join("empty")).expect("folder");
     refused(root, &["predict", best, "empty", "--out", "maps"], &["empty"]);
     refused(root, &["train", "c.toml", "--out", "run"], &["run", "--resume"]);
+    refused(
+        root,
+        &["figure", best, "--data", "street", "--classes", "Car", "--out", "f.png", "--rows", "0"],
+        &["--rows is 0"],
+    );
+    let plan =
+        |flags: &[&str], part| refused(root, &[&["plan", best], flags].concat(), &[part, "configurations"]);
+    plan(&["--set", "train.steps=1"], "--set");
+    plan(&["--classes", "5"], "--classes");
+    plan(&["--batch", "2"], "--batch");
     let mask = root.join("street/masks/val/street00003.png");
     image::GrayImage::from_pixel(64, 48, image::Luma([77])).save(&mask).expect("mask");
     let figure = ["figure", best, "--data", "street", "--classes", "Car", "--out", "f.png"];

@@ -36,6 +36,8 @@ pub struct SplitAudit {
     pub sizes: Vec<SizeCount>,
     /// Images and masks that cannot be read.
     pub unreadable: Vec<Unreadable>,
+    /// Images that ask to be shown turned or mirrored (EXIF).
+    pub turned_images: Vec<String>,
     /// Images without a mask.
     pub missing_masks: Vec<String>,
     /// Masks without an image.

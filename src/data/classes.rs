@@ -31,6 +31,7 @@ pub struct Classes {
 /// `classes.json` as people write it: a colour may be left out, the ignore index too, and keys of other tools are
 /// passed over. Ids are wide here so that 300 is answered by our sentence.
 #[derive(Deserialize)]
+#[serde(expecting = "an object with a list `classes`")]
 struct RawClasses {
     #[serde(default = "default_ignore_index")]
     ignore_index: i64,
@@ -38,6 +39,7 @@ struct RawClasses {
 }
 
 #[derive(Deserialize)]
+#[serde(expecting = "an object with `id` and `name`")]
 struct RawClass {
     id: i64,
     name: String,
@@ -82,11 +84,17 @@ impl Classes {
     /// # Errors
     /// The problem and its remedy, for the caller to name the file.
     pub fn parse(text: &str) -> std::result::Result<Self, (String, String)> {
-        let raw: RawClasses = serde_json::from_str(text).map_err(|e| {
+        let bad = |reason: String| {
             let remedy = "write {\"ignore_index\": 255, \"classes\": [{\"id\": 0, \"name\": \"Sky\", \"color\": [128, 128, 128]}, ...]}";
-            (format!("is not a list of classes ({e})"), remedy.to_owned())
-        })?;
-        Self::from_raw(raw)
+            (format!("is not a list of classes ({reason})"), remedy.to_owned())
+        };
+        // Some editors of Windows put a byte order mark at the start.
+        let text = text.strip_prefix('\u{FEFF}').unwrap_or(text);
+        // serde would take a list for the struct's fields in a row.
+        if !text.trim_start().starts_with('{') {
+            return Err(bad("it must be an object in braces".into()));
+        }
+        Self::from_raw(serde_json::from_str(text).map_err(|e| bad(e.to_string()))?)
     }
 
     /// Checks what the JSON said.
@@ -224,6 +232,7 @@ mod tests {
         let dir = TempDir::new("classes");
         classes.write(dir.join("classes.json")).unwrap();
         assert_eq!(Classes::open(dir.path()).unwrap(), classes);
+        assert_eq!(Classes::parse(&format!("\u{FEFF}{text}")).unwrap(), classes, "with a byte order mark");
         assert_eq!([0, 2, 3, 255].map(|value| classes.training_label(value)), [0, 2, -1, -1]);
     }
 
@@ -242,6 +251,17 @@ mod tests {
     #[test]
     fn bad_files_are_answered_in_words() {
         assert!(problem("{").contains("is not a list of classes"));
+        for text in ["", "[]", "[255, []]", r#"[{"id": 0, "name": "a"}]"#, "\"classes\"", "null", "7"] {
+            let message = problem(text);
+            assert!(message.contains("must be an object in braces") && !message.contains("Raw"), "{message}");
+        }
+        for text in [r#"{"classes": ["a"]}"#, r#"{"classes": [[0]]}"#] {
+            let message = problem(text);
+            assert!(
+                message.contains("an object with `id` and `name`") && !message.contains("Raw"),
+                "{message}"
+            );
+        }
         assert!(problem(r#"{"classes": []}"#).contains("names no class"));
         assert!(problem(r#"{"classes": [{"id": 1, "name": "a"}]}"#).contains("id 1 where id 0"));
         let twice = r#"{"classes": [{"id": 0, "name": "a"}, {"id": 0, "name": "b"}]}"#;

@@ -42,7 +42,7 @@ impl Dataset {
     ///
     /// # Errors
     /// [`Error::Io`] and [`Error::Data`] where a folder or `classes.json` is missing or bad, the split is unknown or
-    /// empty, two images share a name, or an image has no mask.
+    /// empty, two images or two masks share a name, a name is not UTF-8, or an image has no mask.
     pub fn open(root: impl AsRef<Path>, split: &str) -> Result<Self> {
         let root = root.as_ref();
         let classes = Classes::open(root)?;
@@ -51,19 +51,24 @@ impl Dataset {
         if images.is_empty() {
             return Err(Error::data(folder, "holds no image", "put .jpg or .png files there"));
         }
+        let mask_folder = root.join("masks").join(split);
+        let masks = list_masks(&mask_folder)?;
         let mut samples: Vec<SampleFiles> = Vec::with_capacity(images.len());
+        let mut without = Vec::new();
         for image in images {
             let name = stem(&image);
             if let Some(other) = samples.last().filter(|other| other.name == name) {
                 let problem = format!("shares its mask with `{}`", other.image.display());
                 return Err(Error::data(image, problem, "remove or rename one of the two"));
             }
-            let mask = root.join("masks").join(split).join(format!("{name}.png"));
+            let mask = masks.get(&name).cloned().unwrap_or_else(|| {
+                without.push(samples.len());
+                mask_folder.join(format!("{name}.png"))
+            });
             samples.push(SampleFiles { name, image, mask });
         }
-        let mut without = samples.iter().filter(|sample| !sample.mask.is_file());
-        if let Some(first) = without.next() {
-            let others = without.count();
+        if let [first, others @ ..] = &without[..] {
+            let (first, others) = (&samples[*first], others.len());
             let also = if others == 0 { String::new() } else { format!(" (so do {others} more)") };
             let problem = format!("lacks its mask `{}`{also}", first.mask.display());
             return Err(Error::data(&first.image, problem, "add the mask or remove the image"));
@@ -159,18 +164,26 @@ pub fn list_splits(root: impl AsRef<Path>) -> Result<Vec<String>> {
 /// systems put beside pictures, are passed over.
 ///
 /// # Errors
-/// [`Error::Io`] where the folder cannot be listed.
+/// [`Error::Io`] where the folder cannot be listed; [`Error::Data`] where the name of one is not UTF-8.
 pub fn list_images(folder: impl AsRef<Path>) -> Result<Vec<PathBuf>> {
     list(folder.as_ref(), |path| path.is_file() && has_extension(path, &["jpg", "jpeg", "png"]))
 }
 
-/// The masks of a folder by name; none where there is no such folder.
+/// The masks of a folder by the name that they share with their image (capitals of `.png` do not matter); none where
+/// there is no such folder.
 pub(crate) fn list_masks(folder: &Path) -> Result<BTreeMap<String, PathBuf>> {
     if !folder.is_dir() {
         return Ok(BTreeMap::new());
     }
     let files = list(folder, |path| path.is_file() && has_extension(path, &["png"]))?;
-    Ok(files.into_iter().map(|path| (stem(&path), path)).collect())
+    let mut masks = BTreeMap::new();
+    for path in files {
+        if let Some(other) = masks.insert(stem(&path), path.clone()) {
+            let problem = format!("belongs to the same image as `{}`", other.display());
+            return Err(Error::data(path, problem, "remove or rename one of the two"));
+        }
+    }
+    Ok(masks)
 }
 
 /// The visible entries of `folder` that `keep` accepts, sorted by stem, then by extension.
@@ -179,9 +192,14 @@ pub(crate) fn list(folder: &Path, keep: impl Fn(&Path) -> bool) -> Result<Vec<Pa
     let mut paths = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(failed)? {
         let path = entry.map_err(failed)?.path();
-        if !file_name(&path).starts_with('.') && keep(&path) {
-            paths.push(path);
+        if file_name(&path).starts_with('.') || !keep(&path) {
+            continue;
         }
+        // Two such names could become the same text, and a name in a message would not be the file's.
+        if path.file_name().is_some_and(|name| name.to_str().is_none()) {
+            return Err(Error::data(path, "has a name that is not UTF-8", "rename it"));
+        }
+        paths.push(path);
     }
     paths.sort_by_cached_key(|path| (stem(path), path.clone()));
     Ok(paths)
@@ -260,6 +278,44 @@ mod tests {
         fixture::mask(&dir, "train", "a", 4, 5, |_, _| 0);
         let size = Dataset::open(dir.path(), "train").unwrap().load(0).unwrap_err().to_string();
         assert!(size.contains("is 4 x 5 but its image is 4 x 4"), "{size}");
+    }
+
+    #[test]
+    fn a_mask_is_found_by_its_name_whatever_the_capitals_of_its_extension() {
+        let dir = TempDir::new("dataset");
+        fixture::classes(&dir, 2);
+        fixture::pair(&dir, "train", "a", 4, 4, |_, _| 1);
+        let (lower, upper) = (dir.join("masks/train/a.png"), dir.join("masks/train/a.PNG"));
+        std::fs::rename(&lower, &upper).unwrap();
+        let audit = || crate::data::audit(dir.path());
+        audit().unwrap().verdict().unwrap();
+        assert_eq!(Dataset::open(dir.path(), "train").unwrap().load(0).unwrap().mask.labels, [1; 16]);
+        std::fs::copy(&upper, &lower).unwrap();
+        // A file system that does not tell capitals apart has one file still.
+        if std::fs::read_dir(dir.join("masks/train")).unwrap().count() == 2 {
+            for message in [message(&dir, "train"), audit().unwrap_err().to_string()] {
+                assert!(message.contains("a.png`: belongs to the same image as `"), "{message}");
+            }
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_name_that_is_not_utf8_is_refused_in_words() {
+        use std::os::unix::ffi::OsStrExt;
+        for folder in ["images/train", "masks/train"] {
+            let dir = TempDir::new("dataset");
+            fixture::classes(&dir, 2);
+            fixture::pair(&dir, "train", "a", 4, 4, |_, _| 1);
+            let path = dir.join(folder).join(std::ffi::OsStr::from_bytes(b"caf\xE9.png"));
+            std::fs::copy(dir.join(folder).join("a.png"), path).unwrap();
+            for message in [message(&dir, "train"), crate::data::audit(dir.path()).unwrap_err().to_string()] {
+                assert!(
+                    message.contains(folder) && message.contains("a name that is not UTF-8"),
+                    "{message}"
+                );
+            }
+        }
     }
 
     #[test]

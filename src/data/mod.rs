@@ -23,4 +23,4 @@ pub use classes::{ClassInfo, Classes};
 pub use dataset::{Dataset, Sample, SampleFiles, list_images, list_splits};
 pub use export::{write_mask_png, write_rgb_png};
 pub use loader::{Loader, LoaderSettings};
-pub use read::{Mask, RgbImage, read_image, read_mask};
+pub use read::{Mask, RgbImage, read_image, read_mask, read_upright};

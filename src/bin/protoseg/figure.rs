@@ -12,6 +12,9 @@ use crate::eval::same_classes;
 const CANDIDATES: usize = 4;
 
 pub async fn figure(args: &FigureArgs, cli: &Cli) -> Result<()> {
+    if args.rows == 0 {
+        return Err(Error::config("--rows is 0", "give at least 1"));
+    }
     let data = Dataset::open(&args.data, &args.split)?;
     let gpu = crate::open(cli).await?;
     let mut model = Model::open(&gpu, &args.model)?;

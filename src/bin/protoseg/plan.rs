@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use protoseg::data::{ClassInfo, Classes};
-use protoseg::gpu::{Caps, Gpu};
+use protoseg::gpu::{Caps, Gpu, list_adapters};
 use protoseg::infer::record_inference;
 use protoseg::model::{ModelSpec, Phase, Provenance, TrainOptions, TrainStep, read_spec};
 use protoseg::tape::{Keep, NodeReport, Plan, Program, Store, Tape, ValueId};
@@ -13,6 +13,11 @@ use protoseg::{Error, Result, model_file};
 use serde::Serialize;
 
 use crate::args::{Cli, PlanArgs};
+
+/// The most pixels of a step, all images together, and the most classes that are planned: above, the forecast itself takes
+/// seconds and gigabytes, and no kernel could count so far.
+const MAX_PIXELS: u128 = 1 << 28;
+const MAX_CLASSES: usize = 1_000_000;
 
 /// The contract's JSON document.
 #[derive(Serialize)]
@@ -29,9 +34,13 @@ struct Document<'a> {
 }
 
 pub async fn plan(args: &PlanArgs, cli: &Cli) -> Result<()> {
+    if args.time && args.json {
+        return Err(Error::config("--time prints a table and --json a document without it", "leave one out"));
+    }
     let (tape, kept) = record(args)?;
-    // The forecast needs no device; without an adapter it is made for the floor.
-    let gpu = if args.time { Some(crate::open(cli).await?) } else { crate::open(cli).await.ok() };
+    // The forecast needs no device; where there is none it is made for the floor.
+    let without = !args.time && list_adapters().await.is_empty();
+    let gpu = if without { None } else { Some(crate::open(cli).await?) };
     let (caps, adapter) = match &gpu {
         Some(gpu) => (gpu.caps().clone(), gpu.name().to_owned()),
         None => (Caps::floor(), "none: planned for WebGPU's default limits".to_owned()),
@@ -76,9 +85,11 @@ fn record(args: &PlanArgs) -> Result<(Tape, Vec<ValueId>)> {
     if args.file.extension().is_some_and(|e| e == "toml") {
         let config = Config::load(&args.file, &args.set)?;
         let [height, width] = args.size.unwrap_or([config.augment.crop_height, config.augment.crop_width]);
+        let batch = args.batch.unwrap_or(config.train.batch);
+        check_pixels(batch, [height, width])?;
         let spec = spec(&config, args.classes)?;
         let options = TrainOptions {
-            batch: args.batch.unwrap_or(config.train.batch),
+            batch,
             height,
             width,
             momentum: config.train.momentum,
@@ -92,17 +103,36 @@ fn record(args: &PlanArgs) -> Result<(Tape, Vec<ValueId>)> {
         return Ok((step.tape, kept));
     }
     let [height, width] = args.size.unwrap_or([360, 480]);
-    if args.batch.is_some_and(|b| b != 1) {
-        return Err(Error::config("--batch is for configurations", "a model is planned for one image"));
+    let set = (!args.set.is_empty()).then_some(("--set", "a model has no configuration to override"));
+    let classes = args.classes.map(|_| ("--classes", "a model has its own"));
+    let batch =
+        args.batch.filter(|&batch| batch != 1).map(|_| ("--batch", "a model is planned for one image"));
+    if let Some((flag, reason)) = set.or(classes).or(batch) {
+        return Err(Error::config(format!("{flag} is for configurations"), reason));
     }
+    check_pixels(1, [height, width])?;
     record_inference(&read_spec(&model_file::read(&args.file)?)?, height, width)
+}
+
+/// Refuses a step without an image and one that no device could make.
+fn check_pixels(batch: usize, [height, width]: [usize; 2]) -> Result<()> {
+    let pixels = [batch, height, width].map(|n| n as u128).into_iter().fold(1, u128::saturating_mul);
+    if (1..=MAX_PIXELS).contains(&pixels) {
+        return Ok(());
+    }
+    let problem = format!("a step of {batch} x {height} x {width} pixels cannot be planned");
+    let remedy = format!("choose --batch (at least 1) and --size so that it has at most {MAX_PIXELS}");
+    Err(Error::config(problem, remedy))
 }
 
 /// The spec of a configuration, with the data set's classes or as many as `count` nameless ones.
 fn spec(config: &Config, count: Option<usize>) -> Result<ModelSpec> {
     let classes = match count {
         None => Classes::open(&config.data.root)?,
-        Some(0) => return Err(Error::config("--classes is 0", "give at least 1")),
+        Some(count) if !(1..=MAX_CLASSES).contains(&count) => {
+            let remedy = format!("give a number from 1 to {MAX_CLASSES}");
+            return Err(Error::config(format!("--classes is {count}"), remedy));
+        }
         Some(count) => Classes {
             ignore_index: 255,
             classes: (0..count)

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use protoseg::data::{list_images, read_image, write_mask_png, write_rgb_png};
+use protoseg::data::{list_images, read_upright, write_mask_png, write_rgb_png};
 use protoseg::explain::overlay::prototype_map;
 use protoseg::infer::{Model, Prediction};
 use protoseg::{Error, Result};
@@ -18,7 +18,7 @@ pub async fn predict(args: &PredictArgs, cli: &Cli) -> Result<()> {
     keep_images(&files, &args.out)?;
     let bar = crate::progress::bar(files.len() as u64, "predict");
     for (name, file) in &files {
-        let image = read_image(file)?;
+        let image = read_upright(file)?;
         let path = args.out.join(format!("{name}.png"));
         if args.map == Map::Classes {
             let classes = model.classes(&image).await?;

@@ -20,7 +20,8 @@ impl Audit {
         findings.map(|(file, problem, remedy)| Error::data(self.root.join(file), problem, remedy)).collect()
     }
 
-    /// What does not stop training but may surprise: masks without an image, classes without a pixel.
+    /// What does not stop training but may surprise: masks without an image, images that viewers show turned, classes
+    /// without a pixel.
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
@@ -29,6 +30,13 @@ impl Audit {
             if let Some(first) = split.orphan_masks.first() {
                 let masks = counted(split.orphan_masks.len(), "mask");
                 warnings.push(format!("split {name}: {masks} without an image, the first is `{first}`"));
+            }
+            if let Some(first) = split.turned_images.first() {
+                let images = counted(split.turned_images.len(), "image");
+                warnings.push(format!(
+                    "split {name}: {images} with a note for viewers to turn or mirror (EXIF), the first is `{first}`; \
+                     masks must show the pixels as they are stored"
+                ));
             }
             let absent = split.classes.iter().filter(|class| class.pixels == 0);
             let absent: Vec<&str> = absent.map(|class| class.name.as_str()).collect();

@@ -4,16 +4,19 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use image::metadata::Orientation;
+
 use super::{ClassShare, SizeCount, SizeMismatch, SplitAudit, UnknownValues, Unreadable};
 use crate::data::classes::Classes;
 use crate::data::dataset::{list_images, list_masks, stem};
 use crate::data::labels::{self, Histogram};
-use crate::data::read::{read_image, read_mask};
+use crate::data::read::{decode, read_mask};
 use crate::error::{Error, Result};
 
 /// What one image and its mask gave.
 struct Finding {
     image_size: Result<[usize; 2]>,
+    is_turned: bool,
     mask: Option<Result<([usize; 2], Box<Histogram>)>>,
 }
 
@@ -35,6 +38,7 @@ pub fn split(root: &Path, split: &str, classes: &Classes) -> Result<SplitAudit> 
         num_images: images.len(),
         sizes: Vec::new(),
         unreadable: Vec::new(),
+        turned_images: Vec::new(),
         missing_masks: Vec::new(),
         orphan_masks: Vec::new(),
         duplicate_names: Vec::new(),
@@ -48,6 +52,9 @@ pub fn split(root: &Path, split: &str, classes: &Classes) -> Result<SplitAudit> 
     for ((image, mask), finding) in jobs.iter().zip(findings) {
         if let Err(error) = &finding.image_size {
             audit.unreadable.push(unreadable(relative(image), error));
+        }
+        if finding.is_turned {
+            audit.turned_images.push(relative(image));
         }
         match (mask, finding.mask) {
             (Some(path), Some(Ok((mask_size, histogram)))) => {
@@ -79,12 +86,14 @@ pub fn split(root: &Path, split: &str, classes: &Classes) -> Result<SplitAudit> 
 }
 
 fn examine(image: &Path, mask: Option<&Path>) -> Finding {
-    let image_size = read_image(image).map(|image| [image.width, image.height]);
+    let image = decode(image);
+    let is_turned = image.as_ref().is_ok_and(|(_, orientation)| *orientation != Orientation::NoTransforms);
+    let image_size = image.map(|(image, _)| [image.width() as usize, image.height() as usize]);
     let mask = mask.map(|path| {
         let mask = read_mask(path)?;
         Ok(([mask.width, mask.height], labels::count(&mask.labels)))
     });
-    Finding { image_size, mask }
+    Finding { image_size, is_turned, mask }
 }
 
 /// `work` of every job, on all cores; the results are in the order of the jobs.

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::data::fixture;
+use crate::data::read::tests::{jpeg, with_orientation};
 use crate::testing::{TempDir, shared};
 
 fn good(dir: &TempDir) {
@@ -91,6 +92,20 @@ fn orphans_and_absent_classes_are_warnings_and_twins_a_problem() {
     assert!(warnings[1].contains("split val: no pixel of class0, class2"), "{warnings:?}");
     std::fs::copy(dir.join("images/val/c.png"), dir.join("images/val/c.jpeg")).unwrap();
     assert!(sentence(&dir).contains("c.png`: shares its mask with another image"));
+}
+
+#[test]
+fn an_image_that_viewers_show_turned_is_a_warning() {
+    let dir = TempDir::new("audit");
+    good(&dir);
+    std::fs::remove_file(dir.join("images/val/c.png")).unwrap();
+    let turned = with_orientation(&jpeg(4, 5), 6);
+    std::fs::write(dir.join("images/val/c.jpg"), turned).unwrap();
+    let audit = audit(dir.path()).unwrap();
+    audit.verdict().unwrap();
+    assert_eq!(audit.splits[1].turned_images, ["images/val/c.jpg"]);
+    let warnings = audit.warnings();
+    assert!(warnings[0].contains("split val: 1 image with a note for viewers to turn"), "{warnings:?}");
 }
 
 #[test]
