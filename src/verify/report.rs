@@ -17,13 +17,13 @@ pub struct TensorReport {
     pub max_rel: f64,
     /// Bound on `max_abs`, or on `max_rel` for losses, gradients, `q0`, network inputs and feature maps.
     pub tolerance: f64,
-    /// Whether the tensor is within it.
+    /// Whether the tensor is within it, or what is beyond it is excused by `note`.
     pub ok: bool,
     /// Whether the tolerance bounds `max_rel`.
     #[serde(skip)]
     pub relative: bool,
-    /// What a person should know beside the numbers.
-    #[serde(skip)]
+    /// What is to be known beside the numbers: why they cannot be compared, or what excuses them.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
 }
 
@@ -39,6 +39,12 @@ impl TensorReport {
     pub(super) fn incomparable(name: &str, reason: impl Into<String>) -> Self {
         let (name, note) = (name.to_owned(), Some(reason.into()));
         Self { name, max_abs: f64::MAX, max_rel: f64::MAX, tolerance: 0.0, ok: false, relative: false, note }
+    }
+
+    /// The same numbers with the verdict of `rest`, a comparison without what `note` excuses.
+    #[must_use]
+    pub(super) fn excused(self, rest: &Self, note: String) -> Self {
+        Self { ok: rest.ok, note: Some(note), ..self }
     }
 
     /// Deviation over tolerance, for finding the worst; exact tensors count by their deviation.
