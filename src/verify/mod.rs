@@ -22,42 +22,37 @@ pub use report::{FileReport, TensorReport, Verification};
 
 /// Compares `files` with the device of `gpu`. `backbone` is the weights file and architecture that parity files need.
 ///
-/// # Errors
-/// [`Error::Io`] and [`Error::Model`] for a file that cannot be read, is of neither kind, belongs to another architecture,
-/// or is a parity file while there is no backbone; those of the device. Numbers that differ are no error: see
-/// [`Verification::ok`].
-pub async fn verify(
-    gpu: &Arc<Gpu>,
-    files: &[PathBuf],
-    backbone: Option<(PathBuf, Arch)>,
-) -> Result<Verification> {
+/// A file that cannot be read, is of neither kind, belongs to another architecture, is a parity file while there is no
+/// backbone, or that the device refuses, is reported with [`FileReport::error`]; the others are compared all the same.
+pub async fn verify(gpu: &Arc<Gpu>, files: &[PathBuf], backbone: Option<(PathBuf, Arch)>) -> Verification {
     verify_each(gpu, files, backbone, &mut |_| {}).await
 }
 
 /// As [`verify`]; `progress` is told of every file when it is done.
-///
-/// # Errors
-/// As [`verify`].
 pub async fn verify_each(
     gpu: &Arc<Gpu>,
     files: &[PathBuf],
     backbone: Option<(PathBuf, Arch)>,
     progress: &mut dyn FnMut(&FileReport),
-) -> Result<Verification> {
+) -> Verification {
     let mut reports = Vec::new();
     for path in files {
-        let report = verify_file(gpu, path, backbone.as_ref()).await?;
+        let name = path.display().to_string();
+        let report = match verify_file(gpu, path, backbone.as_ref()).await {
+            Ok(tensors) => FileReport::new(name, tensors),
+            Err(error) => FileReport::failed(name, &error),
+        };
         progress(&report);
         reports.push(report);
     }
-    Ok(Verification { files: reports, adapter: gpu.name().to_owned() })
+    Verification { files: reports, adapter: gpu.name().to_owned() }
 }
 
 /// Compares the golden file at `path` under options that `change` falsifies: what [`verify`] would say of a head with
 /// that mistake. For tests of the comparison itself.
 ///
 /// # Errors
-/// As [`verify`].
+/// [`Error::Io`] and [`Error::Model`] for a file that cannot be read or is none; those of the device.
 pub async fn verify_changed(
     gpu: &Arc<Gpu>,
     path: &Path,
@@ -67,19 +62,22 @@ pub async fn verify_changed(
     Ok(FileReport::new(path.display().to_string(), tensors))
 }
 
-async fn verify_file(gpu: &Arc<Gpu>, path: &Path, backbone: Option<&(PathBuf, Arch)>) -> Result<FileReport> {
+async fn verify_file(
+    gpu: &Arc<Gpu>,
+    path: &Path,
+    backbone: Option<&(PathBuf, Arch)>,
+) -> Result<Vec<TensorReport>> {
     let file = model_file::read(path)?;
-    let tensors = if file.contains("in.features") {
-        golden::verify(gpu, file, &|_| {}).await?
+    if file.contains("in.features") {
+        golden::verify(gpu, file, &|_| {}).await
     } else if file.contains("image_u8") || file.contains("input") {
         let Some((weights, arch)) = backbone else {
             let problem = "is a parity file, which needs the backbone's weights";
             return Err(Error::model(path, problem, "give --weights WEIGHTS --arch mobilenet_v2"));
         };
-        parity::verify(gpu, &file, weights, *arch).await?
+        parity::verify(gpu, &file, weights, *arch).await
     } else {
         let problem = "is neither a golden file (with `in.features`) nor a parity file (with `image_u8`)";
-        return Err(Error::model(path, problem, "give files of reference data"));
-    };
-    Ok(FileReport::new(path.display().to_string(), tensors))
+        Err(Error::model(path, problem, "give files of reference data"))
+    }
 }

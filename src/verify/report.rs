@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::error::Error;
+
 /// One tensor of a file against the device.
 #[derive(Clone, Debug, Serialize)]
 pub struct TensorReport {
@@ -15,13 +17,13 @@ pub struct TensorReport {
     pub max_rel: f64,
     /// Bound on `max_abs`, or on `max_rel` for losses, gradients, `q0`, network inputs and feature maps.
     pub tolerance: f64,
-    /// Whether the tensor is within it.
+    /// Whether the tensor is within it, or what is beyond it is excused by `note`.
     pub ok: bool,
     /// Whether the tolerance bounds `max_rel`.
     #[serde(skip)]
     pub relative: bool,
-    /// What a person should know beside the numbers.
-    #[serde(skip)]
+    /// What is to be known beside the numbers: why they cannot be compared, or what excuses them.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
 }
 
@@ -39,6 +41,12 @@ impl TensorReport {
         Self { name, max_abs: f64::MAX, max_rel: f64::MAX, tolerance: 0.0, ok: false, relative: false, note }
     }
 
+    /// The same numbers with the verdict of `rest`, a comparison without what `note` excuses.
+    #[must_use]
+    pub(super) fn excused(self, rest: &Self, note: String) -> Self {
+        Self { ok: rest.ok, note: Some(note), ..self }
+    }
+
     /// Deviation over tolerance, for finding the worst; exact tensors count by their deviation.
     fn strain(&self) -> f64 {
         if self.tolerance > 0.0 { self.deviation() / self.tolerance } else { self.deviation() }
@@ -52,14 +60,23 @@ pub struct FileReport {
     pub file: String,
     /// Its tensors, in the order of their names; inputs are not listed.
     pub tensors: Vec<TensorReport>,
-    /// Whether all of them agree.
+    /// Whether there are any and all of them agree.
     pub ok: bool,
+    /// Why nothing was compared; absent where something was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
 }
 
 impl FileReport {
     pub(super) fn new(file: String, tensors: Vec<TensorReport>) -> Self {
-        let ok = tensors.iter().all(|t| t.ok);
-        Self { file, tensors, ok }
+        let ok = !tensors.is_empty() && tensors.iter().all(|t| t.ok);
+        let error = tensors.is_empty().then(|| "it holds nothing to compare".to_owned());
+        Self { file, tensors, ok, error }
+    }
+
+    /// A file that cannot be compared.
+    pub(super) fn failed(file: String, error: &Error) -> Self {
+        Self { file, tensors: Vec::new(), ok: false, error: Some(error.to_string()) }
     }
 
     /// The tensor that is nearest to its tolerance, or furthest above it.
@@ -79,10 +96,10 @@ pub struct Verification {
 }
 
 impl Verification {
-    /// Whether every tensor of every file agrees.
+    /// Whether there are files and every tensor of every one agrees.
     #[must_use]
     pub fn ok(&self) -> bool {
-        self.files.iter().all(|f| f.ok)
+        !self.files.is_empty() && self.files.iter().all(|f| f.ok)
     }
 }
 
@@ -108,6 +125,9 @@ impl fmt::Display for FileReport {
     /// A line for the file with its worst tensor, then every failure and every note.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = self.file.rsplit(['/', '\\']).next().unwrap_or(&self.file);
+        if let Some(error) = &self.error {
+            return write!(f, "{name:40} FAILED: {error}");
+        }
         let failed = self.tensors.iter().filter(|t| !t.ok).count();
         let verdict = if self.ok { "ok".to_owned() } else { format!("{failed} WRONG") };
         write!(f, "{name:40} {:4} tensors  {verdict}", self.tensors.len())?;
@@ -128,5 +148,17 @@ impl fmt::Display for Verification {
         }
         let good = self.files.iter().filter(|file| file.ok).count();
         write!(f, "{good} of {} files agree on {}", self.files.len(), self.adapter)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_compared_is_no_agreement() {
+        let none = FileReport::new("empty".into(), Vec::new());
+        assert!(!none.ok && none.error.is_some());
+        assert!(!Verification { files: Vec::new(), adapter: String::new() }.ok());
     }
 }

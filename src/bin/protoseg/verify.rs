@@ -5,7 +5,7 @@ use protoseg::{Error, Result};
 
 use crate::args::{Cli, VerifyArgs};
 
-/// Fails if any tensor of any file is out of its tolerance.
+/// Fails if any tensor of any file is out of its tolerance, or a file cannot be compared.
 pub async fn verify(args: &VerifyArgs, cli: &Cli) -> Result<()> {
     let backbone = match (&args.weights, &args.arch) {
         (Some(weights), Some(arch)) => Some((weights.clone(), Arch::parse(arch)?)),
@@ -13,7 +13,7 @@ pub async fn verify(args: &VerifyArgs, cli: &Cli) -> Result<()> {
         _ => return Err(Error::config("--weights and --arch go together", "give both, or neither")),
     };
     let gpu = crate::open(cli).await?;
-    let found = protoseg::verify::verify(&gpu, &args.files, backbone).await?;
+    let found = protoseg::verify::verify(&gpu, &args.files, backbone).await;
     if args.json {
         crate::print_json(&found)?;
     } else {
@@ -24,7 +24,7 @@ pub async fn verify(args: &VerifyArgs, cli: &Cli) -> Result<()> {
     }
     let bad = found.files.iter().filter(|f| !f.ok).count();
     Err(Error::device(
-        format!("{bad} of {} files differ from the reference on `{}`", found.files.len(), gpu.name()),
+        format!("{bad} of {} files do not agree with the reference on `{}`", found.files.len(), gpu.name()),
         "try another --adapter, or --floor for the plain kernels, and please report it",
     ))
 }

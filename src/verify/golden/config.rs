@@ -10,7 +10,11 @@ use crate::verify::compare::rows_of_map;
 
 const REMEDY: &str = "use the golden file as it was written";
 
-/// The metadata entry `config`; margins and notes in it are not read.
+/// Floor of the L2 norms, which is built into the kernels.
+const L2_FLOOR: f64 = 1e-12;
+
+/// The metadata entry `config`. Margins and notes in it are not read; nor is `ignore`, since every label outside 0..C is
+/// ignored (quirk Q14), nor `gumbel_tau`, which moves no arg-max.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Config {
     #[serde(rename = "C")]
@@ -39,6 +43,7 @@ pub struct Config {
     lambda1: Option<f32>,
     lambda2: Option<f32>,
     ln_eps: Option<f32>,
+    l2_eps: Option<f64>,
     /// Consecutive steps on the same prototypes.
     pub steps: Option<usize>,
     /// Replicas with images of their own.
@@ -102,6 +107,9 @@ impl Golden {
             serde_json::from_str(json).map_err(|e| wrong(format!("its `config` is damaged ({e})")))?;
         if let Some(eps) = config.ln_eps.filter(|&eps| eps != LAYER_NORM_EPS) {
             return Err(wrong(format!("its LayerNorm epsilon is {eps}, {LAYER_NORM_EPS} is built in")));
+        }
+        if let Some(eps) = config.l2_eps.filter(|&eps| eps != L2_FLOOR) {
+            return Err(wrong(format!("its floor of the L2 norms is {eps:e}, {L2_FLOOR:e} is built in")));
         }
         if config.pixels() == 0 || config.classes == 0 || config.prototypes == 0 || config.runs() == 0 {
             return Err(wrong("its `config` holds a size of 0".into()));

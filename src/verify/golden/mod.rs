@@ -5,6 +5,7 @@ mod flips;
 mod name;
 mod record;
 mod run;
+mod scores;
 #[cfg(test)]
 mod tests;
 mod ties;
@@ -96,7 +97,8 @@ fn wanted(golden: &Golden, names: &[(String, Name)], main: &Recorded, final_q: &
         names.iter().map(|(_, name)| (name.quantity.clone(), name.sampled)).collect();
     let has = |quantity: &str| names.iter().any(|(_, name)| name.quantity == quantity);
     if golden.is_large() {
-        wanted.extend([final_q, "emb", "seg", "gt"].map(|quantity| (quantity.to_owned(), false)));
+        let scores = [final_q, "emb", "seg", "gt", "near_proto"];
+        wanted.extend(scores.map(|quantity| (quantity.to_owned(), false)));
     }
     if has("pred_full") {
         wanted.insert(("seg".to_owned(), false));
@@ -132,11 +134,11 @@ fn compare_all(
     final_q: String,
     reports: &mut Reports,
 ) -> Result<()> {
-    let seg =
-        names.iter().find(|(label, name)| label.contains("64.") && name.quantity == "seg" && !name.sampled);
-    let seg = seg.map(|(label, name)| reference(golden, label, name)).transpose()?;
-    let ties = Ties::new(golden, found, seg.as_deref(), final_q)?;
-    let mut flips = Flips::new(golden, &ties, options, names);
+    let ties = Ties::new(golden, found, names, final_q)?;
+    let mut flips = Flips::new(golden, options, found);
+    if !names.iter().any(|(_, name)| name.quantity == "near_proto") {
+        flips.add("near_proto", ties.nearest_in_sample());
+    }
     // Decisions first: what they lead to may differ with them.
     let later = |name: &Name| !name.is_decision() || name.quantity == "counts";
     let (after, before): (Vec<_>, Vec<_>) = names.iter().partition(|(_, name)| later(name));
@@ -146,11 +148,9 @@ fn compare_all(
             continue;
         };
         let wanted = reference(golden, label, name)?;
-        let report = if name.quantity == "counts" {
-            ties.compare_counts(label, found, &wanted, flips.num_moving())
-        } else if name.is_decision() {
+        let report = if name.is_decision() && name.quantity != "counts" {
             let (report, pixels) = ties.compare(label, name, found, &wanted);
-            flips.add(name, pixels);
+            flips.add(&name.quantity, pixels);
             report
         } else {
             flips.compare(label, name, found, &wanted)

@@ -22,7 +22,7 @@ impl Name {
     /// `None` for a name of another form.
     pub fn parse(name: &str) -> Option<Self> {
         if ["gt", "protos_norm"].contains(&name) {
-            return Some(Self { profile: None, sampled: false, quantity: name.to_owned() });
+            return Some(Self::of_all(name));
         }
         let (prefix, rest) = name.split_once('.')?;
         let profile = match prefix.strip_suffix("32").or(prefix.strip_suffix("64")).unwrap_or(prefix) {
@@ -34,6 +34,11 @@ impl Name {
         let quantity = rest.strip_prefix("sampled.");
         let sampled = quantity.is_some();
         Some(Self { profile: Some(profile), sampled, quantity: quantity.unwrap_or(rest).to_owned() })
+    }
+
+    /// All of `quantity`, of whatever profile.
+    pub fn of_all(quantity: &str) -> Self {
+        Self { profile: None, sampled: false, quantity: quantity.to_owned() }
     }
 
     /// Whether it is compared as whole numbers.

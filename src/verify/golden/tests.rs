@@ -185,7 +185,11 @@ fn a_large_file_is_compared_at_its_sampled_pixels() {
     for (n, accepted) in [(tie, true), (clear, false)] {
         all.insert("rec.pred".into(), original.clone());
         all.get_mut("rec.pred").expect("it is there").data[n] = two_best(n).1 as f32;
-        assert_eq!(report(&check(&gpu, &all, &metadata), "rec.pred").ok, accepted);
+        let reports = check(&gpu, &all, &metadata);
+        let found = report(&reports, "rec.pred");
+        assert_eq!(found.ok, accepted);
+        // What is excused is shown all the same.
+        assert!(found.max_abs >= 1.0 && found.note.is_some(), "{found}");
     }
 }
 
@@ -223,13 +227,90 @@ fn gradients_of_pixels_with_a_tied_decision_are_left_out() {
         all.get_mut(name).expect("it is there").data[at] = value;
     };
     let verdict = |all: &Tensors, name: &str| report(&check(&gpu, all, &metadata), name).ok;
+    let untouched = all["rec64.sampled.g_emb"].data[(row + 1) * d];
     set(&mut all, "rec64.sampled.g_emb", row * d, 0.01);
     assert!(!verdict(&all, "rec64.sampled.g_emb"), "no decision differs");
     set(&mut all, "rec.near_proto", golden.sample[row] * classes + class, second as f32);
     let reports = check(&gpu, &all, &metadata);
     assert!(report(&reports, "rec.near_proto").ok && report(&reports, "rec64.sampled.g_emb").ok);
+    let excused = report(&reports, "rec64.sampled.g_emb");
+    assert!(excused.max_rel > excused.tolerance && excused.note.is_some(), "{excused}");
     set(&mut all, "rec64.sampled.g_emb", (row + 1) * d, 0.01);
     assert!(!verdict(&all, "rec64.sampled.g_emb"), "that pixel's decisions do not differ");
+
+    // A file without the nearest prototypes shows them by its similarities where it holds these.
+    all.remove("rec.near_proto");
+    set(&mut all, "rec64.sampled.g_emb", (row + 1) * d, untouched);
+    assert!(!verdict(&all, "rec64.sampled.g_emb"), "no similarity tells of another decision");
+    let k = golden.config.prototypes;
+    let at = (row * classes + class) * k;
+    let sims = &mut all.get_mut("rec64.sampled.sim").expect("it is there").data[at..at + k];
+    let best = sims.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    sims[second] = best + 1e-6;
+    assert!(verdict(&all, "rec64.sampled.g_emb"), "the file's nearest prototype is another");
+}
+
+/// A tie in the file's soft assignment at which it decides otherwise: what the pixel moves may deviate, and nothing else.
+#[test]
+fn what_follows_from_a_tied_assignment_may_deviate() {
+    let sizes = [6, 3, 8, 6, 1, 48, 48];
+    let (gpu, (mut all, metadata)) = (open(), large_file(sizes, &[Profile::Off, Profile::Rec]));
+    let [classes, k, d, ..] = sizes;
+    let sample: Vec<usize> = all["sample"].data.iter().map(|&n| n as usize).collect();
+    let labelled = |&(_, &n): &(usize, &usize)| all["rec.assign"].data[n] >= 0.0;
+    let (row, &n) = sample.iter().enumerate().find(labelled).expect("a labelled pixel");
+    let class = all["gt"].data[n] as usize;
+    let add = |all: &mut Tensors, name: &str, at: usize, change: f32| {
+        all.get_mut(name).expect("it is there").data[at] += change;
+    };
+    for (prefix, held) in [("off", false), ("rec", true)] {
+        let assign = format!("{prefix}.assign");
+        let (first, second) = (all[&assign].data[n] as usize, (all[&assign].data[n] as usize + 1) % k);
+        let q = all.get_mut(&format!("{prefix}64.sampled.q3")).expect("it is there");
+        q.data[row * k..(row + 1) * k].fill(0.0);
+        (q.data[row * k + first], q.data[row * k + second]) = (0.49999, 0.50001);
+        let move_proto = |all: &mut Tensors, class: usize, by: f32| {
+            add(all, &format!("{prefix}64.protos_after"), class * k * d, by);
+        };
+        let verdict = |all: &Tensors| {
+            let reports = check(&gpu, all, &metadata);
+            let of = |name: String| report(&reports, &name).clone();
+            (of(assign.clone()), of(format!("{prefix}64.protos_after")))
+        };
+        move_proto(&mut all, class, 1e-4);
+        assert!(!verdict(&all).1.ok, "{prefix}: no decision differs");
+        all.get_mut(&assign).expect("it is there").data[n] = second as f32;
+        let (decision, moved) = verdict(&all);
+        assert!(decision.ok && decision.max_abs >= 1.0 && decision.note.is_some(), "{decision}");
+        // The published head moves its prototypes by the noisy assignment, which has not changed.
+        assert_eq!(moved.ok, held, "{moved}");
+        assert!((moved.max_abs - 1e-4).abs() < 1e-5 && moved.note.is_some() == held, "{moved}");
+        move_proto(&mut all, (class + 1) % classes, 1e-4);
+        assert!(!verdict(&all).1.ok, "{prefix}: that class has no tie");
+        move_proto(&mut all, (class + 1) % classes, -1e-4);
+        // Without the assignment the target tells, and without both the file confirms nothing.
+        all.remove(&assign);
+        let target = format!("{prefix}.target");
+        let reports = check(&gpu, &all, &metadata);
+        assert!(!report(&reports, &format!("{prefix}64.protos_after")).ok, "{prefix}: nothing tells");
+        all.get_mut(&target).expect("it is there").data[n] = (class * k + second) as f32;
+        let reports = check(&gpu, &all, &metadata);
+        assert!(report(&reports, &target).ok);
+        assert_eq!(report(&reports, &format!("{prefix}64.protos_after")).ok, held);
+    }
+}
+
+#[test]
+fn another_floor_of_the_norms_is_refused() {
+    let sizes = [3, 2, 5, 4, 1, 4, 6];
+    let (all, metadata) = (inputs(sizes), metadata(sizes));
+    for (floor, fits) in [("1e-12", true), ("1e-8", false)] {
+        let config = metadata["config"].replace("{\"", &format!("{{\"l2_eps\":{floor},\""));
+        let file = BTreeMap::from([("config".to_owned(), config)]);
+        let bytes = encode(&all, &file).expect("tensors are whole");
+        let found = Golden::new(ModelFile::from_bytes("floor", bytes).expect("a file"));
+        assert_eq!(found.is_ok(), fits, "{floor}");
+    }
 }
 
 /// The published head's first norm runs over the image row: over one pixel it leaves a sign, and no gradient passes it.
