@@ -4,6 +4,7 @@ use crate::error::Result;
 use crate::nn::{Builder, Mode, Weights};
 use crate::ops;
 use crate::proto::Noise;
+use crate::rng;
 use crate::tape::{DType, Role, Tape, Value, ValueId};
 
 use super::objective::{Losses, Phase, Supervision, record_objective};
@@ -12,6 +13,10 @@ use super::spec::ModelSpec;
 
 /// Momentum buffers are stored under this prefix plus the weight's name.
 pub const VELOCITY: &str = "velocity/";
+
+/// Streams of the step's seed. Dropout and noise count steps and elements alike: of one seed they would draw the same bits.
+const DROPOUT: u32 = 1;
+const NOISE: u32 = 2;
 
 /// What a step needs beside the spec.
 #[derive(Clone, Debug)]
@@ -28,7 +33,7 @@ pub struct TrainOptions {
     pub weight_decay: f32,
     /// Learning rate of the backbone as a multiple of the head's.
     pub backbone_lr: f32,
-    /// Seed of dropout and Gumbel noise.
+    /// Seed that those of dropout and Gumbel noise are drawn from.
     pub seed: u32,
 }
 
@@ -66,9 +71,10 @@ impl TrainStep {
         let step = tape.input("step", &[1], DType::U32);
         let learnable = phase == Phase::WarmUp && spec.head.learns_prototypes();
         let mut b = Builder::new(&mut tape, Mode::Train);
-        let net = record_network(&mut b, spec, image, step, o.seed, learnable)?;
+        let net = record_network(&mut b, spec, image, step, rng::bits(o.seed, DROPOUT, 0), learnable)?;
         let weights = b.weights;
-        let supervision = Supervision { labels, class_weights, noise: Noise::Drawn { seed: o.seed, step } };
+        let noise = Noise::Drawn { seed: rng::bits(o.seed, NOISE, 0), step };
+        let supervision = Supervision { labels, class_weights, noise };
         let objective = record_objective(&mut tape, &net, &spec.head, supervision, phase)?;
         let losses = objective.losses;
         let params = tape.params();

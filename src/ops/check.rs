@@ -53,7 +53,8 @@ pub struct Recorded {
     grads: Vec<(ValueId, Option<ValueId>)>,
 }
 
-/// Records `case` with random upstream gradients on its outputs.
+/// Records `case` with random upstream gradients on its outputs. Weights and state that it asks for are filled at random
+/// too, and the gradient of every weight that no node overwrites is checked as an input's is.
 ///
 /// # Errors
 /// Those of recording.
@@ -66,8 +67,15 @@ pub fn record(case: &Case) -> Result<Recorded> {
     }
     let ids: Vec<_> = inputs.iter().map(|i| i.0).collect();
     let results = (case.record)(&mut tape, &ids)?;
-    let targets: Vec<_> =
+    let mut targets: Vec<_> =
         std::iter::zip(&case.inputs, &ids).filter(|(i, _)| i.grad).map(|(_, &id)| id).collect();
+    let written = |id: ValueId| tape.nodes().iter().any(|n| n.outputs.iter().any(|&o| tape.root(o) == id));
+    targets.extend(tape.params().into_iter().filter(|&id| !written(id)));
+    for value in tape.values().iter().filter(|v| matches!(v.role, Role::Param | Role::State)) {
+        let id = tape.find(&value.name).expect("it is on the tape");
+        let fill = Input::fixed(&value.shape, Fill::Uniform(-0.5, 0.5));
+        inputs.push((id, content(&fill, 2000 + inputs.len() as u32)));
+    }
     let mut seeds = Vec::new();
     let mut outputs = Vec::new();
     for (index, &id) in results.iter().enumerate() {
@@ -192,6 +200,21 @@ fn write(plan: &Plan, value: &Value, id: ValueId, data: &[f64]) {
     }
 }
 
+/// What the case gives on the oracle: its outputs, the gradients that are checked, weights and state as they are left.
+///
+/// # Errors
+/// Those of recording.
+pub fn on_oracle(case: &Case) -> Result<Vec<f64>> {
+    let recorded = record(case)?;
+    let tape = &recorded.tape;
+    let mut memory = memory(&recorded);
+    tape.interpret(&mut memory)?;
+    let stored = recorded.inputs.iter().map(|i| i.0).filter(|&id| tape.value(id).role != Role::Input);
+    let gradients = recorded.grads.iter().filter_map(|g| g.1);
+    let all = recorded.outputs.iter().map(|o| o.0).chain(gradients).chain(stored);
+    all.map(|id| Ok(memory.get(tape, id)?.data)).collect::<Result<Vec<_>>>().map(|all| all.concat())
+}
+
 /// Compares the gradients on the oracle with central differences of `sum <output, seed>` at up to 24 places per input.
 ///
 /// # Errors
@@ -206,7 +229,7 @@ pub fn finite_differences(case: &Case) -> Result<Vec<Difference>> {
     for (target, gradient) in &recorded.grads {
         let name = &tape.value(*target).name;
         let gradient = gradient.ok_or_else(|| Error::shape("gradient", format!("none for `{name}`")))?;
-        debug_assert_eq!(tape.value(*target).role, Role::Input);
+        debug_assert!(matches!(tape.value(*target).role, Role::Input | Role::Param));
         let analytic = base.get(tape, gradient)?.data;
         let places = places(analytic.len());
         let objective = |place: usize, step: f64| -> Result<f64> {
