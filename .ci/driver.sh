@@ -80,7 +80,7 @@ fi
 # shellcheck disable=SC2046
 if command -v apt-get >/dev/null 2>&1; then
     run apt-get update
-    run env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
+    run env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -y --no-install-recommends \
         $(packages "gcc libc6-dev" "libvulkan1 mesa-vulkan-drivers")
 elif command -v dnf >/dev/null 2>&1; then
     run dnf install -y $(packages gcc "vulkan-loader mesa-vulkan-drivers")
