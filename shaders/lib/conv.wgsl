@@ -27,4 +27,7 @@ struct Params {
     split_columns: u32,
     // Rows of output pixels over the whole batch.
     num_lines: u32,
+    // Bounds of the output, infinite where there is none (lib/epilogue.wgsl).
+    low: f32,
+    high: f32,
 }

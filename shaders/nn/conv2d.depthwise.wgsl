@@ -1,7 +1,7 @@
 // Depthwise 2-D convolution: y[b,oh,ow,c] = sum_{ky,kx} x[b,sy,sx,c] * w[ky,kx,c], and its gradients.
 //
 // Source position, fraction and splits as in conv2d.wgsl; `reversed` = 1 reverses the taps, which with stride 1 and
-// fraction = the forward stride gives the gradient with respect to x (no bias exists here: a batch norm follows).
+// fraction = the forward stride gives the gradient with respect to x.
 //
 // Layout: NHWC in vec4s of channels, w [kh][kw][quads]. quads_in = quads_out = vec4s per pixel.
 // One invocation: 4 channels of 4 neighbouring pixels of one line, so a weight is loaded once for 4 pixels; neighbouring
@@ -15,8 +15,12 @@
 @group(0) @binding(2) var<storage, read> w: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read> dy: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read> bias: array<vec4<f32>>;
+
+alias Element = vec4<f32>;
 
 //!include lib/conv_source.wgsl
+//!include lib/epilogue.wgsl
 
 // x at row base `line` (-1: outside) and column sx, zero outside the image.
 fn pixel(line: i32, sx: i32, c: u32) -> vec4<f32> {
@@ -122,14 +126,15 @@ fn depthwise_3x3(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_work
 
 fn store(line: u32, ow: u32, c: u32, y0: vec4<f32>, y1: vec4<f32>, y2: vec4<f32>, y3: vec4<f32>) {
     let at = (line * params.out_w + ow) * params.quads_in + c;
+    let shift = select(vec4<f32>(0.0), bias[c], params.has_bias == 1u);
     // Pixels left in the line; a strip never reaches into the next one.
     let left = params.out_w - ow;
-    y[at] = y0;
+    y[at] = finished(y0 + shift, at);
     if (left > 1u) {
-        y[at + params.quads_in] = y1;
+        y[at + params.quads_in] = finished(y1 + shift, at + params.quads_in);
     }
-    if (left > 2u) { y[at + 2u * params.quads_in] = y2; }
-    if (left > 3u) { y[at + 3u * params.quads_in] = y3; }
+    if (left > 2u) { y[at + 2u * params.quads_in] = finished(y2 + shift, at + 2u * params.quads_in); }
+    if (left > 3u) { y[at + 3u * params.quads_in] = finished(y3 + shift, at + 3u * params.quads_in); }
 }
 
 // dw[tap, c] over one split of pixels, one tap per invocation; y is [splits][taps][quads].

@@ -19,7 +19,10 @@ override GROUP_IN: u32 = 1u;
 override GROUP_OUT: u32 = 1u;
 override GROUPS: u32 = 1u;
 
+alias Element = f32;
+
 //!include lib/conv_source.wgsl
+//!include lib/epilogue.wgsl
 
 @compute @workgroup_size(64)
 fn conv2d(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
@@ -54,7 +57,7 @@ fn conv2d(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups)
             }
         }
     }
-    y[i] = sum;
+    y[i] = finished(sum, i);
 }
 
 // Gradient with respect to x: "in" is dy here, "out" dx; stride 1, fraction = the forward stride, taps reversed.
@@ -91,7 +94,7 @@ fn conv2d_dx(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgrou
             }
         }
     }
-    y[i] = sum;
+    y[i] = finished(sum, i);
 }
 
 // One weight over one split of pixels; y is [splits][kh][kw][channels per group][4 * quads_out].

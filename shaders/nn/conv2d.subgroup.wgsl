@@ -14,7 +14,10 @@
 @group(0) @binding(4) var<storage, read_write> y: array<vec4<f32>>;
 @group(0) @binding(5) var<storage, read> dy: array<vec4<f32>>;
 
+alias Element = vec4<f32>;
+
 //!include lib/conv_source.wgsl
+//!include lib/epilogue.wgsl
 
 @compute @workgroup_size(8)
 fn conv2d(
@@ -145,22 +148,22 @@ fn conv2d(
     // Real pixels of this tile, counted from its first.
     let left = params.num_pixels - first;
     let at = first * params.quads_out + column;
-    if (left > 0u) { y[at + 0u * params.quads_out] = c0; } if (left > 1u) { y[at + 1u * params.quads_out] = c1; }
-    if (left > 2u) { y[at + 2u * params.quads_out] = c2; } if (left > 3u) { y[at + 3u * params.quads_out] = c3; }
-    if (left > 4u) { y[at + 4u * params.quads_out] = c4; } if (left > 5u) { y[at + 5u * params.quads_out] = c5; }
-    if (left > 6u) { y[at + 6u * params.quads_out] = c6; } if (left > 7u) { y[at + 7u * params.quads_out] = c7; }
-    if (left > 8u) { y[at + 8u * params.quads_out] = c8; } if (left > 9u) { y[at + 9u * params.quads_out] = c9; }
-    if (left > 10u) { y[at + 10u * params.quads_out] = c10; } if (left > 11u) { y[at + 11u * params.quads_out] = c11; }
-    if (left > 12u) { y[at + 12u * params.quads_out] = c12; } if (left > 13u) { y[at + 13u * params.quads_out] = c13; }
-    if (left > 14u) { y[at + 14u * params.quads_out] = c14; } if (left > 15u) { y[at + 15u * params.quads_out] = c15; }
-    if (left > 16u) { y[at + 16u * params.quads_out] = c16; } if (left > 17u) { y[at + 17u * params.quads_out] = c17; }
-    if (left > 18u) { y[at + 18u * params.quads_out] = c18; } if (left > 19u) { y[at + 19u * params.quads_out] = c19; }
-    if (left > 20u) { y[at + 20u * params.quads_out] = c20; } if (left > 21u) { y[at + 21u * params.quads_out] = c21; }
-    if (left > 22u) { y[at + 22u * params.quads_out] = c22; } if (left > 23u) { y[at + 23u * params.quads_out] = c23; }
-    if (left > 24u) { y[at + 24u * params.quads_out] = c24; } if (left > 25u) { y[at + 25u * params.quads_out] = c25; }
-    if (left > 26u) { y[at + 26u * params.quads_out] = c26; } if (left > 27u) { y[at + 27u * params.quads_out] = c27; }
-    if (left > 28u) { y[at + 28u * params.quads_out] = c28; } if (left > 29u) { y[at + 29u * params.quads_out] = c29; }
-    if (left > 30u) { y[at + 30u * params.quads_out] = c30; } if (left > 31u) { y[at + 31u * params.quads_out] = c31; }
+    store(left, at, 0u, c0); store(left, at, 1u, c1); store(left, at, 2u, c2); store(left, at, 3u, c3);
+    store(left, at, 4u, c4); store(left, at, 5u, c5); store(left, at, 6u, c6); store(left, at, 7u, c7);
+    store(left, at, 8u, c8); store(left, at, 9u, c9); store(left, at, 10u, c10); store(left, at, 11u, c11);
+    store(left, at, 12u, c12); store(left, at, 13u, c13); store(left, at, 14u, c14); store(left, at, 15u, c15);
+    store(left, at, 16u, c16); store(left, at, 17u, c17); store(left, at, 18u, c18); store(left, at, 19u, c19);
+    store(left, at, 20u, c20); store(left, at, 21u, c21); store(left, at, 22u, c22); store(left, at, 23u, c23);
+    store(left, at, 24u, c24); store(left, at, 25u, c25); store(left, at, 26u, c26); store(left, at, 27u, c27);
+    store(left, at, 28u, c28); store(left, at, 29u, c29); store(left, at, 30u, c30); store(left, at, 31u, c31);
+}
+
+// Stores pixel number p of a tile, if it is one of its `left` real ones.
+fn store(left: u32, at: u32, p: u32, sum: vec4<f32>) {
+    if (left > p) {
+        let to = at + p * params.quads_out;
+        y[to] = finished(sum, to);
+    }
 }
 
 // Gradient of the weights, tile 32 input x 32 output channels: lane l loads input quad l and output quad l of a pixel, two

@@ -18,7 +18,10 @@
 @group(0) @binding(4) var<storage, read_write> y: array<vec4<f32>>;
 @group(0) @binding(5) var<storage, read> dy: array<vec4<f32>>;
 
+alias Element = vec4<f32>;
+
 //!include lib/conv_source.wgsl
+//!include lib/epilogue.wgsl
 
 @compute @workgroup_size(64)
 fn conv2d(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
@@ -99,17 +102,24 @@ fn conv2d(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups)
             }
         }
     }
-    // `at` moves down one pixel per guard; `beside` is 1 where the second column is real.
-    var at = first * params.quads_out + column;
+    let at = first * params.quads_out + column;
     let left = params.num_pixels - first;
-    if (left > 0u) { y[at] = c00; if (beside == 1u) { y[at + 1u] = c01; } at += params.quads_out; }
-    if (left > 1u) { y[at] = c10; if (beside == 1u) { y[at + 1u] = c11; } at += params.quads_out; }
-    if (left > 2u) { y[at] = c20; if (beside == 1u) { y[at + 1u] = c21; } at += params.quads_out; }
-    if (left > 3u) { y[at] = c30; if (beside == 1u) { y[at + 1u] = c31; } at += params.quads_out; }
-    if (left > 4u) { y[at] = c40; if (beside == 1u) { y[at + 1u] = c41; } at += params.quads_out; }
-    if (left > 5u) { y[at] = c50; if (beside == 1u) { y[at + 1u] = c51; } at += params.quads_out; }
-    if (left > 6u) { y[at] = c60; if (beside == 1u) { y[at + 1u] = c61; } at += params.quads_out; }
-    if (left > 7u) { y[at] = c70; if (beside == 1u) { y[at + 1u] = c71; } at += params.quads_out; }
+    store(left, at, 0u, beside, c00, c01); store(left, at, 1u, beside, c10, c11);
+    store(left, at, 2u, beside, c20, c21); store(left, at, 3u, beside, c30, c31);
+    store(left, at, 4u, beside, c40, c41); store(left, at, 5u, beside, c50, c51);
+    store(left, at, 6u, beside, c60, c61); store(left, at, 7u, beside, c70, c71);
+}
+
+// Stores the two columns of pixel number p of a tile, if it is one of its `left` real ones; `beside` is 1 where the
+// second column is real.
+fn store(left: u32, at: u32, p: u32, beside: u32, sum0: vec4<f32>, sum1: vec4<f32>) {
+    if (left > p) {
+        let to = at + p * params.quads_out;
+        y[to] = finished(sum0, to);
+        if (beside == 1u) {
+            y[to + 1u] = finished(sum1, to + 1u);
+        }
+    }
 }
 
 // w'[kh-1-ky][kw-1-kx][co][ci] = w[ky][kx][ci][co], by blocks of 4 x 4: the weights that carry dy back to dx.

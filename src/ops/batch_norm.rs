@@ -41,7 +41,7 @@ pub enum Act {
 
 impl Act {
     /// Lowest and highest value that passes; infinite where there is no bound.
-    const fn range(self) -> (f32, f32) {
+    pub(super) const fn range(self) -> (f32, f32) {
         match self {
             Self::None => (f32::NEG_INFINITY, f32::INFINITY),
             Self::Relu => (0.0, f32::INFINITY),

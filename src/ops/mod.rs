@@ -46,7 +46,7 @@ pub use class_logit::{
     MaskNorm, class_logit, class_logit_affine, class_logit_grad, class_logit_sums, class_stats,
 };
 pub use concat::concat;
-pub use conv2d::{Conv, conv2d};
+pub use conv2d::{Conv, Epilogue, conv2d, conv2d_fused};
 pub use corner_tap::MAX_EXTENT;
 pub use cross_entropy::{
     LogitTile, cross_entropy, cross_entropy_grad, cross_entropy_loss, cross_entropy_tile,

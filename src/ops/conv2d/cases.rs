@@ -1,8 +1,10 @@
 //! Test cases of the convolution.
 
+use crate::ops::Act;
 use crate::ops::table::{Case, Fill, Input};
 
-use super::{Conv, conv2d};
+use super::gradient::Conv2dDx;
+use super::{Conv, Epilogue, conv2d, conv2d_fused};
 
 /// `x [b,h,w,ci]`, kernel `[kh,kw]` to `co` channels.
 fn case(name: &str, x: [usize; 4], kernel: [usize; 2], co: usize, bias: bool, conv: Conv) -> Case {
@@ -18,6 +20,34 @@ fn case(name: &str, x: [usize; 4], kernel: [usize; 2], co: usize, bias: bool, co
         inputs.push(Input::f32(&[co], Fill::Uniform(-1.0, 1.0)));
     }
     Case::new(name, inputs, move |t, v| Ok(vec![conv2d(t, v[0], v[1], v.get(2).copied(), conv)?]))
+}
+
+/// As [`case`] with all that a kernel can do on the way: bias, residual connection, activation.
+fn fused(name: &str, x: [usize; 4], kernel: [usize; 2], co: usize, act: Act, conv: Conv) -> Case {
+    let mut plain = case(name, x, kernel, co, true, conv);
+    let size = conv.output_size(&x, &plain.inputs[1].shape).expect("the kernel fits");
+    // Sums of many terms of both signs: some lie beyond either bound, and few so near that a difference steps over it.
+    plain.inputs[0].fill = Fill::Uniform(-3.0, 3.0);
+    plain.inputs.push(Input::f32(&[x[0], size.0, size.1, co], Fill::Uniform(-2.0, 8.0)));
+    Case::new(name, plain.inputs, move |t, v| {
+        let epilogue = Epilogue { bias: Some(v[2]), skip: Some(v[3]), act };
+        Ok(vec![conv2d_fused(t, v[0], v[1], epilogue, conv)?])
+    })
+}
+
+/// The gradient with respect to x, added to what was there before.
+fn accumulated(name: &str, x: [usize; 4], kernel: [usize; 2], co: usize, conv: Conv) -> Case {
+    let mut plain = case(name, x, kernel, co, false, conv);
+    let size = conv.output_size(&x, &plain.inputs[1].shape).expect("the kernel fits");
+    let dy = Input::fixed(&[x[0], size.0, size.1, co], Fill::Uniform(-1.0, 1.0));
+    plain.inputs.iter_mut().for_each(|i| i.grad = false);
+    plain.inputs.push(dy);
+    Case::new(name, plain.inputs, move |t, v| {
+        let known = crate::ops::scale(t, v[0], 3.0)?;
+        let op = Conv2dDx { conv, x_shape: x.to_vec(), accumulate: true };
+        t.push_into(op, &[v[2], v[1], known], &[known])?;
+        Ok(vec![])
+    })
 }
 
 pub fn cases() -> Vec<Case> {
@@ -65,6 +95,24 @@ pub fn cases() -> Vec<Case> {
         case("depthwise with bias", [1, 5, 7, 6], [3, 3], 6, true, Conv { groups: 6, ..same }),
         case("depthwise, 2 outputs per input", [1, 5, 6, 3], [3, 3], 6, false, Conv { groups: 3, ..same }),
         case("2 groups, bias", [2, 5, 7, 6], [3, 3], 10, true, Conv { groups: 2, ..half }),
+        fused("fused, 1x1, relu", [2, 3, 7, 3], [1, 1], 5, Act::Relu, plain),
+        fused("fused, 1x1, 36 to 70, relu6", [1, 7, 5, 36], [1, 1], 70, Act::Relu6, plain),
+        fused("fused, 3x3, stride 2", [2, 9, 7, 6], [3, 3], 21, Act::None, half),
+        fused(
+            "fused, depthwise 3x3, relu6",
+            [2, 7, 9, 13],
+            [3, 3],
+            13,
+            Act::Relu6,
+            Conv { groups: 13, ..same },
+        ),
+        fused("fused, depthwise, stride 2", [1, 8, 11, 6], [3, 3], 6, Act::Relu, Conv { groups: 6, ..half }),
+        fused("fused, 2 groups, relu6", [1, 5, 7, 6], [3, 3], 10, Act::Relu6, Conv { groups: 2, ..same }),
+        accumulated("added, 1x1, 5 to 33", [2, 3, 7, 5], [1, 1], 33, plain),
+        accumulated("added, 3x3, stride 2, 21 to 6", [1, 9, 7, 21], [3, 3], 6, half),
+        accumulated("added, depthwise 3x3", [1, 7, 9, 13], [3, 3], 13, Conv { groups: 13, ..same }),
+        accumulated("added, depthwise, stride 2", [1, 8, 11, 6], [3, 3], 6, Conv { groups: 6, ..half }),
+        accumulated("added, 2 groups", [1, 5, 7, 6], [3, 3], 10, Conv { groups: 2, ..same }),
         // Many pixels: several splits, whose partial results are added.
         case("1x1, 60,000 pixels", [1, 200, 300, 12], [1, 1], 12, true, plain),
         case("1x1, one long line", [1, 1, 70_001, 4], [1, 1], 3, true, plain),

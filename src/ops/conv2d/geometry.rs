@@ -69,6 +69,7 @@ uniform! {
         num_pixels: u32, out_h: u32, out_w: u32, in_h: u32, in_w: u32, quads_in: u32, quads_out: u32,
         kernel_h: u32, kernel_w: u32, stride: u32, fraction: u32, pad_h: i32, pad_w: i32, dilation: u32,
         has_bias: u32, reversed: u32, num_splits: u32, split_rows: u32, split_columns: u32, num_lines: u32,
+        low: f32, high: f32,
     }
 }
 
@@ -96,6 +97,8 @@ impl Params {
             split_rows: 1,
             split_columns: y.shape[2] as u32,
             num_lines: (y.shape[0] * y.shape[1]) as u32,
+            low: f32::NEG_INFINITY,
+            high: f32::INFINITY,
         }
     }
 
@@ -136,7 +139,7 @@ impl Params {
 
 /// Kernel and workgroups of a dense convolution: 32x32 tiles by broadcast on software adapters with subgroups of 8,
 /// unless there are so few output channels that most of a tile would be idle.
-pub(super) fn tiles(caps: &Caps, params: &Params) -> (&'static str, [u32; 3]) {
+fn tiles(caps: &Caps, params: &Params) -> (&'static str, [u32; 3]) {
     let (pixels, quads) = (params.num_pixels as usize, params.quads_out as usize);
     if broadcast(caps) && quads > 4 {
         ("conv2d.subgroup", grid(pixels.div_ceil(32) * quads.div_ceil(8), 1))
@@ -160,12 +163,58 @@ const fn broadcast(caps: &Caps) -> bool {
     caps.software && caps.subgroup_size == 8
 }
 
-/// Appends a depthwise convolution without bias; `params.reversed` = 1 reverses the taps.
-pub(super) fn depthwise(l: &mut Launch<'_>, params: Params, x: Slot, w: Slot, y: Slot) {
+/// What the kernels of a convolution read and write.
+pub(super) struct Slots {
+    pub x: Slot,
+    pub w: Slot,
+    pub bias: Option<Slot>,
+    /// Added to the sums; the same slot as `y` adds to what that holds.
+    pub skip: Option<Slot>,
+    pub y: Slot,
+}
+
+impl Slots {
+    /// Bindings by name. Without a bias or a skip those bindings still need a buffer, which the kernel does not read.
+    fn bindings(&self) -> [(&'static str, Slot); 5] {
+        let skip = self.skip.filter(|&skip| skip != self.y).unwrap_or(self.w);
+        [("x", self.x), ("w", self.w), ("bias", self.bias.unwrap_or(self.w)), ("skip", skip), ("y", self.y)]
+    }
+
+    /// The constant of `lib/epilogue.wgsl`.
+    fn addend(&self) -> (&'static str, f64) {
+        ("ADD", self.skip.map_or(0.0, |skip| if skip == self.y { 2.0 } else { 1.0 }))
+    }
+}
+
+/// Appends a dense convolution.
+pub(super) fn dense(l: &mut Launch<'_>, params: Params, slots: &Slots) {
+    let (shader, groups) = tiles(l.caps, &params);
+    l.dispatch(shader, "conv2d", &params, &slots.bindings(), groups);
+    l.constants(&[slots.addend()]);
+}
+
+/// Appends a depthwise convolution; `params.reversed` = 1 reverses the taps.
+pub(super) fn depthwise(l: &mut Launch<'_>, params: Params, slots: &Slots) {
     let window = is_3x3(&params) && params.stride == 1 && params.fraction == 1;
     let entry = if window { "depthwise_3x3" } else { "depthwise" };
     let count = (params.num_lines * params.out_w.div_ceil(4) * params.quads_in) as usize;
-    l.dispatch("conv2d.depthwise", entry, &params, &[("x", x), ("w", w), ("y", y)], grid(count, 64));
+    l.dispatch("conv2d.depthwise", entry, &params, &slots.bindings(), grid(count, 64));
+    l.constants(&[slots.addend()]);
+}
+
+/// Appends entry `entry` of the grouped kernels, one output element per invocation.
+pub(super) fn grouped(
+    l: &mut Launch<'_>,
+    entry: &'static str,
+    params: Params,
+    slots: &Slots,
+    [inputs, outputs, groups]: [(&'static str, f64); 3],
+) {
+    let count = params.num_pixels as usize * params.quads_out as usize * 4;
+    // The gradient with respect to x has no bias to read.
+    let bindings = slots.bindings().into_iter().filter(|(name, _)| entry == "conv2d" || *name != "bias");
+    l.dispatch("conv2d.grouped", entry, &params, &bindings.collect::<Vec<_>>(), grid(count, 64));
+    l.constants(&[inputs, outputs, groups, slots.addend()]);
 }
 
 /// A 3x3 kernel without dilation.

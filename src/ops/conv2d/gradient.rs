@@ -5,15 +5,19 @@ use crate::gpu::{Slot, grid};
 use crate::oracle::{self, Array};
 use crate::tape::{Launch, Op, Spec, Value};
 
-use super::geometry::{Conv, Kind, Params, depthwise, group_constants, is_3x3, tiles, tiles_dw};
+use super::geometry::{
+    Conv, Kind, Params, Slots, dense, depthwise, group_constants, grouped, is_3x3, tiles_dw,
+};
 
-/// Inputs `dy`, `w`; output `dx` of shape `x_shape`.
+/// Inputs `dy`, `w`; output `dx` of shape `x_shape`. With `accumulate` the third input is the output's own old content.
 #[derive(Clone, Debug)]
 pub struct Conv2dDx {
     /// The forward convolution.
     pub conv: Conv,
     /// Shape of the forward input.
     pub x_shape: Vec<usize>,
+    /// Whether `dx` is added to what the output holds.
+    pub accumulate: bool,
 }
 
 /// Inputs `x`, `dy`; output `dw` of shape `w_shape`.
@@ -41,11 +45,12 @@ impl Op for Conv2dDx {
     fn launch(&self, l: &mut Launch<'_>) {
         let (dy, w, dx) = (l.input(0), l.input(1), l.output(0));
         let mut params = Params::backward(self.conv, dx, w, dy);
-        let (dy_slot, w_slot, dx_slot) = (l.read(0), l.read(1), l.write(0));
+        let (w_slot, y) = (l.read(1), l.write(0));
+        let slots = Slots { x: l.read(0), w: w_slot, bias: None, skip: self.accumulate.then_some(y), y };
         match Kind::of(self.conv, self.x_shape[3], w.shape[3]) {
             Kind::Depthwise => {
                 params.reversed = 1;
-                depthwise(l, params, dy_slot, w_slot, dx_slot);
+                depthwise(l, params, &slots);
             }
             Kind::Dense => {
                 let forward = Params { quads_in: dx.quads() as u32, quads_out: dy.quads() as u32, ..params };
@@ -53,21 +58,15 @@ impl Op for Conv2dDx {
                 let flipped = l.scratch(taps * dy.quads() * 4 * dx.quads() * 4);
                 let blocks = grid(taps * dy.quads() * dx.quads(), 64);
                 l.dispatch("conv2d", "flip", &forward, &[("w", w_slot), ("y", flipped)], blocks);
-                let (shader, groups) = tiles(l.caps, &params);
-                let bindings = [("x", dy_slot), ("w", flipped), ("bias", flipped), ("y", dx_slot)];
-                l.dispatch(shader, "conv2d", &params, &bindings, groups);
+                dense(l, params, &Slots { w: flipped, ..slots });
             }
-            _ => {
-                let groups = grid(params.num_pixels as usize * dx.quads() * 4, 64);
-                let bindings = [("x", dy_slot), ("w", w_slot), ("y", dx_slot)];
-                l.dispatch("conv2d.grouped", "conv2d_dx", &params, &bindings, groups);
-                l.constants(&group_constants(self.conv, dx, w));
-            }
+            Kind::Grouped => grouped(l, "conv2d_dx", params, &slots, group_constants(self.conv, dx, w)),
         }
     }
 
     fn oracle(&self, inputs: &[&Array]) -> Vec<Array> {
-        vec![oracle::conv2d::dx(inputs[0], inputs[1], &self.x_shape, &self.conv.into())]
+        let dx = oracle::conv2d::dx(inputs[0], inputs[1], &self.x_shape, &self.conv.into());
+        vec![if self.accumulate { oracle::add::add(inputs[2], &dx, 1.0) } else { dx }]
     }
 
     fn flops(&self, inputs: &[&Value], _: &[&Value]) -> u64 {
