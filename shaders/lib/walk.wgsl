@@ -25,3 +25,13 @@ fn start(id: vec3<u32>, groups: vec3<u32>) -> Walk {
     let i = linear_index(id, groups, 64u);
     return walk(i, params.quads, params.team_rows, params.block_rows, params.rows);
 }
+
+// Prefetching (lib/touch.wgsl): eight neighbouring invocations read 128 bytes at a step, two cache lines, so they touch four
+// steps at a time. The first step that is lane `lane`'s, and the vec4 that it touches at step t.
+fn first_touch(lane: u32) -> u32 {
+    return lane / 2u;
+}
+
+fn touch_place(at: Walk, lane: u32, t: u32) -> u32 {
+    return (at.row + t * params.team_rows) * params.quads + at.quad - lane + 4u * (lane % 2u);
+}

@@ -11,6 +11,7 @@
 //!include lib/limited.wgsl
 //!include lib/walk.wgsl
 //!include lib/columns.wgsl
+//!include lib/touch.wgsl
 
 struct Params {
     rows: u32,
@@ -49,6 +50,29 @@ fn inverse_deviation(quad: u32) -> vec4<f32> {
     return 1.0 / sqrt(masked(variance[quad], quad, params.channels) + params.eps);
 }
 
+// Reads one float of each cache line of x that this subgroup will walk over.
+fn touch_x(at: Walk, lane: u32) -> f32 {
+    var sum = 0.0;
+    if (TOUCH == 0u) {
+        return sum;
+    }
+    for (var t = first_touch(lane); at.row + t * params.team_rows < at.end; t += 4u) {
+        sum += x[touch_place(at, lane, t)].x;
+    }
+    return sum;
+}
+
+fn touch_dy(at: Walk, lane: u32) -> f32 {
+    var sum = 0.0;
+    if (TOUCH == 0u) {
+        return sum;
+    }
+    for (var t = first_touch(lane); at.row + t * params.team_rows < at.end; t += 4u) {
+        sum += dy[touch_place(at, lane, t)].x;
+    }
+    return sum;
+}
+
 // Count, mean and sum of squared deviations of some rows.
 struct Moments {
     count: f32,
@@ -76,6 +100,11 @@ fn batch_norm_stats(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_w
     var sum = vec4<f32>(0.0);
     var squares = vec4<f32>(0.0);
     var count = 0.0;
+    let touched = touch_x(at, id.x % 8u);
+    if (params.rows == 0u) {
+        // Never: it keeps the loads alive.
+        parts_out[0] = vec4<f32>(touched);
+    }
     for (var row = at.row; row < at.end; row += params.team_rows) {
         let d = x[row * params.quads + at.quad] - shift;
         sum += d;
@@ -140,6 +169,11 @@ fn batch_norm(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgro
     let shift = masked(beta[quad], quad, params.channels);
     let low = vec4<f32>(params.low);
     let high = vec4<f32>(params.high);
+    let touched = touch_x(at, id.x % 8u);
+    if (params.rows == 0u) {
+        // Never: it keeps the loads alive.
+        out[0] = vec4<f32>(touched);
+    }
     for (var row = at.row; row < at.end; row += params.team_rows) {
         let i = row * params.quads + quad;
         out[i] = limited((x[i] - center) * slope + shift, low, high);
@@ -171,6 +205,11 @@ fn batch_norm_grad_sums(
     let shift = masked(beta[quad], quad, params.channels);
     var sum = vec4<f32>(0.0);
     var product = vec4<f32>(0.0);
+    let touched = touch_x(at, id.x % 8u) + touch_dy(at, id.x % 8u);
+    if (params.rows == 0u) {
+        // Never: it keeps the loads alive.
+        parts_out[0] = vec4<f32>(touched);
+    }
     for (var row = at.row; row < at.end; row += params.team_rows) {
         let i = row * params.quads + quad;
         let d = x[i] - center;
@@ -218,6 +257,11 @@ fn batch_norm_grad(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_wo
     let shift = constants[at.quad + 2u * params.quads];
     let pull = constants[at.quad + 3u * params.quads];
     let offset = constants[at.quad + 4u * params.quads];
+    let touched = touch_x(at, id.x % 8u) + touch_dy(at, id.x % 8u);
+    if (params.rows == 0u) {
+        // Never: it keeps the loads alive.
+        out[0] = vec4<f32>(touched);
+    }
     for (var row = at.row; row < at.end; row += params.team_rows) {
         let i = row * params.quads + at.quad;
         let d = x[i] - center;

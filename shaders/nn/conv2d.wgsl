@@ -238,12 +238,15 @@ fn conv2d_db(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgrou
 @compute @workgroup_size(64)
 fn sum_splits(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
     let i = linear_index(id, groups, 64u);
-    if (i >= params.num_pixels) {
+    // Here num_pixels is the number of vec4s of a result, and every split_rows results become one.
+    let first = (i / params.num_pixels) * params.split_rows;
+    if (first >= params.num_splits) {
         return;
     }
+    let place = i % params.num_pixels;
     var sum = vec4<f32>(0.0);
-    for (var split = 0u; split < params.num_splits; split++) {
-        sum += x[split * params.num_pixels + i];
+    for (var split = first; split < min(first + params.split_rows, params.num_splits); split++) {
+        sum += x[split * params.num_pixels + place];
     }
     y[i] = sum;
 }

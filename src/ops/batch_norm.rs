@@ -153,6 +153,7 @@ fn launch_apply(l: &mut Launch<'_>, walk: &Walk, params: &Params, [mean, varianc
         ("out", l.write(0)),
     ];
     l.dispatch("batch_norm", "batch_norm", params, &bindings, walk.grid());
+    l.constants(&[super::walk::touch(l.caps)]);
 }
 
 impl Op for BatchNorm {
@@ -172,6 +173,7 @@ impl Op for BatchNorm {
         let mut parts = l.scratch(walk.num_parts as usize * 12 * quads);
         let bindings = [("x", l.read(0)), ("parts_out", parts)];
         l.dispatch("batch_norm", "batch_norm_stats", &params, &bindings, walk.grid());
+        l.constants(&[super::walk::touch(l.caps)]);
         for (parts_in, num_parts) in merges(walk.num_parts) {
             (params.parts_in, params.num_parts) = (parts_in, num_parts);
             let merged = l.scratch(num_parts as usize * 12 * quads);
@@ -265,6 +267,7 @@ impl Op for BatchNormGrad {
         let vectors = [("gamma", gamma), ("beta", beta), ("mean", mean), ("variance", variance)];
         let bindings = [&vectors[..], &[("x", x), ("dy", dy), ("parts_out", parts)]].concat();
         l.dispatch("batch_norm", "batch_norm_grad_sums", &params, &bindings, walk.grid());
+        l.constants(&[super::walk::touch(l.caps)]);
         let (parts, left) = merge_columns(l, "batch_norm", parts, walk.num_parts, 2 * quads);
         params.parts_in = left;
         let constants = l.scratch(20 * quads);
@@ -274,6 +277,7 @@ impl Op for BatchNormGrad {
         l.dispatch("batch_norm", "batch_norm_grad_finish", &params, &bindings, grid(quads, 64));
         let bindings = [("x", x), ("dy", dy), ("constants", constants), ("out", l.write(0))];
         l.dispatch("batch_norm", "batch_norm_grad", &params, &bindings, walk.grid());
+        l.constants(&[super::walk::touch(l.caps)]);
     }
 
     fn oracle(&self, inputs: &[&Array]) -> Vec<Array> {

@@ -1,7 +1,7 @@
 //! How kernels that keep one channel quad per invocation share out the rows (`shaders/lib/walk.wgsl`).
 
 use crate::error::{Error, Result};
-use crate::gpu::{Slot, grid, uniform};
+use crate::gpu::{Caps, Slot, grid, uniform};
 use crate::tape::{Launch, Value};
 
 /// Partial results that one invocation of a merging kernel takes in.
@@ -67,6 +67,11 @@ pub(super) fn merges(num_parts: u32) -> impl Iterator<Item = (u32, u32)> {
             (before as u32, left as u32)
         })
     })
+}
+
+/// The constant of `lib/touch.wgsl`.
+pub(super) fn touch(caps: &Caps) -> (&'static str, f64) {
+    ("TOUCH", if caps.software { 1.0 } else { 0.0 })
 }
 
 uniform! {

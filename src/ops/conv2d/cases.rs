@@ -91,6 +91,16 @@ pub fn cases() -> Vec<Case> {
             false,
             Conv { groups: 8, padding: 2, dilation: 2, ..plain },
         ),
+        // Several strips of rows, more than 8 vec4s to a pixel.
+        case("depthwise 3x3, 37 rows", [2, 37, 10, 45], [3, 3], 45, true, Conv { groups: 45, ..same }),
+        case(
+            "depthwise 3x3, 69 rows, stride 2",
+            [1, 69, 22, 45],
+            [3, 3],
+            45,
+            false,
+            Conv { groups: 45, ..half },
+        ),
         case("depthwise 5x5", [1, 9, 7, 4], [5, 5], 4, false, Conv { groups: 4, padding: 2, ..plain }),
         case("depthwise with bias", [1, 5, 7, 6], [3, 3], 6, true, Conv { groups: 6, ..same }),
         case("depthwise, 2 outputs per input", [1, 5, 6, 3], [3, 3], 6, false, Conv { groups: 3, ..same }),

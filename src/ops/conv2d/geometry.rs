@@ -1,6 +1,7 @@
 //! Geometry of a convolution and the choice of its kernel.
 
 use crate::gpu::{Caps, Slot, grid, uniform};
+use crate::ops::walk::touch;
 use crate::oracle;
 use crate::tape::{Launch, Value};
 
@@ -137,6 +138,22 @@ impl Params {
     }
 }
 
+/// Rows of a strip on a GPU, which wants many invocations, and on a software adapter, where the loads of a strip's first
+/// two rows are what they cost.
+const STRIP_ROWS: [u32; 2] = [8, 16];
+
+impl Params {
+    /// Strips of 4 columns for `conv2d.depthwise_3x3`, out of `rows` rows to an image.
+    pub(super) fn strips(self, caps: &Caps, rows: u32) -> Self {
+        let most = STRIP_ROWS[usize::from(caps.software)];
+        // Strips of equal length: 65 rows are 33 and 32.
+        let split_rows = rows.div_ceil(rows.div_ceil(most));
+        let images = self.num_lines / self.out_h;
+        let num_splits = images * self.out_w.div_ceil(4) * rows.div_ceil(split_rows);
+        Self { split_rows, num_splits, ..self }
+    }
+}
+
 /// Kernel and workgroups of a dense convolution: 32x32 tiles by broadcast on software adapters with subgroups of 8,
 /// unless there are so few output channels that most of a tile would be idle.
 fn tiles(caps: &Caps, params: &Params) -> (&'static str, [u32; 3]) {
@@ -195,11 +212,31 @@ pub(super) fn dense(l: &mut Launch<'_>, params: Params, slots: &Slots) {
 
 /// Appends a depthwise convolution; `params.reversed` = 1 reverses the taps.
 pub(super) fn depthwise(l: &mut Launch<'_>, params: Params, slots: &Slots) {
-    let window = is_3x3(&params) && params.stride == 1 && params.fraction == 1;
-    let entry = if window { "depthwise_3x3" } else { "depthwise" };
-    let count = (params.num_lines * params.out_w.div_ceil(4) * params.quads_in) as usize;
-    l.dispatch("conv2d.depthwise", entry, &params, &slots.bindings(), grid(count, 64));
-    l.constants(&[slots.addend()]);
+    let strips = (params.num_lines * params.out_w.div_ceil(4) * params.quads_in) as usize;
+    // Padding 1 of the forward pass is padding 1 of its gradient.
+    let twice = params.reversed == 1 && (params.fraction, params.pad_h, params.pad_w) == (2, 1, 1);
+    let (entry, rows) = match (params.stride, params.fraction) {
+        _ if !is_3x3(&params) => ("depthwise", 1),
+        (1, 1) => ("depthwise_3x3", params.out_h),
+        (2, 1) => ("depthwise_3x3_half", params.out_h),
+        (1, 2) if twice => ("depthwise_3x3_twice", params.out_h.div_ceil(2)),
+        _ => ("depthwise", 1),
+    };
+    if entry == "depthwise" {
+        l.dispatch("conv2d.depthwise", entry, &params, &slots.bindings(), grid(strips, 64));
+        l.constants(&[slots.addend()]);
+    } else {
+        // The gradient names the taps by the forward pass there.
+        let params = Params { reversed: u32::from(params.reversed == 1 && !twice), ..params };
+        let params = params.strips(l.caps, rows);
+        let count = params.num_splits as usize * params.quads_in as usize;
+        let bindings = slots.bindings();
+        // The gradient with stride 2 has no bias to read.
+        let bindings = bindings.iter().filter(|b| entry != "depthwise_3x3_twice" || b.0 != "bias");
+        let bindings: Vec<_> = bindings.copied().collect();
+        l.dispatch("conv2d.depthwise_3x3", entry, &params, &bindings, grid(count, 64));
+        l.constants(&[slots.addend(), touch(l.caps)]);
+    }
 }
 
 /// Appends entry `entry` of the grouped kernels, one output element per invocation.

@@ -2,6 +2,7 @@
 
 use crate::error::Result;
 use crate::gpu::{Slot, grid};
+use crate::ops::walk::touch;
 use crate::oracle::{self, Array};
 use crate::tape::{Launch, Op, Spec, Value};
 
@@ -90,17 +91,22 @@ impl Op for Conv2dDw {
         let (x_slot, dy_slot, out) = (l.read(0), l.read(1), l.write(0));
         match Kind::of(self.conv, x.shape[3], self.w_shape[3]) {
             Kind::Depthwise => {
-                let window = is_3x3(&params) && params.stride == 1;
-                params.split(512, floats);
-                let (entry, taps) = if window {
-                    ("depthwise_dw_3x3", 1)
+                let strips = is_3x3(&params) && params.stride <= 2;
+                let (shader, entry, count) = if strips {
+                    params = params.strips(l.caps, params.out_h);
+                    let entry = if params.stride == 1 { "depthwise_dw_3x3" } else { "depthwise_dw_3x3_half" };
+                    ("conv2d.depthwise_3x3", entry, 1)
                 } else {
-                    ("depthwise_dw", self.w_shape[0] * self.w_shape[1])
+                    params.split(512, floats);
+                    ("conv2d.depthwise", "depthwise_dw", self.w_shape[0] * self.w_shape[1])
                 };
-                let count = params.num_splits as usize * taps * x.quads();
+                let count = params.num_splits as usize * count * x.quads();
                 partial(l, params, floats, out, |l, y| {
                     let bindings = [("x", x_slot), ("dy", dy_slot), ("y", y)];
-                    l.dispatch("conv2d.depthwise", entry, &params, &bindings, grid(count, 64));
+                    l.dispatch(shader, entry, &params, &bindings, grid(count, 64));
+                    if strips {
+                        l.constants(&[touch(l.caps)]);
+                    }
                 });
             }
             Kind::Dense => {
@@ -164,6 +170,9 @@ impl Op for Conv2dDb {
 
 /// Runs `kernel` into scratch, one result of `floats` floats per split, and adds the results up in order; straight into
 /// `out` if there is one split.
+/// Partial results that one invocation adds up at most.
+const MAX_SUMMANDS: u32 = 256;
+
 fn partial(
     l: &mut Launch<'_>,
     params: Params,
@@ -174,9 +183,22 @@ fn partial(
     if params.num_splits == 1 {
         return kernel(l, out);
     }
-    let parts = l.scratch(params.num_splits as usize * floats);
+    let mut parts = l.scratch(params.num_splits as usize * floats);
     kernel(l, parts);
     let quads = floats / 4;
-    let params = Params { num_pixels: quads as u32, ..params };
-    l.dispatch("conv2d", "sum_splits", &params, &[("x", parts), ("y", out)], grid(quads, 64));
+    let mut left = params.num_splits;
+    while left > 1 {
+        // Many are summed in groups first: more invocations at work, and loops that stay short.
+        let groups = if left > MAX_SUMMANDS { left.div_ceil(MAX_SUMMANDS) } else { 1 };
+        let y = if groups == 1 { out } else { l.scratch(groups as usize * floats) };
+        let sums = Params {
+            num_pixels: quads as u32,
+            num_splits: left,
+            split_rows: left.min(MAX_SUMMANDS),
+            ..params
+        };
+        let count = groups as usize * quads;
+        l.dispatch("conv2d", "sum_splits", &sums, &[("x", parts), ("y", y)], grid(count, 64));
+        (parts, left) = (y, groups);
+    }
 }
