@@ -17,6 +17,7 @@
 alias Element = vec4<f32>;
 
 //!include lib/conv_source.wgsl
+//!include lib/touch.wgsl
 //!include lib/epilogue.wgsl
 
 @compute @workgroup_size(8)
@@ -166,8 +167,29 @@ fn store(left: u32, at: u32, p: u32, sum: vec4<f32>) {
     }
 }
 
-// Gradient of the weights, tile 32 input x 32 output channels: lane l loads input quad l and output quad l of a pixel, two
-// loads for 128 multiply-adds per lane.
+// Index of the source pixel of output column ow in a row found by line_row, or -1 outside the image or from `end` on.
+fn split_pixel(row: i32, first_column: i32, ow: u32, end: u32) -> i32 {
+    let s = row_pixel(row, first_column + i32(ow * params.stride));
+    return select(-1, s, ow < end);
+}
+
+// Touches what the columns of `area` read of one line: two cache lines of x and two of dy for each pixel, four pixels of
+// either at a time.
+fn touch(source_row: i32, first_column: i32, dy_row: u32, area: vec4<u32>, lane: u32, row: u32, column: u32) -> f32 {
+    var sum = 0.0;
+    if (TOUCH == 0u) {
+        return sum;
+    }
+    for (var ow = area.z + lane / 2u; ow < area.w; ow += 4u) {
+        let s = max(row_pixel(source_row, first_column + i32(ow * params.stride)), 0);
+        sum += x[u32(s) + row + 4u * (lane % 2u)].x;
+        sum += dy[(dy_row + ow) * params.quads_out + column + 4u * (lane % 2u)].x;
+    }
+    return sum;
+}
+
+// Gradient of the weights, tile 32 input x 32 output channels: lane l loads input quad l and output quad l of four
+// pixels, eight loads for 512 multiply-adds per lane.
 @compute @workgroup_size(8)
 fn conv2d_dw(
     @builtin(workgroup_id) group: vec3<u32>,
@@ -205,30 +227,94 @@ fn conv2d_dw(
     let first_column = tap_column(tap);
     for (var line = area.x; line < area.y; line++) {
         let source_row = line_row(line, tap);
-        for (var ow = area.z; ow < area.w; ow++) {
-            // The same for all lanes: one pixel, one tap.
-            let s = row_pixel(source_row, first_column + i32(ow * params.stride));
-            // A mask and not a branch: a source pixel outside the image adds zeros.
-            let mask = select(0.0, 1.0, s >= 0);
-            let xs = mask * x[u32(max(s, 0)) + safe_row];
-            let d = dy[(line * params.out_w + ow) * params.quads_out + safe_column];
+        let dy_row = line * params.out_w;
+        let touched = touch(source_row, first_column, dy_row, area, lane, row, column - lane);
+        if (params.num_splits == 0u) {
+            // Never: it keeps the loads alive.
+            y[0] = vec4<f32>(touched);
+        }
+        // Four pixels at a time: the 32 sums do not fit in registers, and each is fetched once for four products.
+        for (var ow = area.z; ow < area.w; ow += 4u) {
+            // The same for all lanes: one pixel, one tap. A mask and not a branch: a source pixel outside the image adds
+            // zeros, and so does a pixel beyond the split's last.
+            let s0 = split_pixel(source_row, first_column, ow, area.w);
+            let s1 = split_pixel(source_row, first_column, ow + 1u, area.w);
+            let s2 = split_pixel(source_row, first_column, ow + 2u, area.w);
+            let s3 = split_pixel(source_row, first_column, ow + 3u, area.w);
+            let x0 = select(0.0, 1.0, s0 >= 0) * x[u32(max(s0, 0)) + safe_row];
+            let x1 = select(0.0, 1.0, s1 >= 0) * x[u32(max(s1, 0)) + safe_row];
+            let x2 = select(0.0, 1.0, s2 >= 0) * x[u32(max(s2, 0)) + safe_row];
+            let x3 = select(0.0, 1.0, s3 >= 0) * x[u32(max(s3, 0)) + safe_row];
+            let last = area.w - 1u;
+            let d0 = dy[(dy_row + ow) * params.quads_out + safe_column];
+            let d1 = dy[(dy_row + min(ow + 1u, last)) * params.quads_out + safe_column];
+            let d2 = dy[(dy_row + min(ow + 2u, last)) * params.quads_out + safe_column];
+            let d3 = dy[(dy_row + min(ow + 3u, last)) * params.quads_out + safe_column];
             // dw[ci][co] += x[ci] * dy[co]; input channel 4 l + i is component i of lane l.
-            c0 += subgroupBroadcast(xs.x, 0u) * d; c1 += subgroupBroadcast(xs.y, 0u) * d;
-            c2 += subgroupBroadcast(xs.z, 0u) * d; c3 += subgroupBroadcast(xs.w, 0u) * d;
-            c4 += subgroupBroadcast(xs.x, 1u) * d; c5 += subgroupBroadcast(xs.y, 1u) * d;
-            c6 += subgroupBroadcast(xs.z, 1u) * d; c7 += subgroupBroadcast(xs.w, 1u) * d;
-            c8 += subgroupBroadcast(xs.x, 2u) * d; c9 += subgroupBroadcast(xs.y, 2u) * d;
-            c10 += subgroupBroadcast(xs.z, 2u) * d; c11 += subgroupBroadcast(xs.w, 2u) * d;
-            c12 += subgroupBroadcast(xs.x, 3u) * d; c13 += subgroupBroadcast(xs.y, 3u) * d;
-            c14 += subgroupBroadcast(xs.z, 3u) * d; c15 += subgroupBroadcast(xs.w, 3u) * d;
-            c16 += subgroupBroadcast(xs.x, 4u) * d; c17 += subgroupBroadcast(xs.y, 4u) * d;
-            c18 += subgroupBroadcast(xs.z, 4u) * d; c19 += subgroupBroadcast(xs.w, 4u) * d;
-            c20 += subgroupBroadcast(xs.x, 5u) * d; c21 += subgroupBroadcast(xs.y, 5u) * d;
-            c22 += subgroupBroadcast(xs.z, 5u) * d; c23 += subgroupBroadcast(xs.w, 5u) * d;
-            c24 += subgroupBroadcast(xs.x, 6u) * d; c25 += subgroupBroadcast(xs.y, 6u) * d;
-            c26 += subgroupBroadcast(xs.z, 6u) * d; c27 += subgroupBroadcast(xs.w, 6u) * d;
-            c28 += subgroupBroadcast(xs.x, 7u) * d; c29 += subgroupBroadcast(xs.y, 7u) * d;
-            c30 += subgroupBroadcast(xs.z, 7u) * d; c31 += subgroupBroadcast(xs.w, 7u) * d;
+            c0 += subgroupBroadcast(x0.x, 0u) * d0; c0 += subgroupBroadcast(x1.x, 0u) * d1;
+            c0 += subgroupBroadcast(x2.x, 0u) * d2; c0 += subgroupBroadcast(x3.x, 0u) * d3;
+            c1 += subgroupBroadcast(x0.y, 0u) * d0; c1 += subgroupBroadcast(x1.y, 0u) * d1;
+            c1 += subgroupBroadcast(x2.y, 0u) * d2; c1 += subgroupBroadcast(x3.y, 0u) * d3;
+            c2 += subgroupBroadcast(x0.z, 0u) * d0; c2 += subgroupBroadcast(x1.z, 0u) * d1;
+            c2 += subgroupBroadcast(x2.z, 0u) * d2; c2 += subgroupBroadcast(x3.z, 0u) * d3;
+            c3 += subgroupBroadcast(x0.w, 0u) * d0; c3 += subgroupBroadcast(x1.w, 0u) * d1;
+            c3 += subgroupBroadcast(x2.w, 0u) * d2; c3 += subgroupBroadcast(x3.w, 0u) * d3;
+            c4 += subgroupBroadcast(x0.x, 1u) * d0; c4 += subgroupBroadcast(x1.x, 1u) * d1;
+            c4 += subgroupBroadcast(x2.x, 1u) * d2; c4 += subgroupBroadcast(x3.x, 1u) * d3;
+            c5 += subgroupBroadcast(x0.y, 1u) * d0; c5 += subgroupBroadcast(x1.y, 1u) * d1;
+            c5 += subgroupBroadcast(x2.y, 1u) * d2; c5 += subgroupBroadcast(x3.y, 1u) * d3;
+            c6 += subgroupBroadcast(x0.z, 1u) * d0; c6 += subgroupBroadcast(x1.z, 1u) * d1;
+            c6 += subgroupBroadcast(x2.z, 1u) * d2; c6 += subgroupBroadcast(x3.z, 1u) * d3;
+            c7 += subgroupBroadcast(x0.w, 1u) * d0; c7 += subgroupBroadcast(x1.w, 1u) * d1;
+            c7 += subgroupBroadcast(x2.w, 1u) * d2; c7 += subgroupBroadcast(x3.w, 1u) * d3;
+            c8 += subgroupBroadcast(x0.x, 2u) * d0; c8 += subgroupBroadcast(x1.x, 2u) * d1;
+            c8 += subgroupBroadcast(x2.x, 2u) * d2; c8 += subgroupBroadcast(x3.x, 2u) * d3;
+            c9 += subgroupBroadcast(x0.y, 2u) * d0; c9 += subgroupBroadcast(x1.y, 2u) * d1;
+            c9 += subgroupBroadcast(x2.y, 2u) * d2; c9 += subgroupBroadcast(x3.y, 2u) * d3;
+            c10 += subgroupBroadcast(x0.z, 2u) * d0; c10 += subgroupBroadcast(x1.z, 2u) * d1;
+            c10 += subgroupBroadcast(x2.z, 2u) * d2; c10 += subgroupBroadcast(x3.z, 2u) * d3;
+            c11 += subgroupBroadcast(x0.w, 2u) * d0; c11 += subgroupBroadcast(x1.w, 2u) * d1;
+            c11 += subgroupBroadcast(x2.w, 2u) * d2; c11 += subgroupBroadcast(x3.w, 2u) * d3;
+            c12 += subgroupBroadcast(x0.x, 3u) * d0; c12 += subgroupBroadcast(x1.x, 3u) * d1;
+            c12 += subgroupBroadcast(x2.x, 3u) * d2; c12 += subgroupBroadcast(x3.x, 3u) * d3;
+            c13 += subgroupBroadcast(x0.y, 3u) * d0; c13 += subgroupBroadcast(x1.y, 3u) * d1;
+            c13 += subgroupBroadcast(x2.y, 3u) * d2; c13 += subgroupBroadcast(x3.y, 3u) * d3;
+            c14 += subgroupBroadcast(x0.z, 3u) * d0; c14 += subgroupBroadcast(x1.z, 3u) * d1;
+            c14 += subgroupBroadcast(x2.z, 3u) * d2; c14 += subgroupBroadcast(x3.z, 3u) * d3;
+            c15 += subgroupBroadcast(x0.w, 3u) * d0; c15 += subgroupBroadcast(x1.w, 3u) * d1;
+            c15 += subgroupBroadcast(x2.w, 3u) * d2; c15 += subgroupBroadcast(x3.w, 3u) * d3;
+            c16 += subgroupBroadcast(x0.x, 4u) * d0; c16 += subgroupBroadcast(x1.x, 4u) * d1;
+            c16 += subgroupBroadcast(x2.x, 4u) * d2; c16 += subgroupBroadcast(x3.x, 4u) * d3;
+            c17 += subgroupBroadcast(x0.y, 4u) * d0; c17 += subgroupBroadcast(x1.y, 4u) * d1;
+            c17 += subgroupBroadcast(x2.y, 4u) * d2; c17 += subgroupBroadcast(x3.y, 4u) * d3;
+            c18 += subgroupBroadcast(x0.z, 4u) * d0; c18 += subgroupBroadcast(x1.z, 4u) * d1;
+            c18 += subgroupBroadcast(x2.z, 4u) * d2; c18 += subgroupBroadcast(x3.z, 4u) * d3;
+            c19 += subgroupBroadcast(x0.w, 4u) * d0; c19 += subgroupBroadcast(x1.w, 4u) * d1;
+            c19 += subgroupBroadcast(x2.w, 4u) * d2; c19 += subgroupBroadcast(x3.w, 4u) * d3;
+            c20 += subgroupBroadcast(x0.x, 5u) * d0; c20 += subgroupBroadcast(x1.x, 5u) * d1;
+            c20 += subgroupBroadcast(x2.x, 5u) * d2; c20 += subgroupBroadcast(x3.x, 5u) * d3;
+            c21 += subgroupBroadcast(x0.y, 5u) * d0; c21 += subgroupBroadcast(x1.y, 5u) * d1;
+            c21 += subgroupBroadcast(x2.y, 5u) * d2; c21 += subgroupBroadcast(x3.y, 5u) * d3;
+            c22 += subgroupBroadcast(x0.z, 5u) * d0; c22 += subgroupBroadcast(x1.z, 5u) * d1;
+            c22 += subgroupBroadcast(x2.z, 5u) * d2; c22 += subgroupBroadcast(x3.z, 5u) * d3;
+            c23 += subgroupBroadcast(x0.w, 5u) * d0; c23 += subgroupBroadcast(x1.w, 5u) * d1;
+            c23 += subgroupBroadcast(x2.w, 5u) * d2; c23 += subgroupBroadcast(x3.w, 5u) * d3;
+            c24 += subgroupBroadcast(x0.x, 6u) * d0; c24 += subgroupBroadcast(x1.x, 6u) * d1;
+            c24 += subgroupBroadcast(x2.x, 6u) * d2; c24 += subgroupBroadcast(x3.x, 6u) * d3;
+            c25 += subgroupBroadcast(x0.y, 6u) * d0; c25 += subgroupBroadcast(x1.y, 6u) * d1;
+            c25 += subgroupBroadcast(x2.y, 6u) * d2; c25 += subgroupBroadcast(x3.y, 6u) * d3;
+            c26 += subgroupBroadcast(x0.z, 6u) * d0; c26 += subgroupBroadcast(x1.z, 6u) * d1;
+            c26 += subgroupBroadcast(x2.z, 6u) * d2; c26 += subgroupBroadcast(x3.z, 6u) * d3;
+            c27 += subgroupBroadcast(x0.w, 6u) * d0; c27 += subgroupBroadcast(x1.w, 6u) * d1;
+            c27 += subgroupBroadcast(x2.w, 6u) * d2; c27 += subgroupBroadcast(x3.w, 6u) * d3;
+            c28 += subgroupBroadcast(x0.x, 7u) * d0; c28 += subgroupBroadcast(x1.x, 7u) * d1;
+            c28 += subgroupBroadcast(x2.x, 7u) * d2; c28 += subgroupBroadcast(x3.x, 7u) * d3;
+            c29 += subgroupBroadcast(x0.y, 7u) * d0; c29 += subgroupBroadcast(x1.y, 7u) * d1;
+            c29 += subgroupBroadcast(x2.y, 7u) * d2; c29 += subgroupBroadcast(x3.y, 7u) * d3;
+            c30 += subgroupBroadcast(x0.z, 7u) * d0; c30 += subgroupBroadcast(x1.z, 7u) * d1;
+            c30 += subgroupBroadcast(x2.z, 7u) * d2; c30 += subgroupBroadcast(x3.z, 7u) * d3;
+            c31 += subgroupBroadcast(x0.w, 7u) * d0; c31 += subgroupBroadcast(x1.w, 7u) * d1;
+            c31 += subgroupBroadcast(x2.w, 7u) * d2; c31 += subgroupBroadcast(x3.w, 7u) * d3;
         }
     }
     if (column >= params.quads_out) {

@@ -115,6 +115,9 @@ impl Op for Conv2dDw {
                 partial(l, params, floats, out, |l, y| {
                     let bindings = [("x", x_slot), ("dy", dy_slot), ("y", y)];
                     l.dispatch(shader, "conv2d_dw", &params, &bindings, groups);
+                    if shader == "conv2d.subgroup" {
+                        l.constants(&[touch(l.caps)]);
+                    }
                 });
             }
             _ => {
