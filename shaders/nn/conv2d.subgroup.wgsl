@@ -20,6 +20,24 @@ alias Element = vec4<f32>;
 //!include lib/touch.wgsl
 //!include lib/epilogue.wgsl
 
+// 1: a 1x1 kernel with stride 1 and without padding. A constant: both sides of a branch run on such adapters, and the
+// divisions that find a pixel's place in the image, one lane at a time, are a tenth of a tile with few input channels.
+override POINTWISE: u32 = 0u;
+
+fn tile_origin(n: u32) -> vec3<i32> {
+    if (POINTWISE == 1u) {
+        return vec3<i32>(i32(n * params.quads_in), 0, 0);
+    }
+    return pixel_origin(n);
+}
+
+fn tile_source(origin: vec3<i32>, ky: u32, kx: u32) -> i32 {
+    if (POINTWISE == 1u) {
+        return origin.x;
+    }
+    return source(origin, ky, kx);
+}
+
 @compute @workgroup_size(8)
 fn conv2d(
     @builtin(workgroup_id) group: vec3<u32>,
@@ -38,10 +56,10 @@ fn conv2d(
     // Lanes beyond the last column keep working on it: every lane must take part in the broadcasts.
     let safe = min(column, params.quads_out - 1u);
     // Pixels beyond the end repeat the last one and are not stored.
-    let o0 = pixel_origin(min(first + lane + 0u, params.num_pixels - 1u));
-    let o1 = pixel_origin(min(first + lane + 8u, params.num_pixels - 1u));
-    let o2 = pixel_origin(min(first + lane + 16u, params.num_pixels - 1u));
-    let o3 = pixel_origin(min(first + lane + 24u, params.num_pixels - 1u));
+    let o0 = tile_origin(min(first + lane + 0u, params.num_pixels - 1u));
+    let o1 = tile_origin(min(first + lane + 8u, params.num_pixels - 1u));
+    let o2 = tile_origin(min(first + lane + 16u, params.num_pixels - 1u));
+    let o3 = tile_origin(min(first + lane + 24u, params.num_pixels - 1u));
     // The bias is the sums' first term, which saves a pass over y.
     let start = select(vec4<f32>(0.0), bias[safe], params.has_bias == 1u);
     // c[p] is this lane's vec4 of output channels of pixel first + p: 32 registers, named because an array
@@ -58,10 +76,10 @@ fn conv2d(
         for (var kx = 0u; kx < params.kernel_w; kx++) {
             // A tap outside the image reads vec4 0 and is multiplied by 0: a branch would part the lanes before a
             // broadcast.
-            let s0 = source(o0, ky, kx); let m0 = select(0.0, 1.0, s0 >= 0); var a0 = u32(max(s0, 0));
-            let s1 = source(o1, ky, kx); let m1 = select(0.0, 1.0, s1 >= 0); var a1 = u32(max(s1, 0));
-            let s2 = source(o2, ky, kx); let m2 = select(0.0, 1.0, s2 >= 0); var a2 = u32(max(s2, 0));
-            let s3 = source(o3, ky, kx); let m3 = select(0.0, 1.0, s3 >= 0); var a3 = u32(max(s3, 0));
+            let s0 = tile_source(o0, ky, kx); let m0 = select(0.0, 1.0, s0 >= 0); var a0 = u32(max(s0, 0));
+            let s1 = tile_source(o1, ky, kx); let m1 = select(0.0, 1.0, s1 >= 0); var a1 = u32(max(s1, 0));
+            let s2 = tile_source(o2, ky, kx); let m2 = select(0.0, 1.0, s2 >= 0); var a2 = u32(max(s2, 0));
+            let s3 = tile_source(o3, ky, kx); let m3 = select(0.0, 1.0, s3 >= 0); var a3 = u32(max(s3, 0));
             // Row of w: four input channels of this tap, each one row of quads_out vec4s.
             var row = ((ky * params.kernel_w + kx) * 4u * params.quads_in) * params.quads_out + safe;
             for (var q = 0u; q < params.quads_in; q++) {

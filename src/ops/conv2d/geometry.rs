@@ -103,6 +103,12 @@ impl Params {
         }
     }
 
+    /// Whether output pixel n is made of input pixel n alone.
+    fn is_pointwise(&self) -> bool {
+        let all_one = [self.kernel_h, self.kernel_w, self.stride, self.fraction].iter().all(|&n| n == 1);
+        all_one && self.pad_h == 0 && self.pad_w == 0
+    }
+
     /// From `dy` back to `dx`: a convolution with stride 1 between pixels that lie `stride` apart.
     pub(super) fn backward(conv: Conv, dx: &Value, w: &Value, dy: &Value) -> Self {
         let pad = |kernel: usize| (conv.dilation * (kernel - 1)) as i32 - conv.padding as i32;
@@ -158,7 +164,7 @@ impl Params {
 /// unless there are so few output channels that most of a tile would be idle.
 fn tiles(caps: &Caps, params: &Params) -> (&'static str, [u32; 3]) {
     let (pixels, quads) = (params.num_pixels as usize, params.quads_out as usize);
-    if broadcast(caps) && quads > 4 {
+    if broadcast(caps) && quads > 2 {
         ("conv2d.subgroup", grid(pixels.div_ceil(32) * quads.div_ceil(8), 1))
     } else {
         ("conv2d", grid(pixels.div_ceil(8) * quads.div_ceil(2), 64))
@@ -207,7 +213,10 @@ impl Slots {
 pub(super) fn dense(l: &mut Launch<'_>, params: Params, slots: &Slots) {
     let (shader, groups) = tiles(l.caps, &params);
     l.dispatch(shader, "conv2d", &params, &slots.bindings(), groups);
-    l.constants(&[slots.addend()]);
+    let pointwise = ("POINTWISE", f64::from(u8::from(params.is_pointwise())));
+    let constants = [slots.addend(), pointwise];
+    // The register tiles have no use for the second.
+    l.constants(&constants[..if shader == "conv2d" { 1 } else { 2 }]);
 }
 
 /// Appends a depthwise convolution; `params.reversed` = 1 reverses the taps.
