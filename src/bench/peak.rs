@@ -23,28 +23,35 @@ const ROUNDS: u32 = 256;
 /// Floating point operations of one round.
 const ROUND_FLOPS: u64 = 256;
 /// Invocations per workgroup.
-const GROUP: u64 = 64;
+const GROUP: usize = 64;
 /// A measurement of the arithmetic lasts at least this long, in seconds, before its work is no more doubled.
 const LONG_ENOUGH_SECS: f64 = 0.02;
 /// Workgroups at most: WebGPU's limit per dimension.
 const MAX_GROUPS: u32 = 65_535;
 
-/// What the adapter does at best.
+/// Arithmetic and traffic per second.
 #[derive(Clone, Copy, Debug, serde::Serialize)]
-pub struct Peak {
-    /// Bytes read and written per second by a copy of 128 MiB, in GB/s.
-    pub copy_gb_per_sec: f64,
-    /// Multiply-adds in f32 on registers, in GFLOP/s; a multiply-add counts twice.
-    pub multiply_add_gflops: f64,
-    /// The same per second of processor time: what one core of a software adapter does.
-    pub multiply_add_gflops_per_cpu_sec: Option<f64>,
+pub struct Rates {
+    /// In GFLOP/s; a multiply-add counts twice.
+    pub gflops: f64,
+    /// Bytes read and written, in GB/s.
+    pub gb_per_sec: f64,
 }
 
-impl Peak {
+/// What the adapter does at best: multiply-adds in f32 on registers, and a copy of 128 MiB.
+#[derive(Clone, Copy, Debug, serde::Serialize)]
+pub struct Peak {
+    /// Per second.
+    pub wall: Rates,
+    /// On a software adapter, per second of processor time: what one core does.
+    pub cpu: Option<Rates>,
+}
+
+impl Rates {
     /// The shortest time that work of this much arithmetic and traffic could take, in seconds.
     #[must_use]
     pub fn floor_secs(&self, flops: u64, bytes: u64) -> f64 {
-        (flops as f64 / self.multiply_add_gflops).max(bytes as f64 / self.copy_gb_per_sec) * 1e-9
+        1e-9 * (flops as f64 / self.gflops).max(bytes as f64 / self.gb_per_sec)
     }
 }
 
@@ -52,7 +59,7 @@ impl Peak {
 fn copy(num_quads: u32) -> Dispatch {
     let params = Params { num_quads, rounds: 0, factor: 0.0, shift: 0.0 };
     let bindings = vec![("source", Slot::Value(0)), ("out", Slot::Value(1))];
-    dispatch("copy", params, bindings, grid(num_quads as usize, 512))
+    dispatch("copy", params, bindings, grid(num_quads as usize, GROUP))
 }
 
 /// Multiply-adds of `groups` workgroups.
@@ -95,11 +102,13 @@ pub fn measure(gpu: &Arc<Gpu>, seconds: f64) -> Result<Peak> {
         timing = timed(gpu, 0.0, multiply_add(num_quads, groups), &buffers)?;
     }
     let timing = timed(gpu, seconds, multiply_add(num_quads, groups), &buffers)?;
-    let gflop = 1e-9 * (u64::from(groups) * GROUP * u64::from(ROUNDS) * ROUND_FLOPS) as f64;
+    let gflop = 1e-9 * (u64::from(groups) * GROUP as u64 * u64::from(ROUNDS) * ROUND_FLOPS) as f64;
+    let gigabytes = 2e-9 * bytes as f64;
+    let rates = |copy_secs: f64, secs: f64| Rates { gflops: gflop / secs, gb_per_sec: gigabytes / copy_secs };
+    let cpu = copied.cpu_secs.zip(timing.cpu_secs).filter(|_| gpu.caps().software);
     Ok(Peak {
-        copy_gb_per_sec: 2e-9 * bytes as f64 / copied.best_secs,
-        multiply_add_gflops: gflop / timing.best_secs,
-        multiply_add_gflops_per_cpu_sec: timing.cpu_secs.filter(|_| gpu.caps().software).map(|s| gflop / s),
+        wall: rates(copied.best_secs, timing.best_secs),
+        cpu: cpu.map(|(copy_secs, secs)| rates(copy_secs, secs)),
     })
 }
 
@@ -117,8 +126,7 @@ mod tests {
 
     #[test]
     fn the_slower_of_arithmetic_and_traffic_counts() {
-        let peak =
-            Peak { copy_gb_per_sec: 10.0, multiply_add_gflops: 100.0, multiply_add_gflops_per_cpu_sec: None };
+        let peak = Rates { gflops: 100.0, gb_per_sec: 10.0 };
         assert_eq!(peak.floor_secs(200_000_000_000, 1), 2.0);
         assert_eq!(peak.floor_secs(1, 50_000_000_000), 5.0);
     }

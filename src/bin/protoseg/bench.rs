@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use protoseg::bench::peak::{self, Peak};
+use protoseg::bench::peak::{self, Peak, Rates};
 use protoseg::bench::{Bound, Direction, Job, Timing, works};
 use protoseg::gpu::{Gpu, Tier};
 use protoseg::ops::table::TABLE;
@@ -39,9 +39,12 @@ struct Measured {
     flops: u64,
     /// Every node's inputs and outputs, once each.
     bytes: u64,
-    gflops: f64,
-    gb_per_sec: f64,
-    /// The time that arithmetic or traffic would take at the measured peak, whichever is longer, over the best time.
+    #[serde(flatten)]
+    rates: Rates,
+    /// The same per second of processor time, on a software adapter.
+    cpu_rates: Option<Rates>,
+    /// The time that arithmetic or traffic would take at the measured peak, whichever is longer, over the best time; both are
+    /// processor time on a software adapter.
     share_of_peak: f64,
     dispatches: usize,
     plan_bytes: u64,
@@ -116,6 +119,13 @@ async fn measure(gpu: &Arc<Gpu>, peak: &Peak, name: &str, job: Job, seconds: f64
     let device_secs = bound.device_secs().await?;
     let program = bound.program();
     let (flops, bytes) = (program.flops(), program.nodes().iter().map(|n| n.cost.bytes).sum());
+    let rates =
+        |secs: f64| Rates { gflops: 1e-9 * flops as f64 / secs, gb_per_sec: 1e-9 * bytes as f64 / secs };
+    // A software adapter shares its cores with whatever else runs; processor time does not count that.
+    let (at_best, secs) = match peak.cpu.zip(timing.cpu_secs) {
+        Some((cpu, secs)) => (cpu, secs),
+        None => (peak.wall, timing.best_secs),
+    };
     Ok(Measured {
         name: name.to_owned(),
         case: None,
@@ -123,9 +133,9 @@ async fn measure(gpu: &Arc<Gpu>, peak: &Peak, name: &str, job: Job, seconds: f64
         device_secs,
         flops,
         bytes,
-        gflops: 1e-9 * flops as f64 / timing.best_secs,
-        gb_per_sec: 1e-9 * bytes as f64 / timing.best_secs,
-        share_of_peak: peak.floor_secs(flops, bytes) / timing.best_secs,
+        rates: rates(timing.best_secs),
+        cpu_rates: peak.cpu.and(timing.cpu_secs).map(rates),
+        share_of_peak: at_best.floor_secs(flops, bytes) / secs,
         dispatches: program.num_dispatches(),
         plan_bytes: program.bytes(),
         timing,
@@ -140,14 +150,17 @@ impl Measured {
             _ => "",
         };
         let case = self.case.as_ref().map_or_else(String::new, |case| format!(" {case}{direction}"));
-        let device = self.device_secs.map_or_else(|| "-".to_owned(), |secs| format!("{:.3}", 1e3 * secs));
+        let ms = |secs: Option<f64>| secs.map_or_else(|| "-".to_owned(), |secs| format!("{:.3}", 1e3 * secs));
+        let rates = self.cpu_rates.unwrap_or(self.rates);
         format!(
-            "{:58} {:>10.3} {:>10.3} {device:>10} {:>9.1} {:>8.2} {:>7.1} {:>7.1}",
+            "{:58} {:>10} {:>10} {:>10} {:>10} {:>9.1} {:>8.2} {:>7.1} {:>7.1}",
             format!("{}{case}", self.name),
-            1e3 * self.timing.best_secs,
-            1e3 * self.timing.median_secs,
-            self.gflops,
-            self.gb_per_sec,
+            ms(Some(self.timing.best_secs)),
+            ms(Some(self.timing.median_secs)),
+            ms(self.device_secs),
+            ms(self.timing.cpu_secs),
+            rates.gflops,
+            rates.gb_per_sec,
             100.0 * self.share_of_peak,
             100.0 * self.timing.host_secs / self.timing.best_secs,
         )
@@ -156,21 +169,19 @@ impl Measured {
 
 fn header(gpu: &Gpu, peak: &Peak) {
     say!("adapter  {}, tier {:?}", gpu.name(), gpu.caps().tier);
-    say!("copy     {:.2} GB/s, read and written together", peak.copy_gb_per_sec);
-    let per_core = peak.multiply_add_gflops_per_cpu_sec;
-    let per_core = per_core.map_or_else(String::new, |rate| format!(", {rate:.1} per core"));
-    say!("f32      {:.1} GFLOP/s of multiply-add{per_core}", peak.multiply_add_gflops);
-    say!(
-        "{:58} {:>10} {:>10} {:>10} {:>9} {:>8} {:>7} {:>7}",
-        "",
-        "best ms",
-        "median ms",
-        "device ms",
-        "GFLOP/s",
-        "GB/s",
-        "% peak",
-        "% host"
-    );
+    let rates = |of: fn(&Rates) -> f64, unit: &str| {
+        let per_core = peak.cpu.as_ref().map_or_else(String::new, |cpu| format!(", {:.1} per core", of(cpu)));
+        format!("{:.1} {unit}{per_core}", of(&peak.wall))
+    };
+    say!("copy     {}, read and written together", rates(|r| r.gb_per_sec, "GB/s"));
+    say!("f32      {} of multiply-add", rates(|r| r.gflops, "GFLOP/s"));
+    if peak.cpu.is_some() {
+        say!(
+            "On this software adapter GFLOP/s, GB/s and % of peak are per second of processor time, that is per core."
+        );
+    }
+    let columns = ["best ms", "median ms", "device ms", "cpu ms"].map(|name| format!("{name:>10}")).join(" ");
+    say!("{:58} {columns} {:>9} {:>8} {:>7} {:>7}", "", "GFLOP/s", "GB/s", "% peak", "% host");
 }
 
 fn list() {
