@@ -12,6 +12,8 @@ use super::clock::cpu_secs;
 const SAMPLE_SECS: f64 = 0.02;
 /// Submissions of one sample at most.
 const MAX_REPLAYS: usize = 500;
+/// A run of this many seconds is long.
+const LONG_SECS: f64 = 3.0;
 /// Samples at most.
 const MAX_SAMPLES: usize = 60;
 
@@ -34,7 +36,8 @@ pub struct Timing {
     pub replays: usize,
 }
 
-/// Times `run`, which submits without waiting: after a warm-up at least three samples, and more until `seconds` are over.
+/// Times `run`, which submits without waiting: after a warm-up at least three samples (two of runs that
+/// take seconds), and more until `seconds` are over.
 ///
 /// # Errors
 /// [`Error::Device`](crate::Error::Device) if the device reported trouble.
@@ -55,11 +58,13 @@ pub fn time(gpu: &Gpu, seconds: f64, mut run: impl FnMut()) -> Result<Timing> {
     };
     gpu.wait()?;
     let first_secs = sample(1)?.wall;
-    let once = sample(1)?.wall;
-    let replays = ((SAMPLE_SECS / once.max(1e-9)) as usize).clamp(1, MAX_REPLAYS);
     let start = Instant::now();
-    let mut samples = Vec::new();
-    while samples.len() < 3 || (start.elapsed().as_secs_f64() < seconds && samples.len() < MAX_SAMPLES) {
+    let once = sample(1)?;
+    let replays = ((SAMPLE_SECS / once.wall.max(1e-9)) as usize).clamp(1, MAX_REPLAYS);
+    // A run that is long enough is a sample itself, and of very long ones two must do.
+    let wanted = if once.wall > LONG_SECS { 2 } else { 3 };
+    let mut samples = if replays == 1 { vec![once] } else { Vec::new() };
+    while samples.len() < wanted || (start.elapsed().as_secs_f64() < seconds && samples.len() < MAX_SAMPLES) {
         samples.push(sample(replays)?);
     }
     let best = |of: fn(&Sample) -> f64| samples.iter().map(of).fold(f64::INFINITY, f64::min);
