@@ -26,12 +26,13 @@
 //!
 //! | | |
 //! |---|---|
-//! | what a person asks for | [`train`] the loop, [`infer`] predictions and scores, [`explain`] figure and report, [`verify`] reference files against this adapter |
+//! | what a person asks for | [`train`] the loop, [`infer`] predictions and scores, [`explain`] figure and report, [`verify`] reference files against this adapter, [`bench`] how fast it is |
 //! | the model | [`model`] backbone and head together, [`data`] images and labels, [`synth`] street scenes of our own making |
 //! | the method | [`head`] and [`proto`] the paper, [`nn`] layers and backbones made of operations |
 //! | the engine | [`ops`] one file per operation, [`tape`] recorded once and replayed, [`gpu`] the device |
 //! | leaves | [`oracle`] the operations again in plain `f64`, [`model_file`] and [`fs_atomic`] files, [`rng`], [`error`] |
 
+pub mod bench;
 pub mod data;
 pub mod error;
 pub mod explain;

@@ -11,12 +11,13 @@ use support::{Source, has_extension, root, sources};
 /// arrows lead to, directly or by way of others, and never what stands above it.
 const LAYERS: &[(&str, &[&str])] = &[
     // Front ends; `bin` is the command line.
-    ("bin", &["viewer", "verify", "synth"]),
+    ("bin", &["viewer", "verify", "bench", "synth"]),
     ("viewer", &["train", "explain"]),
     ("web", &["train", "explain", "synth"]),
     // What a person asks for.
     ("train", &["infer"]),
     ("verify", &["model", "oracle"]),
+    ("bench", &["model"]),
     ("explain", &["infer"]),
     ("infer", &["model", "data"]),
     // A backbone and the paper's head together, and the file that holds them; of the data, the names of the classes.

@@ -48,9 +48,12 @@ pub fn difference(name: &str, found: &[f64], wanted: &[f64]) -> Difference {
 pub struct Recorded {
     /// The tape, gradients included.
     pub tape: Tape,
-    inputs: Vec<(ValueId, Vec<f64>)>,
-    outputs: Vec<(ValueId, Vec<f64>)>,
-    grads: Vec<(ValueId, Option<ValueId>)>,
+    /// Inputs, weights and state with their content, upstream gradients last.
+    pub inputs: Vec<(ValueId, Vec<f64>)>,
+    /// The case's outputs with their upstream gradients.
+    pub outputs: Vec<(ValueId, Vec<f64>)>,
+    /// What has its gradient checked, and the gradient.
+    pub grads: Vec<(ValueId, Option<ValueId>)>,
 }
 
 /// Records `case` with random upstream gradients on its outputs. Weights and state that it asks for are filled at random
@@ -192,7 +195,8 @@ async fn read(plan: &Plan, value: &Value, id: ValueId) -> Result<(Vec<f64>, Opti
     Ok((dense.into_iter().map(f64::from).collect(), padding))
 }
 
-fn write(plan: &Plan, value: &Value, id: ValueId, data: &[f64]) {
+/// Uploads the content of `value`, whatever its type.
+pub fn write(plan: &Plan, value: &Value, id: ValueId, data: &[f64]) {
     match value.dtype {
         DType::F32 => plan.write(id, &data.iter().map(|&x| x as f32).collect::<Vec<_>>()),
         DType::U32 => plan.write(id, &data.iter().map(|&x| x as u32).collect::<Vec<_>>()),

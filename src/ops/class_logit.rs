@@ -309,7 +309,7 @@ impl Op for ClassLogitAffine {
 }
 
 /// Records the whole norm over tiles of `width` classes given as separate inputs, as one block with its gradient.
-fn over_tiles(tape: &mut Tape, v: &[ValueId], width: usize) -> Result<Vec<ValueId>> {
+pub(super) fn over_tiles(tape: &mut Tape, v: &[ValueId], width: usize) -> Result<Vec<ValueId>> {
     let (tiles, gamma, beta) = (v[..v.len() - 2].to_vec(), v[v.len() - 2], v[v.len() - 1]);
     let norm = move |tile: usize| MaskNorm { first: tile * width, eps: 1e-5 };
     let all_stats = |tape: &mut Tape, tiles: &[ValueId]| {

@@ -5,6 +5,7 @@ pub mod add;
 pub mod argmax_rows;
 pub mod assign;
 pub mod batch_norm;
+mod bench;
 pub mod check;
 pub mod class_logit;
 pub mod concat;

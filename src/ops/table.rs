@@ -1,5 +1,6 @@
-//! The op table: every stem with its test cases. Tests and `protoseg ops` are driven by it.
+//! The op table: every stem with its test cases and bench sizes. Tests, `protoseg ops` and `protoseg bench` are driven by it.
 
+use super::bench;
 use crate::error::Result;
 use crate::tape::{DType, Tape, ValueId};
 
@@ -104,47 +105,105 @@ pub struct Row {
     pub about: &'static str,
     /// Test cases on odd sizes.
     pub cases: fn() -> Vec<Case>,
+    /// What `protoseg bench` times: sizes as in real work.
+    pub bench: fn() -> Vec<Case>,
 }
 
-const fn row(stem: &'static str, about: &'static str, cases: fn() -> Vec<Case>) -> Row {
-    Row { stem, about, cases }
+const fn row(
+    stem: &'static str,
+    about: &'static str,
+    cases: fn() -> Vec<Case>,
+    bench: fn() -> Vec<Case>,
+) -> Row {
+    Row { stem, about, cases, bench }
 }
 
 /// Every operation, by stem.
 pub static TABLE: &[Row] = &[
-    row("add", "a + factor * b", super::add::cases),
-    row("argmax_rows", "predicted class, over tiles of classes", super::argmax_rows::cases),
-    row("assign", "hard assignment to a prototype", super::assign::cases),
-    row("batch_norm", "norm over rows, fused activation", super::batch_norm::cases),
-    row("class_logit", "class similarities to logits, over tiles of classes", super::class_logit::cases),
-    row("concat", "channels side by side", super::concat::cases),
-    row("conv2d", "dense, depthwise or grouped convolution, bias", super::conv2d::cases),
+    row("add", "a + factor * b", super::add::cases, bench::add),
+    row(
+        "argmax_rows",
+        "predicted class, over tiles of classes",
+        super::argmax_rows::cases,
+        bench::argmax_rows,
+    ),
+    row("assign", "hard assignment to a prototype", super::assign::cases, bench::assign),
+    row("batch_norm", "norm over rows, fused activation", super::batch_norm::cases, bench::batch_norm),
+    row(
+        "class_logit",
+        "class similarities to logits, over tiles of classes",
+        super::class_logit::cases,
+        bench::class_logit,
+    ),
+    row("concat", "channels side by side", super::concat::cases, bench::concat),
+    row("conv2d", "dense, depthwise or grouped convolution, bias", super::conv2d::cases, bench::conv2d),
     row(
         "cross_entropy",
         "cross-entropy at label resolution, over tiles of classes",
         super::cross_entropy::cases,
+        bench::cross_entropy,
     ),
-    row("dropout", "drops elements or channels, counter-based", super::dropout::cases),
-    row("fill", "a constant", super::fill::cases),
-    row("global_mean", "mean over the pixels of an image", super::global_mean::cases),
-    row("group_by_class", "pixels stably sorted by class", super::group_by_class::cases),
-    row("gumbel", "standard Gumbel noise, counter-based", super::gumbel::cases),
-    row("l2_normalize", "x / |x| over channels or width", super::l2_normalize::cases),
-    row("layer_norm", "norm over the channels of a row", super::layer_norm::cases),
-    row("nearest_prototype", "nearest prototype of a pixel's class", super::nearest_prototype::cases),
-    row("own_similarity", "cosines to the prototypes of the own class", super::own_similarity::cases),
-    row("ppc", "pixel-prototype contrast, streamed over prototypes", super::ppc::cases),
-    row("ppd", "pixel-prototype distance", super::ppd::cases),
-    row("proto_match", "best prototype of every class, fused", super::proto_match::cases),
-    row("prototype_sums", "sums of embeddings per prototype", super::prototype_sums::cases),
-    row("prototype_update", "momentum update of prototypes, in place", super::prototype_update::cases),
-    row("relu", "rectifier, optional ceiling", super::relu::cases),
-    row("resize", "bilinear resize, both corner conventions", super::resize::cases),
-    row("running_stats", "running mean and variance, in place", super::running_stats::cases),
-    row("sample_labels", "labels at feature resolution", super::sample_labels::cases),
-    row("scale", "factor * x", super::scale::cases),
-    row("sgd", "gradient descent with momentum, in place", super::sgd::cases),
-    row("sinkhorn", "soft assignment inside every class, all classes at once", super::sinkhorn::cases),
-    row("upsample_argmax", "class map at output size, over tiles of classes", super::upsample_argmax::cases),
-    row("valid_mean", "mean over the valid pixels", super::valid_mean::cases),
+    row("dropout", "drops elements or channels, counter-based", super::dropout::cases, bench::dropout),
+    row("fill", "a constant", super::fill::cases, bench::fill),
+    row("global_mean", "mean over the pixels of an image", super::global_mean::cases, bench::global_mean),
+    row(
+        "group_by_class",
+        "pixels stably sorted by class",
+        super::group_by_class::cases,
+        bench::group_by_class,
+    ),
+    row("gumbel", "standard Gumbel noise, counter-based", super::gumbel::cases, bench::gumbel),
+    row("l2_normalize", "x / |x| over channels or width", super::l2_normalize::cases, bench::l2_normalize),
+    row("layer_norm", "norm over the channels of a row", super::layer_norm::cases, bench::layer_norm),
+    row(
+        "nearest_prototype",
+        "nearest prototype of a pixel's class",
+        super::nearest_prototype::cases,
+        bench::nearest_prototype,
+    ),
+    row(
+        "own_similarity",
+        "cosines to the prototypes of the own class",
+        super::own_similarity::cases,
+        bench::own_similarity,
+    ),
+    row("ppc", "pixel-prototype contrast, streamed over prototypes", super::ppc::cases, bench::ppc),
+    row("ppd", "pixel-prototype distance", super::ppd::cases, bench::ppd),
+    row("proto_match", "best prototype of every class, fused", super::proto_match::cases, bench::proto_match),
+    row(
+        "prototype_sums",
+        "sums of embeddings per prototype",
+        super::prototype_sums::cases,
+        bench::prototype_sums,
+    ),
+    row(
+        "prototype_update",
+        "momentum update of prototypes, in place",
+        super::prototype_update::cases,
+        bench::prototype_update,
+    ),
+    row("relu", "rectifier, optional ceiling", super::relu::cases, bench::relu),
+    row("resize", "bilinear resize, both corner conventions", super::resize::cases, bench::resize),
+    row(
+        "running_stats",
+        "running mean and variance, in place",
+        super::running_stats::cases,
+        bench::running_stats,
+    ),
+    row("sample_labels", "labels at feature resolution", super::sample_labels::cases, bench::sample_labels),
+    row("scale", "factor * x", super::scale::cases, bench::scale),
+    row("sgd", "gradient descent with momentum, in place", super::sgd::cases, bench::sgd),
+    row(
+        "sinkhorn",
+        "soft assignment inside every class, all classes at once",
+        super::sinkhorn::cases,
+        bench::sinkhorn,
+    ),
+    row(
+        "upsample_argmax",
+        "class map at output size, over tiles of classes",
+        super::upsample_argmax::cases,
+        bench::upsample_argmax,
+    ),
+    row("valid_mean", "mean over the valid pixels", super::valid_mean::cases, bench::valid_mean),
 ];

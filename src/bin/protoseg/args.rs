@@ -36,6 +36,8 @@ pub enum Command {
     Devices(JsonArgs),
     /// Say what a training step or a model needs: bytes, operations, dispatches
     Plan(PlanArgs),
+    /// Time operations and named workloads on this adapter, beside its measured peaks
+    Bench(BenchArgs),
     /// Check a data set's labels
     Audit(AuditArgs),
     /// Draw a data set of labelled street scenes
@@ -186,6 +188,22 @@ pub struct PlanArgs {
 }
 
 #[derive(Args)]
+pub struct BenchArgs {
+    /// Operations and workloads to time (see --list); all by default
+    #[arg(value_name = "STEM")]
+    pub names: Vec<String>,
+    /// Time spent on each, at least; three samples are taken in any case
+    #[arg(long, value_name = "SECONDS", default_value_t = 0.5, value_parser = seconds)]
+    pub seconds: f64,
+    /// Print the names of everything that can be timed
+    #[arg(long)]
+    pub list: bool,
+    /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Args)]
 pub struct AuditArgs {
     /// Data set folder
     pub dir: PathBuf,
@@ -223,6 +241,12 @@ fn size(text: &str) -> Result<[usize; 2], String> {
 fn scale(text: &str) -> Result<f32, String> {
     let value = text.trim().parse().ok().filter(|s: &f32| (0.05..=20.0).contains(s));
     value.ok_or_else(|| format!("`{text}` is not a number from 0.05 to 20"))
+}
+
+/// A duration.
+fn seconds(text: &str) -> Result<f64, String> {
+    let value = text.trim().parse().ok().filter(|s: &f64| (0.0..=3600.0).contains(s));
+    value.ok_or_else(|| format!("`{text}` is not a number of seconds from 0 to 3600"))
 }
 
 /// Every key of a configuration, for `train --help`.

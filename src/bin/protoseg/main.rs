@@ -12,6 +12,7 @@ macro_rules! say {
 }
 
 mod args;
+mod bench;
 mod data;
 mod devices;
 mod eval;
@@ -20,6 +21,7 @@ mod plan;
 mod predict;
 mod progress;
 mod report;
+mod start;
 mod train;
 mod verify;
 
@@ -72,6 +74,7 @@ async fn run(cli: &Cli) -> Result<()> {
             devices::ops();
             Ok(())
         }
+        Command::Bench(args) => bench::bench(args, cli).await,
         Command::Plan(args) => plan::plan(args, cli).await,
         Command::Train(args) => train::train(args, cli).await,
         Command::Eval(args) => eval::eval(args, cli).await,

@@ -1,0 +1,215 @@
+#!/usr/bin/env python3
+"""Makes the tables of docs/performance.md out of what run.sh has measured.
+
+    report.py FOLDER [--write docs/performance.md]
+
+Prints Markdown, writes FOLDER/report.md and FOLDER/report.json; with --write, replaces what stands between the two marks
+in the given file.
+"""
+
+import argparse
+import json
+import platform
+import sys
+from pathlib import Path
+
+MARKS = ("<!-- tables: made by benches/peers/run.sh --write -->", "<!-- end of the tables -->")
+
+
+def load(folder):
+    """The best of all rounds by program and workload, the operations, and what else the documents tell."""
+    best, operations, facts = {}, [], {}
+    for path in sorted((folder / "raw").glob("*.json")):
+        document = json.loads(path.read_text())
+        if "peer" not in document:
+            who = "ours"
+            facts.setdefault("ours", {k: document[k] for k in ("version", "adapter", "tier", "software")})
+            if document.get("start"):
+                facts["start"] = document["start"]
+            if path.name.startswith("ours-all"):
+                operations, facts["peak"] = document["results"], document["peak"]
+        else:
+            who = document["peer"]
+            if who == "torch" and document["device"] != "CPU":
+                who = "cuda"
+            elif who == "torch" and path.name.startswith("torch1-"):
+                who = "torch1"
+            facts.setdefault(who, {k: document[k] for k in ("version", "device", "threads") if k in document})
+        for result in document["results"]:
+            if result.get("case"):
+                continue
+            known = best.setdefault(result["name"], {}).setdefault(who, dict(result))
+            for key in ("best_secs", "median_secs", "cpu_secs", "host_secs"):
+                if result.get(key) is not None:
+                    known[key] = min(known[key], result[key])
+            # The first call with an empty cache is the longest.
+            if "first_secs" in result:
+                known["first_secs"] = max(known["first_secs"], result["first_secs"])
+    return best, operations, facts
+
+
+def ratio(best, name, peer, key):
+    """Time of the peer over ours: above 1, ours is faster."""
+    row = best.get(name, {})
+    ours, theirs = row.get("ours", {}).get(key), row.get(peer, {}).get(key)
+    return theirs / ours if ours and theirs else None
+
+
+def goals(best, facts):
+    """(work, against, goal as text, per core, wall, the one of the two that the goal is about, whether it is met)."""
+    software = facts["ours"]["software"]
+    table = []
+
+    def add(name, peer, label, least, per_core):
+        core = ratio(best, name, peer, "cpu_secs") if software and peer != "cuda" else None
+        wall = ratio(best, name, peer, "best_secs")
+        counts = core if per_core and software else wall
+        met = None if counts is None else counts >= least
+        table.append({"work": name, "against": label, "goal": least, "per_core": core, "wall": wall, "met": met})
+
+    if software:
+        for name in [n for n in best if n.startswith("gemm")]:
+            add(name, "torch1", "torch, 1 thread, per core", 0.30, True)
+        add("conv3x3", "torch1", "torch, 1 thread, per core", 0.30, True)
+        add("conv3x3-gradients", "torch1", "torch, 1 thread, per core", 0.25, True)
+        add("depthwise3x3", "torch1", "torch, 1 thread, per core", 0.5, True)
+        add("depthwise3x3-gradients", "torch1", "torch, 1 thread, per core", 0.5, True)
+        for name in [n for n in best if n.startswith("gemm")]:
+            add(name, "burn", "burn, per core", 4, True)
+        add("conv3x3", "burn", "burn, per core", 12, True)
+        add("conv3x3-gradients", "burn", "burn, per core", 8, True)
+        add("sinkhorn-10000x10", "torch", "torch, all cores, wall", 1, False)
+        add("head-step-150", "torch", "torch, all cores, wall", 1, False)
+        add("train-mobilenet", "torch", "torch, all cores, wall", 0.35, False)
+        add("infer-mobilenet", "onnxruntime", "onnxruntime, all cores, wall", 0.3, False)
+    else:
+        for name in [n for n in best if n.startswith("gemm")]:
+            add(name, "burn", "burn, wall", 4, False)
+        add("conv3x3", "burn", "burn, wall", 12, False)
+        add("conv3x3-gradients", "burn", "burn, wall", 8, False)
+        add("head-step-150", "cuda", "torch CUDA", 10, False)
+        add("train-mobilenet", "cuda", "torch CUDA", 1, False)
+        add("infer-mobilenet", "cuda", "torch CUDA", 1, False)
+    return table
+
+
+def own_goals(best, facts):
+    """Goals that are about this program alone: (what, found, goal, met)."""
+    ours = {name: row["ours"] for name, row in best.items() if "ours" in row}
+    rows = []
+    steps = [ours.get(f"head-step-{c}") for c in (11, 150, 847)]
+    if all(steps):
+        key = "cpu_secs" if facts["ours"]["software"] else "best_secs"
+        few, some, many = (step[key] for step in steps)
+        slopes = ((some - few) / (150 - 11) * 1e3, (many - some) / (847 - 150) * 1e3)
+        flops = [(b["flops"] - a["flops"]) / d for a, b, d in ((steps[0], steps[1], 139), (steps[1], steps[2], 697))]
+        text = f"{slopes[0]:.2f} ms per class from 11 to 150, {slopes[1]:.2f} from 150 to 847"
+        text += f" ({flops[0] / slopes[0] / 1e6:.1f} and {flops[1] / slopes[1] / 1e6:.1f} GFLOP/s)"
+        unit = "processor time" if key == "cpu_secs" else "time"
+        rows.append((f"{unit} of the head's step over C", text, "linear", slopes[1] <= 1.15 * slopes[0]))
+        sizes = [step["plan_bytes"] / 2**20 for step in steps]
+        text = ", ".join(f"{size:.0f}" for size in sizes) + " MiB with C = 11, 150, 847"
+        # Prototypes, their sums in the update, and per class some numbers; a dense matrix would be 530 MiB more.
+        grown = (steps[2]["plan_bytes"] - steps[1]["plan_bytes"]) / (697 * 10 * 256 * 4)
+        rows.append(("memory of the head's step", f"{text}: {grown:.1f} x the prototypes added", "prototypes only", grown < 3))
+    step = ours.get("train-mobilenet")
+    if step:
+        share = 100 * step["host_secs"] / step["best_secs"]
+        text = f"{share:.1f} % ({1e3 * step['host_secs']:.1f} ms of {1e3 * step['best_secs']:.0f}), uploads included"
+        rows.append(("host time of a training step", text, "< 5 %", share < 5))
+    if facts.get("start"):
+        first, second = (facts["start"][k]["total_secs"] for k in ("first", "second"))
+        text = f"{first:.2f} s, then {second:.2f} s ({second / first:.2f} of it)"
+        rows.append(("first start, second start", text, "second <= 1/3", second <= first / 3))
+    return rows
+
+
+def verdict(met):
+    return {True: "met", False: "missed", None: "not measured"}[met]
+
+
+def number(value, digits=2):
+    return "–" if value is None else f"{value:.{digits}f}"
+
+
+def table(head, rows):
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    return lines + ["| " + " | ".join(row) + " |" for row in rows] + [""]
+
+
+def markdown(best, operations, facts, found, own):
+    ours = facts["ours"]
+    lines = [f"Adapter: {ours['adapter']}, tier {ours['tier']}; protoseg {ours['version']}, {platform.machine()}."]
+    names = {"torch": "torch", "torch1": "torch", "cuda": "torch CUDA", "onnxruntime": "onnxruntime", "burn": "burn"}
+    versions = sorted({f"{names[who]} {facts[who]['version']}" for who in names if who in facts})
+    lines += [f"Peers: {', '.join(versions)}.", "", "**Against others** (time of the other over ours: above 1, ours is faster)", ""]
+    rows = [
+        [g["work"], g["against"], f">= {g['goal']:g}", number(g["per_core"]), number(g["wall"]), verdict(g["met"])]
+        for g in found
+    ]
+    lines += table(["work", "against", "goal", "per core", "wall", ""], rows)
+    lines += ["**On its own**", ""]
+    lines += table(["what", "found", "goal", ""], [[a, b, c, verdict(d)] for a, b, c, d in own])
+    lines += ["**Times** (best of all rounds, in ms; per core = processor time)", ""]
+    peers = [who for who in ("torch1", "torch", "cuda", "onnxruntime", "burn") if who in facts]
+    labels = {"torch1": "torch, 1 thread, per core", "torch": "torch, all cores, wall"}
+    labels |= {"cuda": "torch CUDA", "onnxruntime": "onnxruntime, wall", "burn": "burn, per core (first call, s)"}
+    head = ["work", "per core", "wall", "GFLOP/s per core", *(labels[who] for who in peers)]
+    rows = []
+    for name, row in best.items():
+        mine = row.get("ours")
+        if not mine:
+            continue
+        ms = lambda who, key: number(1e3 * row[who][key] if who in row and row[who].get(key) else None)
+        cells = [name, ms("ours", "cpu_secs"), ms("ours", "best_secs")]
+        cells.append(number(mine["flops"] / mine["cpu_secs"] / 1e9 if ours["software"] and mine.get("cpu_secs") else None, 1))
+        for who in peers:
+            cell = ms(who, "cpu_secs" if who in ("torch1", "burn") else "best_secs")
+            if who == "burn" and who in row:
+                cell += f" ({row[who]['first_secs']:.1f})"
+            cells.append(cell)
+        rows.append(cells)
+    lines += table(head, rows)
+    if operations:
+        peak = facts["peak"]["cpu"] or facts["peak"]["wall"]
+        unit = " per core" if facts["peak"]["cpu"] else ""
+        lines += [
+            f"**Operations** (`protoseg bench`; the adapter's measured peak: {peak['gb_per_sec']:.1f} GB/s of copy and "
+            f"{peak['gflops']:.1f} GFLOP/s of multiply-add{unit}; rates{unit}; above 100 % where the data stay in the cache)",
+            "",
+        ]
+        rows = []
+        for o in operations:
+            rates = o["cpu_rates"] or o
+            case = o["case"] + (" + gradients" if o["direction"] == "gradients" else "")
+            cells = [o["name"], case, number(1e3 * o["best_secs"], 3), number(1e3 * o["median_secs"], 3)]
+            cells += [number(1e3 * o["cpu_secs"] if o["cpu_secs"] else None, 3), number(rates["gflops"], 1)]
+            rows.append(cells + [number(rates["gb_per_sec"], 1), f"{100 * o['share_of_peak']:.0f} %"])
+        lines += table(["operation", "size", "best ms", "median ms", "cpu ms", "GFLOP/s", "GB/s", "of peak"], rows)
+    return "\n".join(lines)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--write", type=Path, metavar="FILE")
+    args = parser.parse_args()
+    best, operations, facts = load(args.folder)
+    if "ours" not in facts:
+        sys.exit(f"{args.folder}/raw holds no measurement of protoseg")
+    found, own = goals(best, facts), own_goals(best, facts)
+    text = markdown(best, operations, facts, found, own)
+    (args.folder / "report.md").write_text(text)
+    document = {"facts": facts, "goals": found, "own": own, "works": best, "operations": operations}
+    (args.folder / "report.json").write_text(json.dumps(document, indent=1))
+    print(text)
+    if args.write:
+        page = args.write.read_text()
+        if not all(mark in page for mark in MARKS):
+            sys.exit(f"{args.write} lacks the marks {MARKS}")
+        before, after = page.split(MARKS[0])[0], page.split(MARKS[1])[1]
+        args.write.write_text(f"{before}{MARKS[0]}\n\n{text}\n{MARKS[1]}{after}")
+
+
+if __name__ == "__main__":
+    main()

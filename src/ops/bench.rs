@@ -1,0 +1,293 @@
+//! What `protoseg bench` times of every operation: one or two sizes each, as they occur in a training step of MobileNetV2
+//! with the prototype head at 480x360 (embeddings on 90x120 pixels) or in the head with 150 classes.
+//!
+//! Only the operation itself is recorded; what others would compute for it comes as an input.
+
+use super::table::{Case, Fill, Input};
+use super::{Act, Axis, Conv, Corners, DropMode, EmptyLoss, Sgd, SmallClass, UpsampleArgmax};
+use crate::error::Result;
+use crate::tape::{Tape, ValueId};
+use crate::{ops, rng};
+
+/// Batch, height and width of the embedding map.
+const MAP: [usize; 3] = [4, 90, 120];
+/// Pixels of it.
+const PIXELS: usize = 4 * 90 * 120;
+/// Height and width of the labels.
+const LABELS: [usize; 2] = [360, 480];
+/// Pixels, classes, prototypes and dimension of the head with many classes.
+const HEAD: [usize; 4] = [16_384, 150, 10, 256];
+
+/// A map of embeddings' height and width with `channels`.
+fn map(channels: usize) -> Input {
+    Input::f32(&[MAP[0], MAP[1], MAP[2], channels], Fill::Uniform(-1.0, 1.0))
+}
+
+fn vector(length: usize) -> Input {
+    Input::f32(&[length], Fill::Uniform(0.5, 1.5))
+}
+
+fn unit(shape: &[usize]) -> Input {
+    Input::f32(shape, Fill::UnitRows)
+}
+
+fn whole(shape: &[usize], count: usize) -> Input {
+    Input::i32(shape, Fill::Integers { count, ignored: 0.0 })
+}
+
+/// The same input without gradient.
+fn fixed(input: Input) -> Input {
+    Input { grad: false, ..input }
+}
+
+/// Labels `[N]` of `classes` classes, the pixels grouped by them, and where each class begins.
+fn grouped(pixels: usize, classes: usize) -> [Input; 3] {
+    let labels: Vec<u32> = (0..pixels as u32).map(|i| rng::bits(7, 0, i) % classes as u32).collect();
+    let mut order: Vec<usize> = (0..pixels).collect();
+    order.sort_by_key(|&i| labels[i]);
+    let starts = (0..=classes as u32).map(|class| labels.iter().filter(|&&y| y < class).count() as f32);
+    [
+        Input::i32(&[pixels], Fill::Values(labels.iter().map(|&y| y as f32).collect())),
+        Input::u32(&[pixels], Fill::Values(order.iter().map(|&i| i as f32).collect())),
+        Input::u32(&[classes + 1], Fill::Values(starts.collect())),
+    ]
+}
+
+pub(super) fn add() -> Vec<Case> {
+    vec![Case::new("4x90x120x64", vec![map(64), map(64)], |t, v| Ok(vec![ops::add(t, v[0], v[1], 1.0)?]))]
+}
+
+pub(super) fn argmax_rows() -> Vec<Case> {
+    let o = fixed(map(32));
+    vec![Case::new("43200x32", vec![o], |t, v| Ok(vec![ops::argmax_rows(t, v[0], None, 0)?.0]))]
+}
+
+pub(super) fn assign() -> Vec<Case> {
+    let [n, c, k, _] = HEAD;
+    let [gt, _, offsets] = grouped(n, c);
+    let q = Input::fixed(&[n, k], Fill::Uniform(0.0, 1.0));
+    vec![Case::new("16384x10, 150 classes", vec![q.clone(), q, gt, offsets], |t, v| {
+        Ok(vec![ops::assign(t, v[0], v[1], v[2], v[3], SmallClass::Sinkhorn)?.1])
+    })]
+}
+
+pub(super) fn batch_norm() -> Vec<Case> {
+    let train = Case::new("4x90x120x64, ReLU6", vec![map(64), vector(64), vector(64)], |t, v| {
+        Ok(vec![ops::batch_norm(t, v[0], v[1], v[2], 1e-5, Act::Relu6)?.y])
+    });
+    let inputs = [vec![fixed(map(64))], (0..4).map(|_| fixed(vector(64))).collect()].concat();
+    let eval = Case::new("4x90x120x64, ReLU6, inference", inputs, |t, v| {
+        Ok(vec![ops::batch_norm_eval(t, v[0], v[1], v[2], [v[3], v[4]], 1e-5, Act::Relu6)?])
+    });
+    vec![train, eval]
+}
+
+pub(super) fn class_logit() -> Vec<Case> {
+    let inputs = |n, c| vec![Input::f32(&[n, c], Fill::Uniform(-1.0, 1.0)), vector(c), vector(c)];
+    vec![Case::new("43200x11", inputs(PIXELS, 11), |t, v| ops::class_logit::over_tiles(t, v, 12))]
+}
+
+pub(super) fn concat() -> Vec<Case> {
+    let maps = (0..4).map(|_| map(64)).collect();
+    vec![Case::new("four of 4x90x120x64", maps, |t, v| Ok(vec![ops::concat(t, v)?]))]
+}
+
+pub(super) fn conv2d() -> Vec<Case> {
+    let case = |name: &str, ci: usize, kernel: usize, co: usize, conv: Conv| {
+        let w = Input::f32(&[kernel, kernel, ci / conv.groups, co], Fill::Uniform(-0.1, 0.1));
+        Case::new(name, vec![map(ci), w], move |t, v| Ok(vec![ops::conv2d(t, v[0], v[1], None, conv)?]))
+    };
+    let same = Conv { padding: 1, ..Conv::default() };
+    vec![
+        case("1x1, 4x90x120, 64 to 64", 64, 1, 64, Conv::default()),
+        case("1x1, 4x90x120, 144 to 24", 144, 1, 24, Conv::default()),
+        case("3x3, 4x90x120, 64 to 64", 64, 3, 64, same),
+        case("depthwise 3x3, 4x90x120x64", 64, 3, 64, Conv { groups: 64, ..same }),
+    ]
+}
+
+pub(super) fn cross_entropy() -> Vec<Case> {
+    let case = |name: &str, [b, h, w]: [usize; 3], c: usize, [hl, wl]: [usize; 2]| {
+        let o = Input::f32(&[b * h * w, c], Fill::Uniform(-3.0, 3.0));
+        Case::new(name, vec![o, whole(&[b, hl, wl], c), fixed(vector(c))], move |t, v| {
+            Ok(vec![ops::cross_entropy(t, [v[0], v[1], v[2]], [h, w], EmptyLoss::Zero)?])
+        })
+    };
+    vec![
+        case("4x90x120x11 at 360x480", MAP, 11, LABELS),
+        case("128x128x32 at 512x512", [1, 128, 128], 32, [512; 2]),
+    ]
+}
+
+pub(super) fn dropout() -> Vec<Case> {
+    let step = Input::u32(&[1], Fill::Values(vec![3.0]));
+    vec![Case::new("4x90x120x64, channels", vec![map(64), step], |t, v| {
+        Ok(vec![ops::dropout(t, v[0], v[1], 0.1, DropMode::Channel, 9)?])
+    })]
+}
+
+pub(super) fn fill() -> Vec<Case> {
+    vec![Case::new("43200x64", vec![], |t, _| Ok(vec![ops::fill(t, &[PIXELS, 64], 1.0)?]))]
+}
+
+pub(super) fn global_mean() -> Vec<Case> {
+    vec![Case::new("4x90x120x64", vec![map(64)], |t, v| Ok(vec![ops::global_mean(t, v[0])?]))]
+}
+
+pub(super) fn group_by_class() -> Vec<Case> {
+    let case = |name: &str, n: usize, c: usize| {
+        Case::new(name, vec![whole(&[n], c)], move |t, v| Ok(vec![ops::group_by_class(t, v[0], c)?.0]))
+    };
+    vec![case("43200, 11 classes", PIXELS, 11), case("16384, 1500 groups", HEAD[0], 1500)]
+}
+
+pub(super) fn gumbel() -> Vec<Case> {
+    let step = Input::u32(&[1], Fill::Values(vec![3.0]));
+    vec![Case::new("16384x10", vec![step], |t, v| Ok(vec![ops::gumbel(t, v[0], [HEAD[0], HEAD[2]], 9)?]))]
+}
+
+pub(super) fn l2_normalize() -> Vec<Case> {
+    let case = |name: &str, axis: Axis| {
+        Case::new(name, vec![map(64)], move |t, v| Ok(vec![ops::l2_normalize(t, v[0], axis)?]))
+    };
+    vec![case("4x90x120x64", Axis::Channel), case("4x90x120x64, width", Axis::Width)]
+}
+
+pub(super) fn layer_norm() -> Vec<Case> {
+    vec![Case::new("4x90x120x64", vec![map(64), vector(64), vector(64)], |t, v| {
+        Ok(vec![ops::layer_norm(t, v[0], v[1], v[2], 1e-5)?])
+    })]
+}
+
+pub(super) fn nearest_prototype() -> Vec<Case> {
+    let [_, h, w] = MAP;
+    let inputs =
+        vec![whole(&[1, LABELS[0], LABELS[1]], 11), fixed(unit(&[1, h, w, 64])), fixed(unit(&[11, 10, 64]))];
+    vec![Case::new("360x480 of 90x120x64", inputs, |t, v| {
+        Ok(vec![ops::nearest_prototype(t, v[0], v[1], v[2])?.1])
+    })]
+}
+
+pub(super) fn own_similarity() -> Vec<Case> {
+    let [n, c, k, d] = HEAD;
+    let [gt, order, _] = grouped(n, c);
+    let inputs = vec![fixed(unit(&[n, d])), fixed(unit(&[c, k, d])), gt, order];
+    vec![Case::new("16384x256, 150 x 10", inputs, |t, v| {
+        Ok(vec![ops::own_similarity(t, v[0], v[1], v[2], v[3])?])
+    })]
+}
+
+/// Embeddings, prototypes and targets, for a small and a large number of classes.
+fn against_prototypes(record: fn(&mut Tape, &[ValueId]) -> Result<Vec<ValueId>>) -> Vec<Case> {
+    let case = |name: &str, [n, c, k, d]: [usize; 4]| {
+        let inputs = vec![unit(&[n, d]), fixed(unit(&[c, k, d])), whole(&[n], c * k)];
+        Case::new(name, inputs, record)
+    };
+    vec![case("43200x64, 11 x 10", [PIXELS, 11, 10, 64]), case("16384x256, 150 x 10", HEAD)]
+}
+
+pub(super) fn ppc() -> Vec<Case> {
+    against_prototypes(|t, v| Ok(vec![ops::ppc(t, v[0], v[1], v[2], 0.1, EmptyLoss::Zero)?]))
+}
+
+pub(super) fn ppd() -> Vec<Case> {
+    against_prototypes(|t, v| Ok(vec![ops::ppd(t, v[0], v[1], v[2], EmptyLoss::Zero)?]))
+}
+
+pub(super) fn proto_match() -> Vec<Case> {
+    let case = |name: &str, [n, c, k, d]: [usize; 4]| {
+        Case::new(name, vec![unit(&[n, d]), fixed(unit(&[c, k, d]))], move |t, v| {
+            Ok(vec![ops::proto_match(t, v[0], v[1], 0..c)?.0])
+        })
+    };
+    // A tile of 32 classes: with more, they are streamed.
+    vec![case("43200x64, 11 x 10", [PIXELS, 11, 10, 64]), case("16384x256, 32 x 10", [16_384, 32, 10, 256])]
+}
+
+pub(super) fn prototype_sums() -> Vec<Case> {
+    let [n, c, k, d] = HEAD;
+    let inputs = vec![fixed(unit(&[n, d])), whole(&[n], c), whole(&[n], k)];
+    vec![Case::new("16384x256 onto 150 x 10", inputs, move |t, v| {
+        Ok(vec![ops::prototype_sums(t, v[0], v[1], v[2], None, [c, k])?.0])
+    })]
+}
+
+pub(super) fn prototype_update() -> Vec<Case> {
+    let [_, c, k, d] = HEAD;
+    let counts = Input::u32(&[c, k], Fill::Integers { count: 9, ignored: 0.0 });
+    let inputs = vec![fixed(unit(&[c, k, d])), fixed(unit(&[c, k, d])), counts];
+    vec![Case::new("150x10x256", inputs, |t, v| {
+        ops::prototype_update(t, v[0], (v[1], v[2]), 0.999)?;
+        Ok(vec![v[0]])
+    })]
+}
+
+pub(super) fn relu() -> Vec<Case> {
+    vec![Case::new("4x90x120x64, ceiling 6", vec![map(64)], |t, v| Ok(vec![ops::relu6(t, v[0])?]))]
+}
+
+pub(super) fn resize() -> Vec<Case> {
+    let case = |name: &str, [h, w]: [usize; 2]| {
+        let x = Input::f32(&[4, h, w, 64], Fill::Uniform(-1.0, 1.0));
+        Case::new(name, vec![x], |t, v| Ok(vec![ops::resize(t, v[0], [MAP[1], MAP[2]], Corners::Align)?]))
+    };
+    vec![case("4x45x60x64 to 90x120", [45, 60]), case("4x12x15x64 to 90x120", [12, 15])]
+}
+
+pub(super) fn running_stats() -> Vec<Case> {
+    let vectors = (0..4).map(|_| fixed(vector(1280))).collect();
+    vec![Case::new("1280", vectors, |t, v| {
+        ops::running_stats(t, [v[0], v[1]], [v[2], v[3]], PIXELS, 0.1)?;
+        Ok(vec![v[2], v[3]])
+    })]
+}
+
+pub(super) fn sample_labels() -> Vec<Case> {
+    vec![Case::new("4x360x480 to 90x120", vec![whole(&[4, LABELS[0], LABELS[1]], 11)], |t, v| {
+        Ok(vec![ops::sample_labels(t, v[0], [MAP[1], MAP[2]], 11)?])
+    })]
+}
+
+pub(super) fn scale() -> Vec<Case> {
+    vec![Case::new("4x90x120x64", vec![map(64)], |t, v| Ok(vec![ops::scale(t, v[0], 0.5)?]))]
+}
+
+pub(super) fn sgd() -> Vec<Case> {
+    let weight = || Input::fixed(&[2_236_682], Fill::Uniform(-1.0, 1.0));
+    let lr = Input::fixed(&[1], Fill::Values(vec![1e-3]));
+    let rule = Sgd { momentum: 0.9, weight_decay: 5e-4, lr_scale: 1.0 };
+    vec![Case::new("2.2 M weights", vec![weight(), weight(), weight(), lr], move |t, v| {
+        ops::sgd(t, v[0], v[1], v[2], v[3], rule)?;
+        Ok(vec![v[0], v[2]])
+    })]
+}
+
+/// Three rounds on `n` pixels of `c` classes and ten prototypes each.
+fn sinkhorn_of(name: &str, n: usize, c: usize) -> Case {
+    let own = Input::fixed(&[n, 10], Fill::Uniform(-1.0, 1.0));
+    let inputs = [vec![own], grouped(n, c).to_vec()].concat();
+    Case::new(name, inputs, |t, v| Ok(vec![ops::sinkhorn(t, v[0], v[1], (v[2], v[3]), 3, 0.05)?.0]))
+}
+
+pub(super) fn sinkhorn() -> Vec<Case> {
+    vec![
+        sinkhorn_of("10000x10, one class", 10_000, 1),
+        sinkhorn_of("16384x10, 150 classes", HEAD[0], HEAD[1]),
+    ]
+}
+
+pub(super) fn upsample_argmax() -> Vec<Case> {
+    let [_, h, w] = MAP;
+    let o = Input::fixed(&[h * w, 11], Fill::Uniform(-3.0, 3.0));
+    let op = UpsampleArgmax { size: [h, w], out_size: LABELS, first: 0 };
+    vec![Case::new("90x120x11 to 360x480", vec![o], move |t, v| {
+        Ok(vec![ops::upsample_argmax(t, v[0], None, op)?[0]])
+    })]
+}
+
+pub(super) fn valid_mean() -> Vec<Case> {
+    let values = Input::f32(&[PIXELS], Fill::Uniform(0.5, 3.0));
+    vec![Case::new("43200", vec![values, whole(&[PIXELS], 9)], |t, v| {
+        Ok(vec![ops::valid_mean(t, v[0], v[1], EmptyLoss::Zero)?.0])
+    })]
+}
