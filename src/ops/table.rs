@@ -116,6 +116,7 @@ pub static TABLE: &[Row] = &[
     row("argmax_rows", "predicted class, over tiles of classes", super::argmax_rows::cases),
     row("assign", "hard assignment to a prototype", super::assign::cases),
     row("batch_norm", "norm over rows, fused activation", super::batch_norm::cases),
+    row("bn_fold", "batch norm folded into a convolution", super::bn_fold::cases),
     row("class_logit", "class similarities to logits, over tiles of classes", super::class_logit::cases),
     row("concat", "channels side by side", super::concat::cases),
     row("conv2d", "dense, depthwise or grouped convolution, bias", super::conv2d::cases),
