@@ -191,6 +191,55 @@ fn folded_weights_follow_the_store() {
     assert_ne!(fifth, fourth);
 }
 
+/// Where gradients of a convolution's input meet, its kernel adds them: no pass of its own, no buffer of its own.
+#[test]
+fn gradients_meet_in_place() {
+    let nodes = |record: &dyn Fn(&mut Tape, ValueId, ValueId) -> ValueId| {
+        let mut tape = Tape::new();
+        let (x, w) = (tape.input("x", &[1, 3, 5, 8], DType::F32), tape.param("w", &[1, 1, 8, 8]));
+        let h = ops::scale(&mut tape, x, 3.0).expect("a node");
+        let y = record(&mut tape, h, w);
+        let seed = tape.input("seed", &[1, 3, 5, 8], DType::F32);
+        let first = tape.nodes().len();
+        tape.backward(&[(y, seed)], &[x], &ops::Sums).expect("gradients");
+        tape.nodes()[first..].iter().map(|n| n.op.stem()).collect::<Vec<_>>()
+    };
+    let conv = |t: &mut Tape, x, w| ops::conv2d(t, x, w, None, Conv::default()).expect("shapes fit");
+    let add = |t: &mut Tape, a, b| ops::add(t, a, b, 1.0).expect("shapes fit");
+    // Through a rectifier and a factor: nothing reads the gradient that was there first.
+    let found = nodes(&|t, h, w| {
+        let y = conv(t, h, w);
+        let y = ops::relu(t, y).expect("a node");
+        let sum = add(t, h, y);
+        ops::scale(t, sum, 2.0).expect("a node")
+    });
+    assert_eq!(found, ["scale", "relu", "conv2d", "scale"]);
+    // The kernel would read what it adds to.
+    let found = nodes(&|t, h, w| {
+        let y = conv(t, h, w);
+        let sum = add(t, h, y);
+        ops::scale(t, sum, 2.0).expect("a node")
+    });
+    assert_eq!(found, ["scale", "conv2d", "add", "scale"]);
+    // What was there first is the caller's.
+    let found = nodes(&|t, h, w| {
+        let y = conv(t, h, w);
+        let y = ops::relu(t, y).expect("a node");
+        add(t, h, y)
+    });
+    assert_eq!(found, ["relu", "conv2d", "add", "scale"]);
+    // It belongs to a second branch too, whose turn comes later.
+    let found = nodes(&|t, h, w| {
+        let other = ops::scale(t, h, 5.0).expect("a node");
+        let y = conv(t, h, w);
+        let y = ops::relu(t, y).expect("a node");
+        let sum = add(t, h, other);
+        let sum = add(t, sum, y);
+        ops::scale(t, sum, 2.0).expect("a node")
+    });
+    assert_eq!(found, ["scale", "relu", "conv2d", "add", "scale", "add", "scale"]);
+}
+
 /// Names of the nodes that run once, of those that a plan that keeps `kept` runs.
 fn constant(tape: &Tape, kept: &[ValueId]) -> Vec<String> {
     let program = Program::new(tape, &Caps::floor(), Keep::Only(kept));
