@@ -204,9 +204,16 @@ impl Commands {
         Ok(Self { gpu: Arc::clone(gpu), steps, per_submission: per_submission.max(1) })
     }
 
-    /// Submits every dispatch in order; returns without waiting.
-    pub fn run(&self) {
-        self.run_part(0..self.steps.len());
+    /// Number of dispatches.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.steps.len()
+    }
+
+    /// True if there is nothing to run.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.steps.is_empty()
     }
 
     /// Submits the dispatches with these indices, in order; returns without waiting.
@@ -224,24 +231,24 @@ impl Commands {
         }
     }
 
-    /// Runs every dispatch in a pass of its own between two timestamps; `None` if the device has no timestamps.
+    /// Runs each dispatch of `part` in a pass of its own between two timestamps; `None` if the device has no timestamps.
     ///
     /// # Errors
     /// [`Error::Device`] if the device reported trouble.
-    pub async fn profile(&self) -> Result<Option<Vec<KernelTime>>> {
+    pub async fn profile(&self, part: Range<usize>) -> Result<Option<Vec<KernelTime>>> {
         let gpu = &self.gpu;
         if !gpu.device.features().contains(wgpu::Features::TIMESTAMP_QUERY) {
             return Ok(None);
         }
         // A query set holds at most 4096 queries, two per dispatch.
         const CHUNK: usize = 2048;
-        let mut times = Vec::with_capacity(self.steps.len());
+        let mut times = Vec::with_capacity(part.len());
         let queries = gpu.device.create_query_set(&wgpu::QuerySetDescriptor {
             label: Some("kernel times"),
             ty: wgpu::QueryType::Timestamp,
             count: 2 * CHUNK as u32,
         });
-        for chunk in self.steps.chunks(CHUNK) {
+        for chunk in self.steps[part].chunks(CHUNK) {
             let bytes = chunk.len() as u64 * 16;
             let resolved = gpu.device.create_buffer(&wgpu::BufferDescriptor {
                 label: Some("kernel times"),

@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use crate::nn::{Builder, Init, Layout};
-use crate::ops::{self, Axis};
+use crate::ops::{self, Act, Axis};
 use crate::tape::ValueId;
 
 use super::options::{HeadOptions, ProjNorm};
@@ -31,9 +31,8 @@ pub fn embed(b: &mut Builder<'_>, features: ValueId, dimension: usize, o: &HeadO
     let mut raw = features;
     if o.projection {
         let inputs = b.tape.value(features).channels();
-        let hidden = b.pointwise("head.proj.0", features, inputs)?;
-        let hidden = ops::relu(b.tape, hidden)?;
-        raw = b.pointwise("head.proj.2", hidden, dimension)?;
+        let hidden = b.pointwise("head.proj.0", features, inputs, Act::Relu)?;
+        raw = b.pointwise("head.proj.2", hidden, dimension, Act::None)?;
     }
     let normed = match o.proj_norm {
         ProjNorm::Channel => ops::l2_normalize(b.tape, raw, Axis::Channel)?,

@@ -1,7 +1,7 @@
 //! Recording layers while cataloguing their weights.
 
 use crate::error::{Error, Result};
-use crate::ops::{self, Act, Conv};
+use crate::ops::{self, Act, Conv, Epilogue};
 use crate::tape::{DType, Tape, ValueId};
 
 use super::weights::{Entry, Init, Layout, Weights};
@@ -13,6 +13,19 @@ pub enum Mode {
     Train,
     /// Running statistics, dropout off.
     Eval,
+}
+
+/// A convolution without bias, the batch norm behind it and its activation.
+#[derive(Clone, Copy, Debug)]
+pub struct ConvBn {
+    /// Output channels.
+    pub outputs: usize,
+    /// Height and width of the kernel.
+    pub kernel: usize,
+    /// Geometry.
+    pub conv: Conv,
+    /// Activation.
+    pub act: Act,
 }
 
 /// Records layers on a tape; weights are added to the catalogue and to the tape under the same name.
@@ -54,18 +67,9 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// Convolution without bias: `[co, ci / groups, k, k]` on disk under `name.weight`.
-    ///
-    /// # Errors
-    /// Those of the shape rule.
-    pub fn conv(
-        &mut self,
-        name: &str,
-        x: ValueId,
-        outputs: usize,
-        kernel: usize,
-        conv: Conv,
-    ) -> Result<ValueId> {
+    /// Weights of a convolution, `[co, ci / groups, k, k]` on disk under `name.weight`.
+    fn conv_weight(&mut self, name: &str, x: ValueId, layer: ConvBn) -> ValueId {
+        let ConvBn { outputs, kernel, conv, .. } = layer;
         let inputs = self.tape.value(x).channels();
         // He initialisation by fan-out, as torchvision's.
         let fan_out = (kernel * kernel * outputs / conv.groups) as f32;
@@ -76,22 +80,22 @@ impl<'a> Builder<'a> {
         } else {
             (inputs.next_multiple_of(4), Layout::Conv { inputs })
         };
-        let w = self.param(&format!("{name}.weight"), &[kernel, kernel, rows, outputs], layout, init);
-        ops::conv2d(self.tape, x, w, None, conv)
+        self.param(&format!("{name}.weight"), &[kernel, kernel, rows, outputs], layout, init)
     }
 
-    /// 1x1 convolution with bias: `[co, ci, 1, 1]` and `[co]` on disk.
+    /// 1x1 convolution with bias and activation: `[co, ci, 1, 1]` and `[co]` on disk.
     ///
     /// # Errors
     /// Those of the shape rule.
-    pub fn pointwise(&mut self, name: &str, x: ValueId, outputs: usize) -> Result<ValueId> {
+    pub fn pointwise(&mut self, name: &str, x: ValueId, outputs: usize, act: Act) -> Result<ValueId> {
         let inputs = self.tape.value(x).channels();
         // PyTorch's default for convolutions: uniform with bound 1 / sqrt(fan-in).
         let bound = Init::Uniform(1.0 / (inputs as f32).sqrt());
         let shape = [1, 1, inputs.next_multiple_of(4), outputs];
         let w = self.param(&format!("{name}.weight"), &shape, Layout::Conv { inputs }, bound);
         let bias = self.param(&format!("{name}.bias"), &[outputs], Layout::Same, bound);
-        ops::conv2d(self.tape, x, w, Some(bias), Conv::default())
+        let epilogue = Epilogue { bias: Some(bias), skip: None, act };
+        ops::conv2d_fused(self.tape, x, w, epilogue, Conv::default())
     }
 
     /// Fully connected layer on rows `[N, ci]`: `[co, ci]` and `[co]` on disk.
@@ -111,41 +115,48 @@ impl<'a> Builder<'a> {
         self.tape.reshape(y, &[rows, outputs])
     }
 
-    /// Batch norm with fused activation; `name.{weight, bias, running_mean, running_var}`.
-    ///
-    /// # Errors
-    /// Those of the shape rule.
-    pub fn batch_norm(&mut self, name: &str, x: ValueId, act: Act) -> Result<ValueId> {
-        let shape = [self.tape.value(x).channels()];
-        let gamma = self.param(&format!("{name}.weight"), &shape, Layout::Same, Init::Constant(1.0));
-        let beta = self.param(&format!("{name}.bias"), &shape, Layout::Same, Init::Constant(0.0));
-        let mean = self.state(&format!("{name}.running_mean"), &shape, Init::Constant(0.0));
-        let variance = self.state(&format!("{name}.running_var"), &shape, Init::Constant(1.0));
-        match self.mode {
-            Mode::Eval => ops::batch_norm_eval(self.tape, x, gamma, beta, [mean, variance], BN_EPS, act),
-            Mode::Train => {
-                let out = ops::batch_norm(self.tape, x, gamma, beta, BN_EPS, act)?;
-                let rows = self.tape.value(x).rows();
-                ops::running_stats(self.tape, [out.mean, out.variance], [mean, variance], rows, BN_MOMENTUM)?;
-                Ok(out.y)
-            }
-        }
-    }
-
     /// Convolution, batch norm and activation: `name.0` and `name.1`, as torchvision's `Conv2dNormActivation`.
     ///
     /// # Errors
     /// Those of the shape rules.
-    pub fn conv_bn(
+    pub fn conv_bn(&mut self, name: &str, x: ValueId, layer: ConvBn) -> Result<ValueId> {
+        self.conv_bn_skip([&format!("{name}.0"), &format!("{name}.1")], x, layer, None)
+    }
+
+    /// `act(BN(conv(x)) + skip)`: the convolution's `weight` under the first name, the norm's
+    /// `{weight, bias, running_mean, running_var}` under the second. In evaluation this is one convolution.
+    ///
+    /// # Errors
+    /// Those of the shape rules.
+    pub fn conv_bn_skip(
         &mut self,
-        name: &str,
+        [conv, norm]: [&str; 2],
         x: ValueId,
-        outputs: usize,
-        kernel: usize,
-        conv: Conv,
-        act: Act,
+        layer: ConvBn,
+        skip: Option<ValueId>,
     ) -> Result<ValueId> {
-        let y = self.conv(&format!("{name}.0"), x, outputs, kernel, conv)?;
-        self.batch_norm(&format!("{name}.1"), y, act)
+        let w = self.conv_weight(conv, x, layer);
+        let shape = [layer.outputs];
+        let gamma = self.param(&format!("{norm}.weight"), &shape, Layout::Same, Init::Constant(1.0));
+        let beta = self.param(&format!("{norm}.bias"), &shape, Layout::Same, Init::Constant(0.0));
+        let mean = self.state(&format!("{norm}.running_mean"), &shape, Init::Constant(0.0));
+        let variance = self.state(&format!("{norm}.running_var"), &shape, Init::Constant(1.0));
+        if self.mode == Mode::Eval {
+            let (w, bias) = ops::bn_fold(self.tape, w, [gamma, beta], [mean, variance], BN_EPS)?;
+            let epilogue = Epilogue { bias: Some(bias), skip, act: layer.act };
+            return ops::conv2d_fused(self.tape, x, w, epilogue, layer.conv);
+        }
+        let y = ops::conv2d(self.tape, x, w, None, layer.conv)?;
+        let act = if skip.is_none() { layer.act } else { Act::None };
+        let out = ops::batch_norm(self.tape, y, gamma, beta, BN_EPS, act)?;
+        let rows = self.tape.value(y).rows();
+        ops::running_stats(self.tape, [out.mean, out.variance], [mean, variance], rows, BN_MOMENTUM)?;
+        let Some(skip) = skip else { return Ok(out.y) };
+        let sum = ops::add(self.tape, skip, out.y, 1.0)?;
+        match layer.act {
+            Act::None => Ok(sum),
+            Act::Relu => ops::relu(self.tape, sum),
+            Act::Relu6 => ops::relu6(self.tape, sum),
+        }
     }
 }

@@ -5,7 +5,7 @@ use crate::ops::{self, Act, Conv};
 use crate::tape::ValueId;
 
 use super::backbone::{Tap, stride_or_dilate};
-use super::layers::Builder;
+use super::layers::{Builder, ConvBn};
 
 /// Expansion, channels, blocks, stride of the first block.
 const STAGES: [(usize, usize, usize, usize); 7] = [
@@ -25,7 +25,8 @@ const STAGES: [(usize, usize, usize, usize); 7] = [
 /// Those of the shape rules.
 pub(super) fn record(b: &mut Builder<'_>, image: ValueId, output_stride: usize) -> Result<Vec<Tap>> {
     let stem = Conv { stride: 2, padding: 1, ..Conv::default() };
-    let mut x = b.conv_bn("features.0", image, 32, 3, stem, Act::Relu6)?;
+    let stem = ConvBn { outputs: 32, kernel: 3, conv: stem, act: Act::Relu6 };
+    let mut x = b.conv_bn("features.0", image, stem)?;
     let (mut stride, mut dilation, mut index) = (2, 1, 1);
     let mut taps: Vec<Tap> = Vec::new();
     for (expansion, channels, blocks, first_stride) in STAGES {
@@ -52,7 +53,8 @@ pub(super) fn record(b: &mut Builder<'_>, image: ValueId, output_stride: usize) 
 /// # Errors
 /// Those of the shape rules.
 pub(super) fn classifier(b: &mut Builder<'_>, last: ValueId) -> Result<ValueId> {
-    let x = b.conv_bn("features.18", last, 1280, 1, Conv::default(), Act::Relu6)?;
+    let top = ConvBn { outputs: 1280, kernel: 1, conv: Conv::default(), act: Act::Relu6 };
+    let x = b.conv_bn("features.18", last, top)?;
     let pooled = ops::global_mean(b.tape, x)?;
     b.linear("classifier.1", pooled, 1000)
 }
@@ -74,13 +76,16 @@ impl Builder<'_> {
         let mut y = x;
         let mut part = 0;
         if expansion > 1 {
-            y = self.conv_bn(&format!("{name}.0"), y, width, 1, Conv::default(), Act::Relu6)?;
+            let expand = ConvBn { outputs: width, kernel: 1, conv: Conv::default(), act: Act::Relu6 };
+            y = self.conv_bn(&format!("{name}.0"), y, expand)?;
             part = 1;
         }
-        let depthwise = Conv { stride, padding: dilation, dilation, groups: width };
-        y = self.conv_bn(&format!("{name}.{part}"), y, width, 3, depthwise, Act::Relu6)?;
-        y = self.conv(&format!("{name}.{}", part + 1), y, channels, 1, Conv::default())?;
-        y = self.batch_norm(&format!("{name}.{}", part + 2), y, Act::None)?;
-        if stride == 1 && inputs == channels { ops::add(self.tape, x, y, 1.0) } else { Ok(y) }
+        let conv = Conv { stride, padding: dilation, dilation, groups: width };
+        let depthwise = ConvBn { outputs: width, kernel: 3, conv, act: Act::Relu6 };
+        y = self.conv_bn(&format!("{name}.{part}"), y, depthwise)?;
+        let names = [format!("{name}.{}", part + 1), format!("{name}.{}", part + 2)];
+        let project = ConvBn { outputs: channels, kernel: 1, conv: Conv::default(), act: Act::None };
+        let skip = (stride == 1 && inputs == channels).then_some(x);
+        self.conv_bn_skip([&names[0], &names[1]], y, project, skip)
     }
 }

@@ -8,6 +8,6 @@ mod scratch;
 mod weights;
 
 pub use backbone::{Arch, Tap};
-pub use layers::{Builder, Mode};
+pub use layers::{Builder, ConvBn, Mode};
 pub use neck::{NeckOptions, neck};
 pub use weights::{Entry, Init, Layout, Weights};

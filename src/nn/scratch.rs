@@ -1,11 +1,11 @@
 //! A small residual network for training from scratch: the demo and the tests.
 
 use crate::error::Result;
-use crate::ops::{self, Act, Conv};
+use crate::ops::{Act, Conv};
 use crate::tape::ValueId;
 
 use super::backbone::{Tap, stride_or_dilate};
-use super::layers::Builder;
+use super::layers::{Builder, ConvBn};
 
 /// Channels of the stages at stride 2, 4, 8, 16.
 const CHANNELS: [usize; 4] = [16, 32, 64, 96];
@@ -21,7 +21,8 @@ pub(super) fn record(b: &mut Builder<'_>, image: ValueId, output_stride: usize) 
         let step = stride_or_dilate(2, output_stride, &mut stride, &mut dilation);
         let name = format!("backbone.{stage}");
         let conv = |stride| Conv { stride, padding: dilation, dilation, groups: 1 };
-        x = b.conv_bn(&format!("{name}.down"), x, channels, 3, conv(step), Act::Relu)?;
+        let down = ConvBn { outputs: channels, kernel: 3, conv: conv(step), act: Act::Relu };
+        x = b.conv_bn(&format!("{name}.down"), x, down)?;
         if stage > 0 {
             x = residual(b, &name, x, conv(1))?;
         }
@@ -38,12 +39,12 @@ pub(super) fn record(b: &mut Builder<'_>, image: ValueId, output_stride: usize) 
     Ok(taps)
 }
 
-/// `x + BN(depthwise-separable(x))`, cheap enough for software adapters.
+/// `relu(x + BN(depthwise-separable(x)))`, cheap enough for software adapters.
 fn residual(b: &mut Builder<'_>, name: &str, x: ValueId, conv: Conv) -> Result<ValueId> {
     let channels = b.tape.value(x).channels();
-    let depthwise = Conv { groups: channels, ..conv };
-    let y = b.conv_bn(&format!("{name}.depthwise"), x, channels, 3, depthwise, Act::Relu)?;
-    let y = b.conv_bn(&format!("{name}.point"), y, channels, 1, Conv::default(), Act::None)?;
-    let sum = ops::add(b.tape, x, y, 1.0)?;
-    ops::relu(b.tape, sum)
+    let conv = Conv { groups: channels, ..conv };
+    let depthwise = ConvBn { outputs: channels, kernel: 3, conv, act: Act::Relu };
+    let y = b.conv_bn(&format!("{name}.depthwise"), x, depthwise)?;
+    let point = ConvBn { outputs: channels, kernel: 1, conv: Conv::default(), act: Act::Relu };
+    b.conv_bn_skip([&format!("{name}.point.0"), &format!("{name}.point.1")], y, point, Some(x))
 }

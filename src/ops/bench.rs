@@ -82,6 +82,15 @@ pub(super) fn batch_norm() -> Vec<Case> {
     vec![train, eval]
 }
 
+pub(super) fn bn_fold() -> Vec<Case> {
+    let w = fixed(Input::f32(&[3, 3, 256, 256], Fill::Uniform(-1.0, 1.0)));
+    let inputs = [vec![w], (0..4).map(|_| fixed(vector(256))).collect()].concat();
+    vec![Case::new("3x3x256x256", inputs, |t, v| {
+        let (w, bias) = ops::bn_fold(t, v[0], [v[1], v[2]], [v[3], v[4]], 1e-5)?;
+        Ok(vec![w, bias])
+    })]
+}
+
 pub(super) fn class_logit() -> Vec<Case> {
     let inputs = |n, c| vec![Input::f32(&[n, c], Fill::Uniform(-1.0, 1.0)), vector(c), vector(c)];
     vec![Case::new("43200x11", inputs(PIXELS, 11), |t, v| ops::class_logit::over_tiles(t, v, 12))]

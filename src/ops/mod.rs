@@ -6,6 +6,7 @@ pub mod argmax_rows;
 pub mod assign;
 pub mod batch_norm;
 mod bench;
+pub mod bn_fold;
 pub mod check;
 pub mod class_logit;
 pub mod concat;
@@ -43,6 +44,7 @@ pub use add::add;
 pub use argmax_rows::argmax_rows;
 pub use assign::{SmallClass, assign, assign_noisy};
 pub use batch_norm::{Act, BatchNormed, batch_norm, batch_norm_eval};
+pub use bn_fold::bn_fold;
 pub use class_logit::{
     MaskNorm, class_logit, class_logit_affine, class_logit_grad, class_logit_sums, class_stats,
 };

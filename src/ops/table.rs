@@ -129,6 +129,7 @@ pub static TABLE: &[Row] = &[
     ),
     row("assign", "hard assignment to a prototype", super::assign::cases, bench::assign),
     row("batch_norm", "norm over rows, fused activation", super::batch_norm::cases, bench::batch_norm),
+    row("bn_fold", "batch norm folded into a convolution", super::bn_fold::cases, bench::bn_fold),
     row(
         "class_logit",
         "class similarities to logits, over tiles of classes",

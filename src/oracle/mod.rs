@@ -7,6 +7,7 @@ pub mod argmax_rows;
 mod array;
 pub mod assign;
 pub mod batch_norm;
+pub mod bn_fold;
 pub mod class_logit;
 pub mod concat;
 pub mod conv2d;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::error::Result;
 
 use super::Tape;
-use super::op::Gradient;
+use super::op::{Gradient, Op};
 use super::value::{Role, ValueId};
 
 /// The one operation that the reverse pass itself needs; the tape knows no operation, so it is handed in.
@@ -16,6 +16,23 @@ pub trait Linear {
     /// # Errors
     /// Those of recording.
     fn add(&self, tape: &mut Tape, a: ValueId, b: ValueId) -> Result<ValueId>;
+}
+
+/// What the reverse pass keeps in mind.
+struct Pass<'a> {
+    linear: &'a dyn Linear,
+    /// Gradient found so far, by memory owner, in its own shape.
+    grads: Vec<Option<ValueId>>,
+    /// The first node of the pass itself.
+    first: usize,
+    /// The node whose gradient is being recorded.
+    at: usize,
+    /// The last node that writes each value, for those written before the pass.
+    writer: Vec<Option<usize>>,
+    /// The gradients that the rule being applied gave.
+    found: Vec<Option<ValueId>>,
+    seeds: BTreeSet<ValueId>,
+    targets: BTreeSet<ValueId>,
 }
 
 impl Tape {
@@ -31,21 +48,35 @@ impl Tape {
         linear: &dyn Linear,
     ) -> Result<Vec<Option<ValueId>>> {
         let wanted = self.depends_on(targets);
-        let mut grads: Vec<Option<ValueId>> = vec![None; self.values.len()];
+        let mut writer = vec![None; self.values.len()];
+        for (index, node) in self.nodes.iter().enumerate() {
+            node.outputs.iter().for_each(|&id| writer[self.root(id).index()] = Some(index));
+        }
+        let mut pass = Pass {
+            linear,
+            grads: vec![None; self.values.len()],
+            first: self.nodes.len(),
+            at: self.nodes.len(),
+            writer,
+            found: Vec::new(),
+            seeds: seeds.iter().map(|&(_, seed)| self.root(seed)).collect(),
+            targets: targets.iter().map(|&id| self.root(id)).collect(),
+        };
         for &(value, seed) in seeds {
-            self.accumulate(&mut grads, value, seed, linear)?;
+            self.accumulate(&mut pass, value, seed)?;
         }
         let mut done_blocks = BTreeSet::new();
-        for index in (0..self.nodes.len()).rev() {
+        for index in (0..pass.first).rev() {
+            pass.at = index;
             if let Some(block) = self.nodes[index].block {
                 if done_blocks.insert(block) {
-                    self.block_gradient(block, &mut grads, &wanted, linear)?;
+                    self.block_gradient(block, &mut pass, &wanted)?;
                 }
                 continue;
             }
             let node = self.nodes[index].clone();
             let out: Vec<_> =
-                node.outputs.iter().map(|&o| self.gradient_of(&grads, o)).collect::<Result<_>>()?;
+                node.outputs.iter().map(|&o| self.gradient_of(&pass.grads, o)).collect::<Result<_>>()?;
             let wants: Vec<_> = node.inputs.iter().map(|&i| wanted.contains(&self.root(i))).collect();
             if out.iter().all(Option::is_none) || !wants.contains(&true) {
                 continue;
@@ -54,32 +85,33 @@ impl Tape {
                 Gradient { inputs: &node.inputs, outputs: &node.outputs, grads: &out, wanted: &wants };
             let scope = format!("{}/grad", node.scope).trim_start_matches('/').to_owned();
             let found = self.scoped(&scope, |tape| node.op.gradient(tape, &context))?;
+            pass.found.clone_from(&found);
             for ((&input, gradient), want) in node.inputs.iter().zip(found).zip(wants) {
                 if let (Some(gradient), true) = (gradient, want) {
-                    self.accumulate(&mut grads, input, gradient, linear)?;
+                    self.accumulate(&mut pass, input, gradient)?;
                 }
             }
         }
-        targets.iter().map(|&t| self.gradient_of(&grads, t)).collect()
+        targets.iter().map(|&t| self.gradient_of(&pass.grads, t)).collect()
     }
 
     fn block_gradient(
         &mut self,
         block: usize,
-        grads: &mut [Option<ValueId>],
+        pass: &mut Pass<'_>,
         wanted: &BTreeSet<ValueId>,
-        linear: &dyn Linear,
     ) -> Result<()> {
         let (inputs, outputs) = (self.blocks[block].inputs.clone(), self.blocks[block].outputs.clone());
         let rule = Arc::clone(&self.blocks[block].rule);
-        let out: Vec<_> = outputs.iter().map(|&o| self.gradient_of(grads, o)).collect::<Result<_>>()?;
+        let out: Vec<_> = outputs.iter().map(|&o| self.gradient_of(&pass.grads, o)).collect::<Result<_>>()?;
         if out.iter().all(Option::is_none) {
             return Ok(());
         }
         let found = self.scoped("grad", |tape| rule(tape, &out))?;
+        pass.found.clone_from(&found);
         for (&input, gradient) in inputs.iter().zip(found) {
             if let (Some(gradient), true) = (gradient, wanted.contains(&self.root(input))) {
-                self.accumulate(grads, input, gradient, linear)?;
+                self.accumulate(pass, input, gradient)?;
             }
         }
         Ok(())
@@ -95,22 +127,64 @@ impl Tape {
         self.reshape(gradient, &shape).map(Some)
     }
 
-    fn accumulate(
-        &mut self,
-        grads: &mut [Option<ValueId>],
-        value: ValueId,
-        gradient: ValueId,
-        linear: &dyn Linear,
-    ) -> Result<()> {
+    fn accumulate(&mut self, pass: &mut Pass<'_>, value: ValueId, gradient: ValueId) -> Result<()> {
         let root = self.root(value);
         let shape = self.value(root).shape.clone();
         let gradient =
             if self.value(gradient).shape == shape { gradient } else { self.reshape(gradient, &shape)? };
-        grads[root.index()] = Some(match grads[root.index()] {
+        pass.grads[root.index()] = Some(match pass.grads[root.index()] {
             None => gradient,
-            Some(known) => self.scoped("grad", |tape| linear.add(tape, known, gradient))?,
+            Some(known) if self.accumulate_in_place(pass, root, known, gradient) => known,
+            Some(known) => self.scoped("grad", |tape| pass.linear.add(tape, known, gradient))?,
         });
         Ok(())
+    }
+
+    /// Makes the node that computes `gradient` add to `known`, the gradient of `root` so far, and tells whether it could.
+    fn accumulate_in_place(
+        &mut self,
+        pass: &Pass<'_>,
+        root: ValueId,
+        known: ValueId,
+        gradient: ValueId,
+    ) -> bool {
+        let Some((index, op)) = self.accumulating(pass, root, known, gradient) else { return false };
+        let node = &mut self.nodes[index];
+        node.op = op;
+        node.inputs.push(known);
+        node.outputs = vec![known];
+        true
+    }
+
+    /// The node that computes `gradient` and the operation that adds to `known` instead, if there is one and nobody else
+    /// looks at either value from there on.
+    fn accumulating(
+        &self,
+        pass: &Pass<'_>,
+        root: ValueId,
+        known: ValueId,
+        gradient: ValueId,
+    ) -> Option<(usize, Arc<dyn Op>)> {
+        let (sum, addend) = (self.root(known), self.root(gradient));
+        let made = |id| (pass.first..self.nodes.len()).rev().find(|&i| self.nodes[i].outputs.contains(&id));
+        let index = made(sum).and(made(addend))?;
+        let node = &self.nodes[index];
+        let is_read = |id| self.nodes[index..].iter().any(|n| n.inputs.iter().any(|&i| self.root(i) == id));
+        // One gradient may stand for several values: those that an addition adds share theirs.
+        let is_held = |id, pending: &dyn Fn(usize) -> bool| {
+            let mut held =
+                pass.grads.iter().enumerate().filter(|(_, g)| g.is_some_and(|g| self.root(g) == id));
+            held.any(|(owner, _)| owner != root.index() && pending(owner))
+        };
+        let pending = |owner: usize| {
+            let target = pass.targets.iter().any(|t| t.index() == owner);
+            target || pass.writer[owner].is_some_and(|writer| writer < pass.at)
+        };
+        let twice = pass.found.iter().flatten().filter(|&&g| self.root(g) == addend).count() > 1;
+        let free = !pass.seeds.contains(&sum) && !is_held(sum, &pending) && !is_read(sum);
+        let alone = sum != addend && !twice && !is_held(addend, &|_| true) && !is_read(addend);
+        let fits = node.outputs.len() == 1 && self.value(known).shape == self.value(addend).shape;
+        if free && alone && fits { Some((index, node.op.accumulating()?)) } else { None }
     }
 
     /// Memory owners whose content depends on one of `targets`.

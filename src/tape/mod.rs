@@ -9,6 +9,7 @@
 //! ```
 
 mod backward;
+mod constant;
 mod interpret;
 mod launch;
 mod layout;
@@ -16,6 +17,7 @@ mod memory;
 mod op;
 mod plan;
 mod program;
+mod store;
 mod value;
 
 pub use backward::Linear;
@@ -23,8 +25,9 @@ pub use interpret::Memory;
 pub use launch::Launch;
 pub use layout::{pack, padded, unpack};
 pub use op::{Cost, Gradient, Op, Spec};
-pub use plan::{NotFinite, Plan, Store};
+pub use plan::{NotFinite, Plan};
 pub use program::{Keep, NodeReport, Program};
+pub use store::Store;
 pub use value::{DType, Role, Value, ValueId};
 
 use std::sync::Arc;

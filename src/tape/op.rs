@@ -1,6 +1,7 @@
 //! What the tape asks of an operation.
 
 use std::fmt::Debug;
+use std::sync::Arc;
 
 use crate::error::Result;
 use crate::oracle::Array;
@@ -83,6 +84,12 @@ pub trait Op: Debug + Send + Sync + 'static {
     fn gradient(&self, tape: &mut Tape, node: &Gradient<'_>) -> Result<Vec<Option<ValueId>>> {
         let _ = tape;
         Ok(vec![None; node.inputs.len()])
+    }
+
+    /// The same operation adding its one output to what that held before, which becomes its last input. `None` where the
+    /// kernels cannot do so. Sums of gradients use it to save a pass and a buffer.
+    fn accumulating(&self) -> Option<Arc<dyn Op>> {
+        None
     }
 
     /// Floating point operations of one run.

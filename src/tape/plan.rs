@@ -1,105 +1,23 @@
-//! A program bound to a device, and the store of weights and state that plans share.
+//! A program bound to a device.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::error::{Error, Result};
 use crate::gpu::{Buffer, Commands, Gpu, KernelTime, Slot};
 
 use super::Tape;
-use super::layout::{pack, unpack};
+use super::layout::pack;
 use super::program::Program;
+use super::store::{Generation, Store, read_held, read_value};
 use super::value::{DType, Role, Value, ValueId};
 
 /// Dispatches per submission on a GPU, so that no single one comes near a driver's watchdog (2 s on Windows).
 const PER_SUBMISSION: usize = 256;
 
-/// Weights and state on the device, by name.
-#[derive(Default)]
-pub struct Store(BTreeMap<String, (Value, Buffer)>);
-
-impl Store {
-    /// An empty store.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// The buffer of `value`, allocated (zeroed) if it is new.
-    fn buffer(&mut self, gpu: &Gpu, value: &Value) -> Result<Buffer> {
-        if let Some((known, buffer)) = self.0.get(&value.name) {
-            if known.shape != value.shape || known.dtype != value.dtype {
-                let kind = |v: &Value| format!("{:?} {:?}", v.dtype, v.shape);
-                let problem = format!("`{}` is {} and {}", value.name, kind(known), kind(value));
-                return Err(Error::shape("store", problem));
-            }
-            return Ok(buffer.clone());
-        }
-        let buffer = gpu.buffer(&value.name, value.bytes())?;
-        self.0.insert(value.name.clone(), (value.clone(), buffer.clone()));
-        Ok(buffer)
-    }
-
-    /// Sets the dense content of `value`, which must be a param or state.
-    ///
-    /// # Errors
-    /// [`Error::Device`] if there is no memory, [`Error::Shape`] if the name is known with another shape or type.
-    pub fn set(&mut self, gpu: &Gpu, value: &Value, dense: &[f32]) -> Result<()> {
-        let buffer = self.buffer(gpu, value)?;
-        gpu.write(&buffer, bytemuck::cast_slice(&pack(&value.shape, value.dtype, dense)));
-        Ok(())
-    }
-
-    /// Makes `copy` hold what this store holds, on the device; allocates only what `copy` does not have yet.
-    ///
-    /// # Errors
-    /// [`Error::Device`] if there is no memory.
-    pub fn copy_to(&self, gpu: &Gpu, copy: &mut Self) -> Result<()> {
-        for (value, _) in self.0.values() {
-            copy.buffer(gpu, value)?;
-        }
-        gpu.copy(self.0.iter().map(|(name, (_, from))| (from, &copy.0[name].1)));
-        Ok(())
-    }
-
-    /// Whether every number of every entry is finite.
-    ///
-    /// # Errors
-    /// [`Error::Device`] from the read-back.
-    pub async fn is_finite(&self, gpu: &Gpu) -> Result<bool> {
-        for (value, buffer) in self.0.values() {
-            if read_value::<f32>(gpu, value, buffer).await?.iter().any(|x| !x.is_finite()) {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
-
-    /// Names in alphabetical order.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.keys().map(String::as_str)
-    }
-
-    /// Shape and dense content of the entry `name`.
-    ///
-    /// # Errors
-    /// [`Error::Shape`] for an unknown name, [`Error::Device`] from the read-back.
-    pub async fn read(&self, gpu: &Gpu, name: &str) -> Result<(Vec<usize>, Vec<f32>)> {
-        let entry = self.0.get(name);
-        let (value, buffer) = entry.ok_or_else(|| Error::shape("store", format!("no entry `{name}`")))?;
-        Ok((value.shape.clone(), read_value(gpu, value, buffer).await?))
-    }
-}
-
-async fn read_value<T: bytemuck::Pod>(gpu: &Gpu, value: &Value, buffer: &Buffer) -> Result<Vec<T>> {
-    Ok(unpack(&value.shape, value.dtype, &read_held(gpu, value, buffer).await?))
-}
-
-async fn read_held<T: bytemuck::Pod>(gpu: &Gpu, value: &Value, buffer: &Buffer) -> Result<Vec<T>> {
-    let raw = gpu.read(buffer, value.padded_len() as u64 * 4).await?;
-    Ok(bytemuck::pod_collect_to_vec::<u8, T>(&raw))
-}
+/// A generation that no store reaches.
+const NEVER: u64 = u64::MAX;
 
 /// What is left of a node in a plan.
 struct PlanNode {
@@ -119,10 +37,18 @@ pub struct NotFinite {
     pub count: usize,
 }
 
-/// A program with its buffers, bind groups and pipelines. Running it allocates nothing and reads nothing back.
+/// A program with its buffers, bind groups and pipelines. Running it allocates nothing and reads nothing back. What depends
+/// on stored values alone is computed by the first run, and again by the first one after the store changed.
 pub struct Plan {
     gpu: Arc<Gpu>,
     commands: Commands,
+    /// How many of the commands, from the first on, compute what depends on stored values alone.
+    num_constant: usize,
+    /// Whether a run changes stored values.
+    writes_store: bool,
+    generation: Generation,
+    /// The store's generation that the constants are of.
+    computed: AtomicU64,
     nodes: Vec<PlanNode>,
     values: Vec<Value>,
     roots: Vec<ValueId>,
@@ -170,8 +96,19 @@ impl Plan {
             first = dispatches.end;
             nodes.push(PlanNode { name: report.name.clone(), outputs, dispatches });
         }
-        let (gpu, values) = (Arc::clone(gpu), tape.values().to_vec());
-        Ok(Self { gpu, commands, nodes, values, roots, buffers, shared })
+        Ok(Self {
+            gpu: Arc::clone(gpu),
+            commands,
+            num_constant: program.num_constant_dispatches(),
+            writes_store: program.writes_store,
+            generation: store.generation(),
+            computed: AtomicU64::new(NEVER),
+            nodes,
+            values: tape.values().to_vec(),
+            roots,
+            buffers,
+            shared,
+        })
     }
 
     /// Uploads an input's dense content before the next run. An input that no node reads is ignored.
@@ -183,6 +120,7 @@ impl Plan {
         assert_eq!(dense.len(), value.len(), "elements for `{}` {:?}", value.name, value.shape);
         if let Some(buffer) = &self.buffers[self.roots[id.index()].index()] {
             self.gpu.write(buffer, bytemuck::cast_slice(&pack(&value.shape, value.dtype, dense)));
+            self.written(id);
         }
     }
 
@@ -195,12 +133,38 @@ impl Plan {
         assert_eq!(held.len(), value.padded_len(), "padded elements for `{}` {:?}", value.name, value.shape);
         if let Some(buffer) = &self.buffers[self.roots[id.index()].index()] {
             self.gpu.write(buffer, bytemuck::cast_slice(held));
+            self.written(id);
+        }
+    }
+
+    /// Takes note of an upload: it may have been to a stored value.
+    fn written(&self, id: ValueId) {
+        if self.values[self.roots[id.index()].index()].is_stored() {
+            self.generation.bump();
         }
     }
 
     /// Submits one run; returns without waiting.
     pub fn run(&self) {
-        self.commands.run();
+        self.compute_constants();
+        self.commands.run_part(self.num_constant..self.commands.len());
+        self.count_run();
+    }
+
+    /// Submits what depends on stored values alone, if they changed since it was last done.
+    fn compute_constants(&self) {
+        let now = self.generation.get();
+        if self.computed.swap(now, Ordering::AcqRel) != now {
+            self.commands.run_part(0..self.num_constant);
+        }
+    }
+
+    /// Tells the store's other plans of a run that changed stored values; this plan's own constants read none of those.
+    fn count_run(&self) {
+        if self.writes_store {
+            let before = self.generation.bump();
+            let _ = self.computed.compare_exchange(before, before + 1, Ordering::AcqRel, Ordering::Acquire);
+        }
     }
 
     /// Does one run node by node, looking at every output before its memory is used again, and stops at the first that is
@@ -209,6 +173,9 @@ impl Plan {
     /// # Errors
     /// [`Error::Device`] from the read-backs.
     pub async fn first_not_finite(&self) -> Result<Option<NotFinite>> {
+        // It may stop between a node and the constants behind it.
+        self.computed.store(NEVER, Ordering::Release);
+        self.generation.bump();
         for node in &self.nodes {
             self.commands.run_part(node.dispatches.clone());
             for &id in node.outputs.iter().filter(|id| self.values[id.index()].dtype == DType::F32) {
@@ -223,12 +190,15 @@ impl Plan {
         Ok(None)
     }
 
-    /// Submits one run and times every dispatch; `None` if the device has no timestamps.
+    /// Submits one run and times every dispatch but those of constants; `None` if the device has no timestamps.
     ///
     /// # Errors
     /// [`Error::Device`] if the device reported trouble.
     pub async fn profile(&self) -> Result<Option<Vec<KernelTime>>> {
-        self.commands.profile().await
+        self.compute_constants();
+        let times = self.commands.profile(self.num_constant..self.commands.len()).await;
+        self.count_run();
+        times
     }
 
     /// Reads a value back, dense. It must have been kept.
@@ -270,6 +240,7 @@ impl Plan {
 
     /// Fills every temporary with NaN, so that a kernel that relies on zeroed memory is found.
     pub fn poison(&self) {
+        self.computed.store(NEVER, Ordering::Release);
         for buffer in &self.shared {
             self.gpu.write(buffer, bytemuck::cast_slice(&vec![f32::NAN; (buffer.bytes / 4) as usize]));
         }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use crate::gpu::{Caps, Dispatch, Slot};
 
 use super::Tape;
+use super::constant::constant_nodes;
 use super::launch::Launch;
 use super::memory::{Interval, assign};
 use super::op::Cost;
@@ -28,6 +29,8 @@ pub struct NodeReport {
     pub shape: Vec<usize>,
     /// Number of dispatches.
     pub dispatches: usize,
+    /// True if it runs only when the store changed: it depends on stored values alone.
+    pub constant: bool,
     /// Arithmetic and traffic.
     #[serde(flatten)]
     pub cost: Cost,
@@ -35,7 +38,7 @@ pub struct NodeReport {
 
 /// What a plan will allocate and run.
 pub struct Program {
-    /// Label, dispatch and the node it belongs to.
+    /// Label, dispatch and the node it belongs to. Those of constant nodes come first.
     pub(super) dispatches: Vec<(String, Dispatch)>,
     pub(super) node_of: Vec<usize>,
     /// Buffer index per value, for temporaries.
@@ -46,6 +49,8 @@ pub struct Program {
     pub(super) buffer_bytes: Vec<u64>,
     /// Inputs, weights and states in use.
     pub(super) outside: Vec<ValueId>,
+    /// Whether a run changes stored values.
+    pub(super) writes_store: bool,
     input_bytes: u64,
     stored_bytes: u64,
     weight_bytes: u64,
@@ -58,7 +63,11 @@ impl Program {
     #[must_use]
     pub fn new(tape: &Tape, caps: &Caps, keep: Keep<'_>) -> Self {
         let live = live_nodes(tape, keep);
+        let constant = constant_nodes(tape, &live);
         let count = tape.nodes().len();
+        // Constant nodes read no others, so the order stays a topological one.
+        let mut order: Vec<usize> = (0..count).filter(|&index| live[index]).collect();
+        order.sort_by_key(|&index| !constant[index]);
         let mut program = Self {
             dispatches: Vec::new(),
             node_of: Vec::new(),
@@ -66,6 +75,7 @@ impl Program {
             scratch_place: vec![Vec::new(); count],
             buffer_bytes: Vec::new(),
             outside: Vec::new(),
+            writes_store: false,
             input_bytes: 0,
             stored_bytes: 0,
             weight_bytes: 0,
@@ -75,20 +85,29 @@ impl Program {
         let mut lives: Vec<Option<Interval>> = vec![None; tape.values().len()];
         let mut intervals = Vec::new();
         let mut scratch_owner = Vec::new();
-        for (index, node) in tape.nodes().iter().enumerate().filter(|(i, _)| live[*i]) {
+        let mut is_constant = vec![false; tape.values().len()];
+        for (place, &index) in order.iter().enumerate() {
+            let node = &tape.nodes()[index];
             for &id in node.inputs.iter().chain(&node.outputs) {
                 let root = tape.root(id);
                 let bytes = tape.value(root).bytes();
-                let life = lives[root.index()].get_or_insert(Interval { bytes, first: index, last: index });
-                life.last = index;
+                let life = lives[root.index()].get_or_insert(Interval { bytes, first: place, last: place });
+                // A constant that is read in every run is there from one run to the next.
+                let held = is_constant[root.index()] && !constant[index];
+                life.last = if held { count } else { life.last.max(place) };
+            }
+            for &id in &node.outputs {
+                let root = tape.root(id);
+                is_constant[root.index()] = constant[index];
+                program.writes_store |= tape.value(root).is_stored();
             }
             let mut launch = Launch::new(tape, node, caps);
             node.op.launch(&mut launch);
             for &bytes in &launch.scratch_bytes {
                 scratch_owner.push(index);
-                intervals.push(Interval { bytes, first: index, last: index });
+                intervals.push(Interval { bytes, first: place, last: place });
             }
-            program.report(tape, index, &launch.dispatches);
+            program.report(tape, index, constant[index], &launch.dispatches);
         }
         let kept: BTreeSet<ValueId> = match keep {
             Keep::Everything => (0..tape.values().len() as u32).map(ValueId).collect(),
@@ -131,7 +150,7 @@ impl Program {
         program
     }
 
-    fn report(&mut self, tape: &Tape, index: usize, dispatches: &[Dispatch]) {
+    fn report(&mut self, tape: &Tape, index: usize, constant: bool, dispatches: &[Dispatch]) {
         let node = &tape.nodes()[index];
         let values = |ids: &[ValueId]| ids.iter().map(|&id| tape.value(id)).collect::<Vec<_>>();
         let (inputs, outputs) = (values(&node.inputs), values(&node.outputs));
@@ -140,6 +159,7 @@ impl Program {
         self.nodes.push(NodeReport {
             shape: outputs.first().map(|v| v.shape.clone()).unwrap_or_default(),
             dispatches: dispatches.len(),
+            constant,
             cost: Cost { flops: node.op.flops(&inputs, &outputs), bytes },
             name: name.clone(),
         });
@@ -177,16 +197,22 @@ impl Program {
     /// Floating point operations of one run.
     #[must_use]
     pub fn flops(&self) -> u64 {
-        self.nodes.iter().map(|n| n.cost.flops).sum()
+        self.nodes.iter().filter(|n| !n.constant).map(|n| n.cost.flops).sum()
     }
 
     /// Number of dispatches of one run.
     #[must_use]
     pub fn num_dispatches(&self) -> usize {
-        self.dispatches.len()
+        self.dispatches.len() - self.num_constant_dispatches()
     }
 
-    /// One entry per node that runs.
+    /// Number of dispatches that run only when the store changed.
+    #[must_use]
+    pub fn num_constant_dispatches(&self) -> usize {
+        self.nodes.iter().filter(|n| n.constant).map(|n| n.dispatches).sum()
+    }
+
+    /// One entry per node that runs, constant ones first.
     #[must_use]
     pub fn nodes(&self) -> &[NodeReport] {
         &self.nodes
@@ -211,9 +237,8 @@ fn live_nodes(tape: &Tape, keep: Keep<'_>) -> Vec<bool> {
     let mut needed: BTreeSet<ValueId> = ids.iter().map(|&id| tape.root(id)).collect();
     let mut live = vec![false; tape.nodes().len()];
     for (index, node) in tape.nodes().iter().enumerate().rev() {
-        let stored = |id: ValueId| matches!(tape.value(id).role, Role::Param | Role::State);
         let roots = node.outputs.iter().map(|&o| tape.root(o));
-        if roots.into_iter().any(|root| stored(root) || needed.contains(&root)) {
+        if roots.into_iter().any(|root| tape.value(root).is_stored() || needed.contains(&root)) {
             live[index] = true;
             needed.extend(node.inputs.iter().map(|&i| tape.root(i)));
         }

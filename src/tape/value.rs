@@ -66,6 +66,12 @@ impl Value {
         self.len() == 0
     }
 
+    /// True for what lives in the store: weights and state.
+    #[must_use]
+    pub const fn is_stored(&self) -> bool {
+        matches!(self.role, Role::Param | Role::State)
+    }
+
     /// Elements in memory, channel padding included.
     #[must_use]
     pub fn padded_len(&self) -> usize {

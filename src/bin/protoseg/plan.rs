@@ -28,6 +28,7 @@ struct Document<'a> {
     largest_buffer_bytes: u64,
     flops: u64,
     dispatches: usize,
+    constant_dispatches: usize,
     fits: bool,
     adapter: &'a str,
     nodes: &'a [NodeReport],
@@ -55,6 +56,7 @@ pub async fn plan(args: &PlanArgs, cli: &Cli) -> Result<()> {
             largest_buffer_bytes: program.largest_bytes(),
             flops: program.flops(),
             dispatches: program.num_dispatches(),
+            constant_dispatches: program.num_constant_dispatches(),
             fits,
             adapter: &adapter,
             nodes: program.nodes(),
@@ -71,6 +73,9 @@ pub async fn plan(args: &PlanArgs, cli: &Cli) -> Result<()> {
     let verdict = if fits { "fits" } else { "is above the limit: use a smaller batch, crop or image" };
     say!("largest    {:.1} MiB in one buffer, {verdict}", mib(program.largest_bytes()));
     say!("work       {:.3} GFLOP in {} dispatches", program.flops() as f64 / 1e9, program.num_dispatches());
+    if program.num_constant_dispatches() > 0 {
+        say!("once       {} dispatches more, after weights changed", program.num_constant_dispatches());
+    }
     match &gpu {
         Some(gpu) if args.time => time(gpu, &tape, &program).await,
         _ => {

@@ -1,7 +1,7 @@
 //! Test cases of the convolution.
 
-use crate::ops::Act;
 use crate::ops::table::{Case, Fill, Input};
+use crate::ops::{Act, add, scale};
 
 use super::gradient::Conv2dDx;
 use super::{Conv, Epilogue, conv2d, conv2d_fused};
@@ -43,10 +43,23 @@ fn accumulated(name: &str, x: [usize; 4], kernel: [usize; 2], co: usize, conv: C
     plain.inputs.iter_mut().for_each(|i| i.grad = false);
     plain.inputs.push(dy);
     Case::new(name, plain.inputs, move |t, v| {
-        let known = crate::ops::scale(t, v[0], 3.0)?;
+        let known = scale(t, v[0], 3.0)?;
         let op = Conv2dDx { conv, x_shape: x.to_vec(), accumulate: true };
         t.push_into(op, &[v[2], v[1], known], &[known])?;
         Ok(vec![])
+    })
+}
+
+/// `2 (h + relu(conv(h)))` with `h = 3 x`: two gradients of h meet, and one is added to the other in place.
+fn residual(name: &str, kernel: usize, groups: usize) -> Case {
+    let conv = Conv { padding: kernel / 2, groups, ..Conv::default() };
+    let plain = case(name, [2, 5, 7, 6], [kernel, kernel], 6, false, conv);
+    Case::new(name, plain.inputs, move |t, v| {
+        let h = scale(t, v[0], 3.0)?;
+        let epilogue = Epilogue { bias: None, skip: None, act: Act::Relu };
+        let y = conv2d_fused(t, h, v[1], epilogue, conv)?;
+        let sum = add(t, h, y, 1.0)?;
+        Ok(vec![scale(t, sum, 2.0)?])
     })
 }
 
@@ -123,6 +136,8 @@ pub fn cases() -> Vec<Case> {
         accumulated("added, depthwise 3x3", [1, 7, 9, 13], [3, 3], 13, Conv { groups: 13, ..same }),
         accumulated("added, depthwise, stride 2", [1, 8, 11, 6], [3, 3], 6, Conv { groups: 6, ..half }),
         accumulated("added, 2 groups", [1, 5, 7, 6], [3, 3], 10, Conv { groups: 2, ..same }),
+        residual("residual, 1x1", 1, 1),
+        residual("residual, depthwise", 3, 6),
         // Many pixels: several splits, whose partial results are added.
         case("1x1, 60,000 pixels", [1, 200, 300, 12], [1, 1], 12, true, plain),
         case("1x1, one long line", [1, 1, 70_001, 4], [1, 1], 3, true, plain),

@@ -1,5 +1,7 @@
 //! Gradients of the convolution with respect to its input, weights and bias.
 
+use std::sync::Arc;
+
 use crate::error::Result;
 use crate::gpu::{Slot, grid};
 use crate::ops::walk::touch;
@@ -68,6 +70,10 @@ impl Op for Conv2dDx {
     fn oracle(&self, inputs: &[&Array]) -> Vec<Array> {
         let dx = oracle::conv2d::dx(inputs[0], inputs[1], &self.x_shape, &self.conv.into());
         vec![if self.accumulate { oracle::add::add(inputs[2], &dx, 1.0) } else { dx }]
+    }
+
+    fn accumulating(&self) -> Option<Arc<dyn Op>> {
+        Some(Arc::new(Self { accumulate: true, ..self.clone() }))
     }
 
     fn flops(&self, inputs: &[&Value], _: &[&Value]) -> u64 {
