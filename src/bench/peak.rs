@@ -117,7 +117,7 @@ fn timed(gpu: &Arc<Gpu>, seconds: f64, dispatch: Dispatch, buffers: &[Buffer; 2]
         Slot::Value(index) | Slot::Scratch(index) => buffers[index as usize].clone(),
     };
     let commands = Commands::new(gpu, &[("peak".to_owned(), dispatch)], usize::MAX, place)?;
-    time(gpu, seconds, || commands.run())
+    time(gpu, seconds, || commands.run_part(0..1))
 }
 
 #[cfg(test)]
