@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Instant;
 
 use protoseg::data::{ClassInfo, Classes};
 use protoseg::gpu::{Caps, Gpu, list_adapters};
@@ -168,11 +169,25 @@ fn by_operation(nodes: &[NodeReport]) {
     }
 }
 
-/// Runs the program twice and prints the second run's time per node, the slowest first.
+/// Runs the program a few times and prints what starting it takes, what of a run is the host's, and the last run's time per
+/// node, the slowest first.
 async fn time(gpu: &std::sync::Arc<Gpu>, tape: &Tape, program: &Program) -> Result<()> {
+    let clock = Instant::now();
     let plan = Plan::new(gpu, tape, program, &mut Store::new())?;
+    let made = clock.elapsed().as_secs_f64();
     plan.run();
     gpu.wait()?;
+    // Some drivers compile a kernel when it is first dispatched.
+    say!(
+        "start      {made:.2} s to make the plan, {:.2} s with the first run",
+        clock.elapsed().as_secs_f64()
+    );
+    let clock = Instant::now();
+    plan.run();
+    let host = clock.elapsed().as_secs_f64();
+    gpu.wait()?;
+    let run = clock.elapsed().as_secs_f64();
+    say!("host       {:.2} ms of a run's {:.1} are spent recording and submitting", 1e3 * host, 1e3 * run);
     let Some(times) = plan.profile().await? else {
         say!("this adapter has no timestamps");
         return Ok(());
