@@ -8,7 +8,7 @@ use protoseg::data::{ClassInfo, Classes, Normalisation, RgbImage};
 use protoseg::gpu::{Caps, Gpu};
 use protoseg::head::HeadConfig;
 use protoseg::infer::Predictor;
-use protoseg::model::{ModelSpec, NetOptions, Phase, Provenance, TrainOptions, TrainStep};
+use protoseg::model::{ModelSpec, NetOptions, Phase, Provenance, Recompute, TrainOptions, TrainStep};
 use protoseg::nn::Arch;
 use protoseg::ops;
 use protoseg::rng::Rng;
@@ -38,8 +38,8 @@ fn spec() -> ModelSpec {
     }
 }
 
-fn step(phase: Phase) -> TrainStep {
-    let options = TrainOptions {
+fn options() -> TrainOptions {
+    TrainOptions {
         batch: 2,
         height: 32,
         width: 48,
@@ -47,8 +47,13 @@ fn step(phase: Phase) -> TrainStep {
         weight_decay: 1e-4,
         backbone_lr: 0.5,
         seed: 5,
-    };
-    TrainStep::record(&spec(), &options, phase).expect("shapes go together")
+        recompute: Recompute::Never,
+        max_bytes: None,
+    }
+}
+
+fn step(phase: Phase) -> TrainStep {
+    TrainStep::record(&spec(), &options(), phase).expect("shapes go together")
 }
 
 /// Fills every input of a step but its number.
@@ -64,23 +69,21 @@ fn write(plan: &Plan, step: &TrainStep) {
     plan.write(step.lr, &[0.05_f32]);
 }
 
+/// Bytes that are neither weights nor other state.
+fn temporaries(program: &Program) -> u64 {
+    program.bytes() - program.weight_bytes() - program.state_bytes()
+}
+
 /// The bits of the losses of three steps and of everything that is stored after them. Before every step, what reused
 /// buffers hold is NaN.
-fn trained(gpu: &Arc<Gpu>, phase: Phase, everything: bool) -> Vec<(String, Vec<u32>)> {
-    let step = step(phase);
-    let losses = step.losses.all();
-    let all = Program::new(&step.tape, gpu.caps(), Keep::Everything);
-    let reused = Program::new(&step.tape, gpu.caps(), Keep::Only(&losses));
-    let temporaries = |p: &Program| p.bytes() - p.weight_bytes() - p.state_bytes();
-    assert!(2 * temporaries(&reused) < temporaries(&all), "buffers are reused");
-    let program = if everything { all } else { reused };
+fn trained(gpu: &Arc<Gpu>, step: &TrainStep, program: &Program) -> Vec<(String, Vec<u32>)> {
     let mut store = Store::new();
     step.weights.init(gpu, &mut store, 3).expect("weights");
-    let plan = Plan::new(gpu, &step.tape, &program, &mut store).expect("plan");
+    let plan = Plan::new(gpu, &step.tape, program, &mut store).expect("plan");
     let bits = |values: &[f32]| values.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
     let mut found = Vec::new();
     for number in 0..3_u32 {
-        write(&plan, &step);
+        write(&plan, step);
         plan.write(step.step, &[number]);
         plan.poison();
         plan.run();
@@ -99,12 +102,60 @@ fn trained(gpu: &Arc<Gpu>, phase: Phase, everything: bool) -> Vec<(String, Vec<u
 fn reused_buffers_change_no_bit_of_a_training_step() {
     let gpu = gpu();
     for phase in [Phase::Main, Phase::WarmUp] {
-        let (kept, reused) = (trained(&gpu, phase, true), trained(&gpu, phase, false));
-        assert_eq!(kept.len(), reused.len());
-        for (a, b) in std::iter::zip(&kept, &reused) {
-            assert!(a == b, "{phase:?}: {} differ", a.0);
-        }
+        let step = step(phase);
+        let losses = step.losses.all();
+        let all = Program::new(&step.tape, gpu.caps(), Keep::Everything);
+        let reused = Program::new(&step.tape, gpu.caps(), Keep::Only(&losses));
+        assert!(2 * temporaries(&reused) < temporaries(&all), "buffers are reused");
+        let (kept, reused) = (trained(&gpu, &step, &all), trained(&gpu, &step, &reused));
+        compare(&kept, &reused, phase);
     }
+}
+
+fn compare(kept: &[(String, Vec<u32>)], other: &[(String, Vec<u32>)], phase: Phase) {
+    assert_eq!(kept.len(), other.len());
+    for (a, b) in std::iter::zip(kept, other) {
+        assert!(a == b, "{phase:?}: {} differ", a.0);
+    }
+}
+
+#[test]
+fn layers_computed_again_change_no_bit_of_a_training_step() {
+    let gpu = gpu();
+    let plan = |recompute, max_bytes, phase| {
+        let options = TrainOptions { recompute, max_bytes, ..options() };
+        TrainStep::plan(&spec(), &options, phase, gpu.caps())
+    };
+    for phase in [Phase::Main, Phase::WarmUp] {
+        let (step, program) = plan(Recompute::Never, None, phase).expect("a step");
+        let (again, smaller) = plan(Recompute::Always, None, phase).expect("a step");
+        assert!(smaller.flops() > program.flops(), "something is computed again");
+        assert!(temporaries(&smaller) * 10 < temporaries(&program) * 9, "and less memory taken");
+        compare(&trained(&gpu, &step, &program), &trained(&gpu, &again, &smaller), phase);
+        // What fits is left as it is; what does not, and may be made smaller, is.
+        let auto =
+            |bytes: u64| plan(Recompute::Auto, Some(bytes), phase).map(|(_, p)| (p.bytes(), p.flops()));
+        assert_eq!(auto(program.bytes()).expect("it fits"), (program.bytes(), program.flops()));
+        assert_eq!(auto(program.bytes() - 1).expect("it fits"), (smaller.bytes(), smaller.flops()));
+        assert_eq!(auto(smaller.bytes()).expect("it fits"), (smaller.bytes(), smaller.flops()));
+        auto(smaller.bytes() - 1).expect_err("too much either way");
+        let error = plan(Recompute::Never, Some(smaller.bytes()), phase).err().expect("too much").to_string();
+        assert!(error.contains("train.memory_mib") && error.contains("train.recompute"), "{error}");
+    }
+}
+
+/// MobileNetV2 keeps its widest maps inside its blocks.
+#[test]
+fn the_blocks_of_mobilenet_take_half_the_memory() {
+    let net = NetOptions { arch: Arch::MobilenetV2, ..spec().net };
+    let bytes = |recompute| {
+        let options = TrainOptions { recompute, height: 128, width: 160, ..options() };
+        let spec = ModelSpec { net: net.clone(), ..spec() };
+        let (_, program) = TrainStep::plan(&spec, &options, Phase::Main, &Caps::floor()).expect("a step");
+        temporaries(&program)
+    };
+    let (kept, again) = (bytes(Recompute::Never), bytes(Recompute::Always));
+    assert!(2 * again < kept, "{again} of {kept} bytes");
 }
 
 #[test]

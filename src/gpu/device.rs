@@ -7,11 +7,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::error::{Error, Result};
 
+use super::adapter;
 use super::caps::{Caps, Tier};
-use super::pipeline::{Kernel, KernelKey};
+use super::kernel::{Kernel, KernelKey};
+use super::pipeline_cache::PipelineCache;
 use super::promise::promise;
 use super::reflect::Reflection;
-use super::{adapter, pipeline};
 
 /// A buffer on the device, with its size in bytes.
 #[derive(Clone, Debug)]
@@ -31,6 +32,7 @@ pub struct Gpu {
     name: String,
     pub(super) shaders: Mutex<HashMap<&'static str, Arc<ShaderEntry>>>,
     pub(super) kernels: Mutex<HashMap<KernelKey, Arc<Kernel>>>,
+    pub(super) cache: PipelineCache,
     trouble: Arc<Mutex<Option<String>>>,
     lost: Arc<AtomicBool>,
 }
@@ -46,7 +48,8 @@ impl Gpu {
         let adapter = adapter::choose(wanted).await?;
         let caps = adapter::caps(&adapter, tier);
         let offered = adapter.limits();
-        let mut features = adapter.features() & wgpu::Features::TIMESTAMP_QUERY;
+        let mut features =
+            adapter.features() & (wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::PIPELINE_CACHE);
         if caps.tier >= Tier::Subgroups {
             features |= wgpu::Features::SUBGROUP;
         }
@@ -82,7 +85,8 @@ impl Gpu {
         });
         let name = format!("{} ({}, {})", info.name, info.backend, info.driver_info);
         let (shaders, kernels) = (Mutex::default(), Mutex::default());
-        Ok(Arc::new(Self { device, queue, caps, name, shaders, kernels, trouble, lost }))
+        let cache = PipelineCache::open(&device, &info);
+        Ok(Arc::new(Self { device, queue, caps, name, shaders, kernels, cache, trouble, lost }))
     }
 
     /// Adapter name, backend and driver, for messages and published numbers.
@@ -220,16 +224,6 @@ impl Gpu {
                 keep_first(&self.trouble, format!("the device was lost: {text}"));
             }
         }
-    }
-
-    /// The shader module `stem` with its reflection, compiled once.
-    pub(super) fn shader(&self, stem: &'static str) -> Result<Arc<ShaderEntry>> {
-        if let Some(entry) = self.shaders.lock().unwrap_or_else(PoisonError::into_inner).get(stem) {
-            return Ok(Arc::clone(entry));
-        }
-        let entry = Arc::new(pipeline::compile_shader(&self.device, stem)?);
-        self.shaders.lock().unwrap_or_else(PoisonError::into_inner).insert(stem, Arc::clone(&entry));
-        Ok(entry)
     }
 }
 

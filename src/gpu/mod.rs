@@ -6,11 +6,14 @@
 mod adapter;
 mod caps;
 mod device;
+mod kernel;
 mod pipeline;
+mod pipeline_cache;
 mod promise;
 mod record;
 mod reflect;
 pub mod shaders;
+mod threads;
 
 pub use adapter::{AdapterReport, list_adapters};
 pub use caps::{Caps, Tier};

@@ -1,35 +1,13 @@
-//! Kernels (pipeline + layout, cached by shader, entry point and constants) and prepared command lists.
+//! Prepared command lists: dispatches bound to buffers.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use crate::error::{Error, Result};
 
-use super::device::{Buffer, Gpu, ShaderEntry};
+use super::device::{Buffer, Gpu};
+use super::kernel::{Kernel, mismatch};
 use super::record::{Dispatch, Slot};
-use super::reflect::{Access, Reflection, reflect};
-use super::shaders;
-
-/// Shader stem, entry point, constants (as bits, so that they compare exactly).
-pub(super) type KernelKey = (&'static str, &'static str, Vec<(&'static str, u64)>);
-
-/// A compiled kernel.
-pub(super) struct Kernel {
-    pipeline: wgpu::ComputePipeline,
-    layout: wgpu::BindGroupLayout,
-    reflection: Reflection,
-}
-
-pub(super) fn compile_shader(device: &wgpu::Device, stem: &'static str) -> Result<ShaderEntry> {
-    let source = shaders::get(stem).source;
-    let reflections = reflect(stem, source, naga::valid::Capabilities::SUBGROUP)?;
-    let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
-        label: Some(stem),
-        source: wgpu::ShaderSource::Wgsl(source.into()),
-    });
-    Ok((module, reflections))
-}
 
 /// One dispatch with everything bound.
 struct Step {
@@ -56,87 +34,6 @@ pub struct Commands {
     per_submission: usize,
 }
 
-impl Gpu {
-    fn kernel(&self, dispatch: &Dispatch) -> Result<Arc<Kernel>> {
-        let constants = dispatch.constants.iter().map(|&(name, value)| (name, value.to_bits())).collect();
-        let key = (dispatch.shader, dispatch.entry, constants);
-        if let Some(kernel) = self.kernels.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
-            return Ok(Arc::clone(kernel));
-        }
-        let shader = self.shader(dispatch.shader)?;
-        let reflection = shader.1.get(dispatch.entry).cloned().ok_or_else(|| {
-            Error::device(
-                format!("shader `{}` has no entry `{}`", dispatch.shader, dispatch.entry),
-                "this is our bug",
-            )
-        })?;
-        let entry = |b: &super::Binding| wgpu::BindGroupLayoutEntry {
-            binding: b.index,
-            visibility: wgpu::ShaderStages::COMPUTE,
-            ty: wgpu::BindingType::Buffer {
-                ty: match b.access {
-                    Access::Uniform => wgpu::BufferBindingType::Uniform,
-                    Access::Read => wgpu::BufferBindingType::Storage { read_only: true },
-                    Access::ReadWrite => wgpu::BufferBindingType::Storage { read_only: false },
-                },
-                has_dynamic_offset: false,
-                min_binding_size: None,
-            },
-            count: None,
-        };
-        let entries: Vec<_> = reflection.bindings.iter().map(entry).collect();
-        let layout = self
-            .device
-            .create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: None, entries: &entries });
-        let pipeline_layout = self.device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
-            label: None,
-            bind_group_layouts: &[Some(&layout)],
-            immediate_size: 0,
-        });
-        let pipeline = self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-            label: Some(dispatch.entry),
-            layout: Some(&pipeline_layout),
-            module: &shader.0,
-            entry_point: Some(dispatch.entry),
-            compilation_options: wgpu::PipelineCompilationOptions {
-                constants: &dispatch.constants,
-                zero_initialize_workgroup_memory: false,
-            },
-            cache: None,
-        });
-        self.check()?;
-        let kernel = Arc::new(Kernel { pipeline, layout, reflection });
-        self.kernels.lock().unwrap_or_else(PoisonError::into_inner).insert(key, Arc::clone(&kernel));
-        Ok(kernel)
-    }
-}
-
-/// Says how a dispatch and its kernel disagree, if they do. Always our bug, so found at plan time, in words.
-pub(super) fn mismatch(dispatch: &Dispatch, reflection: &Reflection) -> Option<String> {
-    let declared = &reflection.uniform_fields;
-    let given = dispatch.fields.iter().map(|&(name, offset, scalar)| (name, offset, Some(scalar)));
-    if reflection.uniform_bytes > 0 && !declared.iter().map(|(n, o, s)| (n.as_str(), *o, *s)).eq(given) {
-        return Some(format!("uniform fields {:?} against the shader's {declared:?}", dispatch.fields));
-    }
-    if reflection.uniform_bytes > dispatch.uniform.len().next_multiple_of(16) {
-        return Some(format!(
-            "uniform of {} bytes, {} wanted",
-            dispatch.uniform.len(),
-            reflection.uniform_bytes
-        ));
-    }
-    let mut names: BTreeMap<&str, usize> = BTreeMap::new();
-    for (name, _) in &dispatch.bindings {
-        *names.entry(name).or_default() += 1;
-    }
-    for binding in reflection.bindings.iter().filter(|b| b.access != Access::Uniform) {
-        if names.remove(binding.name.as_str()) != Some(1) {
-            return Some(format!("binding `{}` is not given exactly once", binding.name));
-        }
-    }
-    names.keys().next().map(|name| format!("binding `{name}` is given, and the kernel does not use it"))
-}
-
 impl Commands {
     /// Binds `dispatches` to buffers: `place` gives each dispatch's slots their buffer. Uniforms go into one buffer.
     ///
@@ -148,6 +45,7 @@ impl Commands {
         per_submission: usize,
         place: impl Fn(usize, Slot) -> Buffer,
     ) -> Result<Self> {
+        gpu.compile(dispatches.iter().map(|(_, dispatch)| dispatch))?;
         let align = gpu.caps().uniform_align.max(16) as usize;
         let mut bytes = Vec::new();
         let mut offsets = Vec::with_capacity(dispatches.len());
@@ -166,7 +64,11 @@ impl Commands {
         gpu.queue.write_buffer(&uniforms, 0, &bytes);
         let mut steps = Vec::with_capacity(dispatches.len());
         for (index, (label, dispatch)) in dispatches.iter().enumerate() {
-            let kernel = gpu.kernel(dispatch)?;
+            let uncompiled = || {
+                let what = format!("kernel {}/{} was not compiled", dispatch.shader, dispatch.entry);
+                Error::device(what, "this is our bug")
+            };
+            let kernel = gpu.kernel(dispatch).ok_or_else(uncompiled)?;
             if let Some(problem) = mismatch(dispatch, &kernel.reflection) {
                 let what = format!("kernel {}/{} of {label}: {problem}", dispatch.shader, dispatch.entry);
                 return Err(Error::device(what, "this is our bug"));
@@ -286,42 +188,4 @@ fn record(pass: &mut wgpu::ComputePass<'_>, step: &Step) {
     pass.set_pipeline(&step.kernel.pipeline);
     pass.set_bind_group(0, &step.bind_group, &[]);
     pass.dispatch_workgroups(step.groups[0], step.groups[1], step.groups[2]);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::gpu::{Uniform, uniform};
-
-    uniform! {
-        struct Right { count: u32, factor: f32, shift: i32 }
-    }
-    uniform! {
-        struct Wrong { count: f32, factor: f32, shift: i32 }
-    }
-
-    fn dispatch<U: Uniform>(uniform: &U) -> Dispatch {
-        Dispatch {
-            shader: "planted",
-            entry: "main",
-            constants: Vec::new(),
-            uniform: bytemuck::bytes_of(uniform).to_vec(),
-            fields: U::FIELDS,
-            bindings: vec![("y", Slot::Value(0))],
-            groups: [1; 3],
-        }
-    }
-
-    #[test]
-    fn a_uniform_of_another_type_is_found() {
-        let source = "struct Params { count: u32, factor: f32, shift: i32 }
-            @group(0) @binding(0) var<uniform> params: Params;
-            @group(0) @binding(1) var<storage, read_write> y: array<f32>;
-            @compute @workgroup_size(1) fn main() { y[params.count] = params.factor; }";
-        let found = reflect("planted", source, naga::valid::Capabilities::empty()).expect("valid");
-        let right = dispatch(&Right { count: 1, factor: 1.0, shift: 1 });
-        assert_eq!(mismatch(&right, &found["main"]), None);
-        let wrong = dispatch(&Wrong { count: 1.0, factor: 1.0, shift: 1 });
-        assert!(mismatch(&wrong, &found["main"]).is_some_and(|text| text.contains("uniform fields")));
-    }
 }

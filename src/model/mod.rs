@@ -10,4 +10,4 @@ pub use file::{load_backbone, load_model, read_spec, save_model};
 pub use objective::{Losses, Objective, Phase, Supervision, record_objective};
 pub use record::{HeadSizes, Network, PROTOTYPES, record_head, record_network};
 pub use spec::{ModelSpec, NetOptions, Provenance};
-pub use step::{TrainOptions, TrainStep, VELOCITY};
+pub use step::{Recompute, TrainOptions, TrainStep, VELOCITY};

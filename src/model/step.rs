@@ -1,11 +1,14 @@
 //! One training step as a tape (spec section 8).
 
-use crate::error::Result;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::error::{Error, Result};
+use crate::gpu::Caps;
 use crate::nn::{Builder, Mode, Weights};
 use crate::ops;
 use crate::proto::Noise;
 use crate::rng;
-use crate::tape::{DType, Role, Tape, Value, ValueId};
+use crate::tape::{DType, Keep, Program, Role, Tape, Value, ValueId};
 
 use super::objective::{Losses, Phase, Supervision, record_objective};
 use super::record::record_network;
@@ -17,6 +20,54 @@ pub const VELOCITY: &str = "velocity/";
 /// Streams of the step's seed. Dropout and noise count steps and elements alike: of one seed they would draw the same bits.
 const DROPOUT: u32 = 1;
 const NOISE: u32 = 2;
+
+/// Whether the reverse pass computes blocks of the backbone again instead of keeping what is inside them: less memory, the
+/// same numbers, up to a third more work. In a configuration `true`, `false` or `"auto"`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Recompute {
+    /// Never.
+    Never,
+    /// Always.
+    Always,
+    /// Where the step would take more memory than it may.
+    #[default]
+    Auto,
+}
+
+impl Serialize for Recompute {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        match self {
+            Self::Never => serializer.serialize_bool(false),
+            Self::Always => serializer.serialize_bool(true),
+            Self::Auto => serializer.serialize_str("auto"),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Recompute {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        struct Words;
+        impl serde::de::Visitor<'_> for Words {
+            type Value = Recompute;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("true, false or \"auto\"")
+            }
+
+            fn visit_bool<E>(self, always: bool) -> std::result::Result<Recompute, E> {
+                Ok(if always { Recompute::Always } else { Recompute::Never })
+            }
+
+            fn visit_str<E: serde::de::Error>(self, word: &str) -> std::result::Result<Recompute, E> {
+                match word {
+                    "auto" => Ok(Recompute::Auto),
+                    _ => Err(E::invalid_value(serde::de::Unexpected::Str(word), &self)),
+                }
+            }
+        }
+        deserializer.deserialize_any(Words)
+    }
+}
 
 /// What a step needs beside the spec.
 #[derive(Clone, Debug)]
@@ -35,6 +86,10 @@ pub struct TrainOptions {
     pub backbone_lr: f32,
     /// Seed that those of dropout and Gumbel noise are drawn from.
     pub seed: u32,
+    /// Whether the reverse pass computes the backbone's blocks again.
+    pub recompute: Recompute,
+    /// Bytes on the device that a step may take, where that is known.
+    pub max_bytes: Option<u64>,
 }
 
 /// A recorded step: forward, losses, reverse pass, optimiser, prototype update.
@@ -58,11 +113,38 @@ pub struct TrainStep {
 }
 
 impl TrainStep {
-    /// Records the step.
+    /// Records the step and lowers it for `caps`, with blocks computed again where the options say so.
+    ///
+    /// # Errors
+    /// Those of the shape rules; [`Error::Config`] if the step takes more than the bytes it may.
+    pub fn plan(spec: &ModelSpec, o: &TrainOptions, phase: Phase, caps: &Caps) -> Result<(Self, Program)> {
+        let planned = |again: bool| {
+            let step = Self::record_with(spec, o, phase, again)?;
+            let program = Program::new(&step.tape, caps, Keep::Only(&step.losses.all()));
+            Ok::<_, Error>((step, program))
+        };
+        let above = |program: &Program| o.max_bytes.filter(|&most| program.bytes() > most);
+        let (mut step, mut program) = planned(o.recompute == Recompute::Always)?;
+        if o.recompute == Recompute::Auto && above(&program).is_some() {
+            (step, program) = planned(true)?;
+        }
+        let Some(most) = above(&program) else { return Ok((step, program)) };
+        let more = if o.recompute == Recompute::Never { "train.recompute = \"auto\", or " } else { "" };
+        Err(Error::config(
+            format!("a step takes {} MiB and train.memory_mib is {}", program.bytes() >> 20, most >> 20),
+            format!("set {more}a smaller train.batch or crop"),
+        ))
+    }
+
+    /// Records the step with every value kept until the reverse pass has read it.
     ///
     /// # Errors
     /// Those of the shape rules.
     pub fn record(spec: &ModelSpec, o: &TrainOptions, phase: Phase) -> Result<Self> {
+        Self::record_with(spec, o, phase, false)
+    }
+
+    fn record_with(spec: &ModelSpec, o: &TrainOptions, phase: Phase, again: bool) -> Result<Self> {
         let mut tape = Tape::new();
         let image = tape.input("image", &[o.batch, o.height, o.width, 3], DType::F32);
         let labels = tape.input("labels", &[o.batch, o.height, o.width], DType::I32);
@@ -78,6 +160,7 @@ impl TrainStep {
         let objective = record_objective(&mut tape, &net, &spec.head, supervision, phase)?;
         let losses = objective.losses;
         let params = tape.params();
+        let forward = tape.nodes().len();
         let grads = ops::backward(&mut tape, losses.total, &params)?;
         tape.enter("optimise");
         for (&param, gradient) in params.iter().zip(grads) {
@@ -90,6 +173,9 @@ impl TrainStep {
         }
         tape.leave();
         objective.record_update(&mut tape, &net, &spec.head)?;
+        if again {
+            tape.recompute(forward);
+        }
         Ok(Self { tape, image, labels, class_weights, lr, step, losses, weights })
     }
 

@@ -24,6 +24,8 @@ const STAGES: [(usize, usize, usize, usize); 7] = [
 /// # Errors
 /// Those of the shape rules.
 pub(super) fn record(b: &mut Builder<'_>, image: ValueId, output_stride: usize) -> Result<Vec<Tap>> {
+    // Blocks are what the reverse pass may compute again: the widest maps are inside them.
+    b.tape.mark();
     let stem = Conv { stride: 2, padding: 1, ..Conv::default() };
     let stem = ConvBn { outputs: 32, kernel: 3, conv: stem, act: Act::Relu6 };
     let mut x = b.conv_bn("features.0", image, stem)?;
@@ -34,6 +36,7 @@ pub(super) fn record(b: &mut Builder<'_>, image: ValueId, output_stride: usize) 
             let wanted = if block == 0 { first_stride } else { 1 };
             let before = dilation;
             let step = stride_or_dilate(wanted, output_stride, &mut stride, &mut dilation);
+            b.tape.mark();
             // The block that would have strided still looks at neighbours at the old distance.
             let reach = if step < wanted { before } else { dilation };
             x = b.inverted_residual(index, x, expansion, channels, step, reach)?;
@@ -44,6 +47,7 @@ pub(super) fn record(b: &mut Builder<'_>, image: ValueId, output_stride: usize) 
             index += 1;
         }
     }
+    b.tape.mark();
     Ok(taps)
 }
 

@@ -18,6 +18,7 @@ pub(super) fn record(b: &mut Builder<'_>, image: ValueId, output_stride: usize) 
     let (mut x, mut stride, mut dilation) = (image, 1, 1);
     let mut taps = Vec::new();
     for (stage, channels) in CHANNELS.into_iter().enumerate() {
+        b.tape.mark();
         let step = stride_or_dilate(2, output_stride, &mut stride, &mut dilation);
         let name = format!("backbone.{stage}");
         let conv = |stride| Conv { stride, padding: dilation, dilation, groups: 1 };
@@ -28,6 +29,7 @@ pub(super) fn record(b: &mut Builder<'_>, image: ValueId, output_stride: usize) 
         }
         taps.push(Tap { stride, map: x });
     }
+    b.tape.mark();
     // A dilated stage has the stride of the one before it; the later map replaces the earlier.
     taps.dedup_by(|later, earlier| {
         let same = later.stride == earlier.stride;

@@ -17,6 +17,7 @@ mod memory;
 mod op;
 mod plan;
 mod program;
+mod recompute;
 mod store;
 mod value;
 
@@ -66,6 +67,8 @@ pub struct Tape {
     blocks: Vec<Block>,
     open_block: Option<usize>,
     scope: Vec<String>,
+    /// The first nodes of blocks that can be computed again.
+    marks: Vec<usize>,
 }
 
 impl Tape {

@@ -29,7 +29,7 @@ pub(super) struct State {
 }
 
 /// Keys that may differ when a run is resumed without changing what is computed.
-const FREE: [&str; 10] = [
+const FREE: [&str; 12] = [
     "data.root",
     "data.train",
     "data.val",
@@ -40,6 +40,8 @@ const FREE: [&str; 10] = [
     "train.log_every",
     "train.checkpoint_every",
     "train.threads",
+    "train.recompute",
+    "train.memory_mib",
 ];
 
 impl State {

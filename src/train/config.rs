@@ -8,7 +8,7 @@ use crate::data::{AugmentSettings, Normalisation};
 use crate::error::{Error, Result};
 use crate::fs_atomic::write_atomic;
 use crate::head::HeadConfig;
-use crate::model::NetOptions;
+use crate::model::{NetOptions, Recompute, TrainOptions};
 
 /// A training run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -97,6 +97,11 @@ pub struct TrainConfig {
     pub checkpoint_every: u64,
     /// Threads that load and augment images; 0 for one per core.
     pub threads: usize,
+    /// Whether the reverse pass computes blocks of the backbone again instead of keeping them in memory: `true`, `false`, or
+    /// `"auto"` for where a step would take more than `memory_mib`. The result is the same to the bit.
+    pub recompute: Recompute,
+    /// MiB on the device that a step may take; 0 for no bound.
+    pub memory_mib: u64,
 }
 
 impl Default for TrainConfig {
@@ -117,6 +122,8 @@ impl Default for TrainConfig {
             log_every: 10,
             checkpoint_every: 250,
             threads: 0,
+            recompute: Recompute::Auto,
+            memory_mib: 0,
         }
     }
 }
@@ -194,6 +201,23 @@ impl Config {
     /// [`Error::Config`] for an option of the head that is out of range.
     pub fn resolved(&self) -> Result<Self> {
         Ok(Self { head: self.head.resolved()?, ..self.clone() })
+    }
+
+    /// What a training step of images of `height` x `width`, `batch` at a time, needs beside the model's spec.
+    #[must_use]
+    pub fn step_options(&self, batch: usize, [height, width]: [usize; 2]) -> TrainOptions {
+        let t = &self.train;
+        TrainOptions {
+            batch,
+            height,
+            width,
+            momentum: t.momentum,
+            weight_decay: t.weight_decay,
+            backbone_lr: t.backbone_lr,
+            seed: t.seed,
+            recompute: t.recompute,
+            max_bytes: (t.memory_mib > 0).then(|| t.memory_mib.saturating_mul(1 << 20)),
+        }
     }
 
     /// Writes the resolved configuration with its paths made absolute, so that it can be used from where it lies.

@@ -12,7 +12,7 @@ use crate::model::{
     ModelSpec, PROTOTYPES, Phase, Provenance, TrainOptions, TrainStep, load_backbone, save_model,
 };
 use crate::proto::{ClassHealth, TWIN_COSINE, health};
-use crate::tape::{Keep, Plan, Program, Store};
+use crate::tape::{Plan, Store};
 
 use super::checkpoint;
 use super::config::Config;
@@ -158,22 +158,16 @@ impl Session {
     }
 
     fn record(&self, phase: Phase) -> Result<TrainStep> {
-        let (train, crop) = (&self.config.train, &self.config.augment);
-        let options = TrainOptions {
-            batch: train.batch,
-            height: crop.crop_height,
-            width: crop.crop_width,
-            momentum: train.momentum,
-            weight_decay: train.weight_decay,
-            backbone_lr: train.backbone_lr,
-            seed: train.seed,
-        };
-        TrainStep::record(&self.spec, &options, phase)
+        TrainStep::record(&self.spec, &self.step_options(), phase)
+    }
+
+    fn step_options(&self) -> TrainOptions {
+        let crop = &self.config.augment;
+        self.config.step_options(self.config.train.batch, [crop.crop_height, crop.crop_width])
     }
 
     pub(super) fn prepare(&mut self, phase: Phase) -> Result<(Prepared, Event)> {
-        let step = self.record(phase)?;
-        let program = Program::new(&step.tape, self.gpu.caps(), Keep::Only(&step.losses.all()));
+        let (step, program) = TrainStep::plan(&self.spec, &self.step_options(), phase, self.gpu.caps())?;
         let event = Event::Plan {
             bytes: program.bytes(),
             flops: program.flops(),

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Instant;
 
 use protoseg::data::{ClassInfo, Classes};
 use protoseg::gpu::{Caps, Gpu, list_adapters};
 use protoseg::infer::record_inference;
-use protoseg::model::{ModelSpec, Phase, Provenance, TrainOptions, TrainStep, read_spec};
-use protoseg::tape::{Keep, NodeReport, Plan, Program, Store, Tape, ValueId};
+use protoseg::model::{ModelSpec, Phase, Provenance, TrainStep, read_spec};
+use protoseg::tape::{Keep, NodeReport, Plan, Program, Store, Tape};
 use protoseg::train::Config;
 use protoseg::{Error, Result, model_file};
 use serde::Serialize;
@@ -38,7 +39,6 @@ pub async fn plan(args: &PlanArgs, cli: &Cli) -> Result<()> {
     if args.time && args.json {
         return Err(Error::config("--time prints a table and --json a document without it", "leave one out"));
     }
-    let (tape, kept) = record(args)?;
     // The forecast needs no device; where there is none it is made for the floor.
     let without = !args.time && list_adapters().await.is_empty();
     let gpu = if without { None } else { Some(crate::open(cli).await?) };
@@ -46,7 +46,7 @@ pub async fn plan(args: &PlanArgs, cli: &Cli) -> Result<()> {
         Some(gpu) => (gpu.caps().clone(), gpu.name().to_owned()),
         None => (Caps::floor(), "none: planned for WebGPU's default limits".to_owned()),
     };
-    let program = Program::new(&tape, &caps, Keep::Only(&kept));
+    let (tape, program) = record(args, &caps)?;
     let fits = program.largest_bytes() <= caps.max_binding_bytes.min(caps.max_buffer_bytes);
     if args.json {
         return crate::print_json(&Document {
@@ -85,27 +85,18 @@ pub async fn plan(args: &PlanArgs, cli: &Cli) -> Result<()> {
     }
 }
 
-/// The tape of a training step (configuration) or of an inference (model), and what it keeps.
-fn record(args: &PlanArgs) -> Result<(Tape, Vec<ValueId>)> {
+/// The tape of a training step (configuration) or of an inference (model), and what it is on a device with `caps`.
+fn record(args: &PlanArgs, caps: &Caps) -> Result<(Tape, Program)> {
     if args.file.extension().is_some_and(|e| e == "toml") {
         let config = Config::load(&args.file, &args.set)?;
         let [height, width] = args.size.unwrap_or([config.augment.crop_height, config.augment.crop_width]);
         let batch = args.batch.unwrap_or(config.train.batch);
         check_pixels(batch, [height, width])?;
         let spec = spec(&config, args.classes)?;
-        let options = TrainOptions {
-            batch,
-            height,
-            width,
-            momentum: config.train.momentum,
-            weight_decay: config.train.weight_decay,
-            backbone_lr: config.train.backbone_lr,
-            seed: config.train.seed,
-        };
+        let options = config.step_options(batch, [height, width]);
         let phase = if spec.head.warms_up(config.train.steps) { Phase::WarmUp } else { Phase::Main };
-        let step = TrainStep::record(&spec, &options, phase)?;
-        let kept = step.losses.all();
-        return Ok((step.tape, kept));
+        let (step, program) = TrainStep::plan(&spec, &options, phase, caps)?;
+        return Ok((step.tape, program));
     }
     let [height, width] = args.size.unwrap_or([360, 480]);
     let set = (!args.set.is_empty()).then_some(("--set", "a model has no configuration to override"));
@@ -116,7 +107,9 @@ fn record(args: &PlanArgs) -> Result<(Tape, Vec<ValueId>)> {
         return Err(Error::config(format!("{flag} is for configurations"), reason));
     }
     check_pixels(1, [height, width])?;
-    record_inference(&read_spec(&model_file::read(&args.file)?)?, height, width)
+    let (tape, kept) = record_inference(&read_spec(&model_file::read(&args.file)?)?, height, width)?;
+    let program = Program::new(&tape, caps, Keep::Only(&kept));
+    Ok((tape, program))
 }
 
 /// Refuses a step without an image and one that no device could make.
@@ -168,11 +161,25 @@ fn by_operation(nodes: &[NodeReport]) {
     }
 }
 
-/// Runs the program twice and prints the second run's time per node, the slowest first.
+/// Runs the program a few times and prints what starting it takes, what of a run is the host's, and the last run's time per
+/// node, the slowest first.
 async fn time(gpu: &std::sync::Arc<Gpu>, tape: &Tape, program: &Program) -> Result<()> {
+    let clock = Instant::now();
     let plan = Plan::new(gpu, tape, program, &mut Store::new())?;
+    let made = clock.elapsed().as_secs_f64();
     plan.run();
     gpu.wait()?;
+    // Some drivers compile a kernel when it is first dispatched.
+    say!(
+        "start      {made:.2} s to make the plan, {:.2} s with the first run",
+        clock.elapsed().as_secs_f64()
+    );
+    let clock = Instant::now();
+    plan.run();
+    let host = clock.elapsed().as_secs_f64();
+    gpu.wait()?;
+    let run = clock.elapsed().as_secs_f64();
+    say!("host       {:.2} ms of a run's {:.1} are spent recording and submitting", 1e3 * host, 1e3 * run);
     let Some(times) = plan.profile().await? else {
         say!("this adapter has no timestamps");
         return Ok(());
