@@ -148,9 +148,56 @@ fn plans_that_mean_nothing_are_refused() {
     config(&["--batch", "0"], &["0 x 32 x 32", "--batch (at least 1)"]);
     config(&["--batch", "1000000000"], &["1000000000 x 32 x 32"]);
     config(&["--size", "18446744073709551615x18446744073709551615"], &["cannot be planned"]);
-    config(&["--time", "--json"], &["--time", "--json"]);
     let many = ["plan", "c.toml", "--classes", "100000", "--json"];
     assert!(json(&protoseg(root, &many))["weights_bytes"].is_number());
+}
+
+#[test]
+fn a_plan_is_timed_node_by_node() {
+    let temp = project("cli-time", false);
+    let plan = json(&protoseg(temp.path(), &["plan", "c.toml", "--time", "--json"]));
+    let sum = |list: &str| -> (f64, u64) {
+        let all = plan["times"][list].as_array().expect("this adapter has timestamps");
+        let secs: Vec<f64> = all.iter().map(|t| t["device_secs"].as_f64().expect("seconds")).collect();
+        assert!(secs.is_sorted_by(|a, b| a >= b) && secs[0] > 0.0, "{secs:?}");
+        (secs.iter().sum(), all.iter().map(|t| t["dispatches"].as_u64().expect("a count")).sum())
+    };
+    let (nodes, kernels) = (sum("nodes"), sum("kernels"));
+    assert!((nodes.0 - kernels.0).abs() < 1e-9 && nodes.1 == kernels.1, "{nodes:?} {kernels:?}");
+    assert_eq!(plan["dispatches"].as_u64(), Some(nodes.1));
+    let table = protoseg(temp.path(), &["plan", "c.toml", "--time"]);
+    let text = String::from_utf8_lossy(&table.stdout);
+    assert!(text.contains("nodes, the slowest first:") && text.contains("conv2d"), "{text}");
+}
+
+#[test]
+fn bench_times_what_is_named() {
+    let temp = TempDir::new("cli-bench");
+    let found = json(&protoseg(temp.path(), &["bench", "gemm-512", "scale", "--json", "--seconds", "0"]));
+    assert!(found["peak"]["wall"]["gflops"].as_f64() > Some(0.0) && found["start"].is_null(), "{found}");
+    let results = found["results"].as_array().expect("a list");
+    let names: Vec<_> = results.iter().map(|r| r["name"].as_str().expect("a name")).collect();
+    assert_eq!(names, ["scale", "scale", "gemm-512"]);
+    assert_eq!(results[1]["direction"], "gradients");
+    assert_eq!(results[2]["flops"], 2 * 512_u64.pow(3));
+    for result in results {
+        assert!(result["best_secs"].as_f64() > Some(0.0) && result["share_of_peak"].as_f64() > Some(0.0));
+    }
+    let table = protoseg(temp.path(), &["bench", "fill", "--seconds", "0"]);
+    assert!(String::from_utf8_lossy(&table.stdout).lines().any(|l| l.starts_with("fill 43200x64")));
+    let list = protoseg(temp.path(), &["bench", "--list"]);
+    assert!(String::from_utf8_lossy(&list.stdout).contains("  head-step-150 "));
+    refused(temp.path(), &["bench", "gemm"], &["`gemm`", "protoseg bench --list"]);
+    refused(temp.path(), &["bench", "scale", "first-step"], &["first-step", "only name"]);
+}
+
+/// The program is started twice; the second start finds what the first has left.
+#[test]
+fn bench_starts_twice() {
+    let temp = TempDir::new("cli-start");
+    let found = json(&protoseg(temp.path(), &["bench", "start", "--json", "--seconds", "0"]));
+    let total = |which: &str| found["start"][which]["total_secs"].as_f64().expect("seconds");
+    assert!(total("first") > 0.0 && total("second") > 0.0, "{found}");
 }
 
 #[test]

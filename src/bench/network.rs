@@ -3,7 +3,9 @@
 use crate::data::{ClassInfo, Classes, Normalisation};
 use crate::error::Result;
 use crate::head::HeadOptions;
-use crate::model::{ModelSpec, NetOptions, Phase, Provenance, TrainOptions, TrainStep, record_network};
+use crate::model::{
+    ModelSpec, NetOptions, Phase, Provenance, Recompute, TrainOptions, TrainStep, record_network,
+};
 use crate::nn::{Builder, Mode};
 use crate::proto::Profile;
 use crate::rng::Rng;
@@ -35,8 +37,17 @@ fn normal(rng: &mut Rng, count: usize) -> Vec<f64> {
 /// # Errors
 /// Those of the shape rules.
 pub fn training(batch: usize, [height, width]: [usize; 2]) -> Result<Job> {
-    let options =
-        TrainOptions { batch, height, width, momentum: 0.9, weight_decay: 5e-4, backbone_lr: 1.0, seed: 1 };
+    let options = TrainOptions {
+        batch,
+        height,
+        width,
+        momentum: 0.9,
+        weight_decay: 5e-4,
+        backbone_lr: 1.0,
+        seed: 1,
+        recompute: Recompute::Never,
+        max_bytes: None,
+    };
     let step = TrainStep::record(&spec(), &options, Phase::Main)?;
     let mut rng = Rng::new(1, 0);
     // Regions of 4x4 pixels of one class, as large as a pixel of the embedding map.

@@ -179,7 +179,7 @@ pub struct PlanArgs {
     /// Plan for this many classes, without looking at the data set
     #[arg(long)]
     pub classes: Option<usize>,
-    /// Run it once on the adapter and time every kernel
+    /// Run it on the adapter and time every node, the slowest first
     #[arg(long)]
     pub time: bool,
     /// Print one JSON document

@@ -17,6 +17,7 @@ mod data;
 mod devices;
 mod eval;
 mod figure;
+mod node_times;
 mod plan;
 mod predict;
 mod progress;

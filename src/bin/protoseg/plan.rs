@@ -2,18 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::Instant;
 
 use protoseg::data::{ClassInfo, Classes};
-use protoseg::gpu::{Caps, Gpu, list_adapters};
+use protoseg::gpu::{Caps, list_adapters};
 use protoseg::infer::record_inference;
 use protoseg::model::{ModelSpec, Phase, Provenance, TrainStep, read_spec};
-use protoseg::tape::{Keep, NodeReport, Plan, Program, Store, Tape};
+use protoseg::tape::{Keep, NodeReport, Program, Tape};
 use protoseg::train::Config;
 use protoseg::{Error, Result, model_file};
 use serde::Serialize;
 
 use crate::args::{Cli, PlanArgs};
+use crate::node_times::{self, Times};
 
 /// The most pixels of a step, all images together, and the most classes that are planned: above, the forecast itself takes
 /// seconds and gigabytes, and no kernel could count so far.
@@ -33,12 +33,12 @@ struct Document<'a> {
     fits: bool,
     adapter: &'a str,
     nodes: &'a [NodeReport],
+    /// With --time; `null` on an adapter without timestamps.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    times: Option<Option<Times>>,
 }
 
 pub async fn plan(args: &PlanArgs, cli: &Cli) -> Result<()> {
-    if args.time && args.json {
-        return Err(Error::config("--time prints a table and --json a document without it", "leave one out"));
-    }
     // The forecast needs no device; where there is none it is made for the floor.
     let without = !args.time && list_adapters().await.is_empty();
     let gpu = if without { None } else { Some(crate::open(cli).await?) };
@@ -48,6 +48,10 @@ pub async fn plan(args: &PlanArgs, cli: &Cli) -> Result<()> {
     };
     let (tape, program) = record(args, &caps)?;
     let fits = program.largest_bytes() <= caps.max_binding_bytes.min(caps.max_buffer_bytes);
+    let times = match &gpu {
+        Some(gpu) if args.time => Some(node_times::measure(gpu, &tape, &program).await?),
+        _ => None,
+    };
     if args.json {
         return crate::print_json(&Document {
             bytes: program.bytes(),
@@ -60,6 +64,7 @@ pub async fn plan(args: &PlanArgs, cli: &Cli) -> Result<()> {
             fits,
             adapter: &adapter,
             nodes: program.nodes(),
+            times,
         });
     }
     let mib = |bytes: u64| bytes as f64 / 1048576.0;
@@ -76,13 +81,11 @@ pub async fn plan(args: &PlanArgs, cli: &Cli) -> Result<()> {
     if program.num_constant_dispatches() > 0 {
         say!("once       {} dispatches more, after weights changed", program.num_constant_dispatches());
     }
-    match &gpu {
-        Some(gpu) if args.time => time(gpu, &tape, &program).await,
-        _ => {
-            by_operation(program.nodes());
-            Ok(())
-        }
+    match times {
+        Some(times) => node_times::print(times.as_ref()),
+        None => by_operation(program.nodes()),
     }
+    Ok(())
 }
 
 /// The tape of a training step (configuration) or of an inference (model), and what it is on a device with `caps`.
@@ -159,41 +162,4 @@ fn by_operation(nodes: &[NodeReport]) {
     for (stem, (flops, bytes, dispatches)) in sums {
         say!("{stem:20} {:>12.3} {:>12.1} {dispatches:>12}", flops as f64 / 1e9, bytes as f64 / 1048576.0);
     }
-}
-
-/// Runs the program a few times and prints what starting it takes, what of a run is the host's, and the last run's time per
-/// node, the slowest first.
-async fn time(gpu: &std::sync::Arc<Gpu>, tape: &Tape, program: &Program) -> Result<()> {
-    let clock = Instant::now();
-    let plan = Plan::new(gpu, tape, program, &mut Store::new())?;
-    let made = clock.elapsed().as_secs_f64();
-    plan.run();
-    gpu.wait()?;
-    // Some drivers compile a kernel when it is first dispatched.
-    say!(
-        "start      {made:.2} s to make the plan, {:.2} s with the first run",
-        clock.elapsed().as_secs_f64()
-    );
-    let clock = Instant::now();
-    plan.run();
-    let host = clock.elapsed().as_secs_f64();
-    gpu.wait()?;
-    let run = clock.elapsed().as_secs_f64();
-    say!("host       {:.2} ms of a run's {:.1} are spent recording and submitting", 1e3 * host, 1e3 * run);
-    let Some(times) = plan.profile().await? else {
-        say!("this adapter has no timestamps");
-        return Ok(());
-    };
-    let total: f64 = times.iter().map(|t| t.seconds).sum();
-    let mut sums: BTreeMap<&str, f64> = BTreeMap::new();
-    for time in &times {
-        *sums.entry(&time.label).or_default() += time.seconds;
-    }
-    let mut sums: Vec<_> = sums.into_iter().collect();
-    sums.sort_by(|a, b| b.1.total_cmp(&a.1));
-    say!("{:.1} ms on the device; the slowest nodes:", 1e3 * total);
-    for (label, seconds) in sums.into_iter().take(40) {
-        say!("{:>9.2} ms  {:>5.1} %  {label}", 1e3 * seconds, 100.0 * seconds / total);
-    }
-    Ok(())
 }
