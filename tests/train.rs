@@ -116,7 +116,7 @@ fn loss_falls_and_every_event_is_told() {
     let gpu = gpu();
     let temp = TempDir::new("train-loss");
     street(temp.path());
-    let long = ["train.steps=100", "train.batch=4", "train.eval_every=0"];
+    let long = ["model.dropout=0", "train.steps=100", "train.batch=4", "train.eval_every=0"];
     let events = train(&gpu, temp.path(), "run", &long, None, false);
     let losses: Vec<f32> =
         events.iter().filter_map(|e| if let Event::Step { ce, .. } = e { Some(*ce) } else { None }).collect();
