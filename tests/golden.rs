@@ -5,7 +5,7 @@ mod support;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use protoseg::gpu::Tier;
+use protoseg::gpu::Variant;
 use protoseg::head::HeadOptions;
 use protoseg::model_file::{Tensor, read, write};
 use protoseg::nn::Arch;
@@ -22,11 +22,11 @@ fn assert_ok(verification: &Verification) {
 }
 
 /// Compares every golden file; a folder that is there holds them all.
-fn assert_golden(tier: Option<Tier>) {
+fn assert_golden(variant: Option<Variant>) {
     if shared("golden").is_none() {
         return;
     }
-    let found = pollster::block_on(verify(&gpu_of(tier), &shared_files("golden"), None));
+    let found = pollster::block_on(verify(&gpu_of(variant), &shared_files("golden"), None));
     assert!(found.files.len() >= NUM_GOLDEN, "{} of {NUM_GOLDEN} golden files", found.files.len());
     assert_ok(&found);
 }
@@ -38,7 +38,7 @@ fn every_golden_file_agrees() {
 
 #[test]
 fn every_golden_file_agrees_with_the_kernels_of_the_floor() {
-    assert_golden(Some(Tier::Floor));
+    assert_golden(Some(Variant::Floor));
 }
 
 #[test]

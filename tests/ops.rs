@@ -5,7 +5,7 @@ mod support;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use protoseg::gpu::{Tier, shaders};
+use protoseg::gpu::{Variant, shaders};
 use protoseg::ops::{check, table::TABLE};
 use support::gpu_of;
 
@@ -14,9 +14,9 @@ fn selected(stem: &str) -> bool {
     std::env::var("PROTOSEG_OPS").map_or(true, |list| list.split(',').any(|s| s == stem))
 }
 
-/// Runs every case with the kernels of `tier`, or with the best ones that the adapter has.
-fn compare_with_oracle(tier: Option<Tier>) {
-    let gpu = gpu_of(tier);
+/// Runs every case with the kernels of `variant`, or with the adapter's default ones.
+fn compare_with_oracle(variant: Option<Variant>) {
+    let gpu = gpu_of(variant);
     let mut failures = Vec::new();
     for row in TABLE.iter().filter(|r| selected(r.stem)) {
         for case in (row.cases)() {
@@ -43,7 +43,13 @@ fn device_agrees_with_oracle() {
 /// The kernels that a browser runs.
 #[test]
 fn device_agrees_with_oracle_on_the_floor() {
-    compare_with_oracle(Some(Tier::Floor));
+    compare_with_oracle(Some(Variant::Floor));
+}
+
+/// The kernels that a GPU runs, its browser too.
+#[test]
+fn device_agrees_with_oracle_on_gpu_kernels() {
+    compare_with_oracle(Some(Variant::Gpu));
 }
 
 #[test]

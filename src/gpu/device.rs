@@ -7,10 +7,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::error::{Error, Result};
 
-use super::caps::{Caps, Tier};
+use super::caps::Caps;
 use super::pipeline::{Kernel, KernelKey};
 use super::promise::promise;
 use super::reflect::Reflection;
+use super::variant::Variant;
 use super::{adapter, pipeline};
 
 /// A buffer on the device, with its size in bytes.
@@ -38,18 +39,30 @@ pub struct Gpu {
 impl Gpu {
     /// Opens the adapter that `wanted` names (index or part of its name), or the fastest one.
     ///
-    /// `tier` lowers the capability tier, so that the floor's kernels can be run anywhere.
+    /// `variant` names the family of kernels, so that each can be run wherever the adapter has what it takes; the default
+    /// is the one that suits the adapter and computes in `f32`.
     ///
     /// # Errors
-    /// [`Error::Device`] if there is no adapter (with the driver package to install) or it cannot be opened.
-    pub async fn open(wanted: Option<&str>, tier: Option<Tier>) -> Result<Arc<Self>> {
+    /// [`Error::Device`] if there is no adapter (with the driver package to install), it cannot run `variant` or it
+    /// cannot be opened.
+    pub async fn open(wanted: Option<&str>, variant: Option<Variant>) -> Result<Arc<Self>> {
         let adapter = adapter::choose(wanted).await?;
-        let caps = adapter::caps(&adapter, tier);
+        let caps = adapter::caps(&adapter, variant)?;
         let offered = adapter.limits();
         let mut features = adapter.features() & wgpu::Features::TIMESTAMP_QUERY;
-        if caps.tier >= Tier::Subgroups {
+        if caps.subgroups {
             features |= wgpu::Features::SUBGROUP;
         }
+        if matches!(caps.variant, Variant::F16 | Variant::Matrix) {
+            features |= wgpu::Features::SHADER_F16;
+        }
+        let experimental_features = if caps.variant == Variant::Matrix {
+            features |= wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX;
+            // SAFETY: the user asked for this family by name; its shaders are our own and never leave their buffers.
+            unsafe { wgpu::ExperimentalFeatures::enabled() }
+        } else {
+            wgpu::ExperimentalFeatures::disabled()
+        };
         let limits = wgpu::Limits {
             max_storage_buffer_binding_size: offered.max_storage_buffer_binding_size,
             max_buffer_size: offered.max_buffer_size,
@@ -61,7 +74,7 @@ impl Gpu {
             label: Some("protoseg"),
             required_features: features,
             required_limits: limits,
-            experimental_features: wgpu::ExperimentalFeatures::disabled(),
+            experimental_features,
             memory_hints: wgpu::MemoryHints::Performance,
             trace: wgpu::Trace::Off,
         };

@@ -32,7 +32,7 @@ struct Variant {
 const fn variant(caps: &Caps) -> Variant {
     if caps.software && caps.subgroup_size == 8 {
         let sums = |num_pixels: usize, quads: usize| grid(num_pixels.div_ceil(32) * quads.div_ceil(4), 1);
-        return Variant { shader: "ppc.subgroup", pixels: 32, protos: 16, sums };
+        return Variant { shader: "ppc.software", pixels: 32, protos: 16, sums };
     }
     let sums = |num_pixels: usize, quads: usize| grid(num_pixels.div_ceil(4) * quads.div_ceil(2), 64);
     Variant { shader: "ppc", pixels: 512, protos: 4, sums }

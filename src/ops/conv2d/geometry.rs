@@ -1,6 +1,6 @@
 //! Geometry of a convolution and the choice of its kernel.
 
-use crate::gpu::{Caps, Slot, grid, uniform};
+use crate::gpu::{Slot, grid, uniform};
 use crate::oracle;
 use crate::tape::{Launch, Value};
 
@@ -132,32 +132,6 @@ impl Params {
         self.split_rows = (target / width).clamp(1, self.num_lines as usize) as u32;
         self.num_splits = self.num_lines.div_ceil(self.split_rows) * self.out_w.div_ceil(self.split_columns);
     }
-}
-
-/// Kernel and workgroups of a dense convolution: 32x32 tiles by broadcast on software adapters with subgroups of 8,
-/// unless there are so few output channels that most of a tile would be idle.
-pub(super) fn tiles(caps: &Caps, params: &Params) -> (&'static str, [u32; 3]) {
-    let (pixels, quads) = (params.num_pixels as usize, params.quads_out as usize);
-    if broadcast(caps) && quads > 4 {
-        ("conv2d.subgroup", grid(pixels.div_ceil(32) * quads.div_ceil(8), 1))
-    } else {
-        ("conv2d", grid(pixels.div_ceil(8) * quads.div_ceil(2), 64))
-    }
-}
-
-/// The same for the weight gradient.
-pub(super) fn tiles_dw(caps: &Caps, params: &Params) -> (&'static str, [u32; 3]) {
-    let (quads_in, quads_out) = (params.quads_in as usize, params.quads_out as usize);
-    let count = (params.kernel_h * params.kernel_w * params.num_splits) as usize;
-    if broadcast(caps) && quads_in > 2 && quads_out > 2 {
-        ("conv2d.subgroup", grid(count * quads_in.div_ceil(8) * quads_out.div_ceil(8), 1))
-    } else {
-        ("conv2d", grid(count * quads_in.div_ceil(2) * quads_out.div_ceil(2), 64))
-    }
-}
-
-const fn broadcast(caps: &Caps) -> bool {
-    caps.software && caps.subgroup_size == 8
 }
 
 /// Appends a depthwise convolution without bias; `params.reversed` = 1 reverses the taps.

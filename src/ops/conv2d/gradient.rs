@@ -5,7 +5,8 @@ use crate::gpu::{Slot, grid};
 use crate::oracle::{self, Array};
 use crate::tape::{Launch, Op, Spec, Value};
 
-use super::geometry::{Conv, Kind, Params, depthwise, group_constants, is_3x3, tiles, tiles_dw};
+use super::dense::{dense, split_pixels, weights};
+use super::geometry::{Conv, Kind, Params, depthwise, group_constants, is_3x3};
 
 /// Inputs `dy`, `w`; output `dx` of shape `x_shape`.
 #[derive(Clone, Debug)]
@@ -53,9 +54,7 @@ impl Op for Conv2dDx {
                 let flipped = l.scratch(taps * dy.quads() * 4 * dx.quads() * 4);
                 let blocks = grid(taps * dy.quads() * dx.quads(), 64);
                 l.dispatch("conv2d", "flip", &forward, &[("w", w_slot), ("y", flipped)], blocks);
-                let (shader, groups) = tiles(l.caps, &params);
-                let bindings = [("x", dy_slot), ("w", flipped), ("bias", flipped), ("y", dx_slot)];
-                l.dispatch(shader, "conv2d", &params, &bindings, groups);
+                dense(l, &params, &[("x", dy_slot), ("w", flipped), ("bias", flipped), ("y", dx_slot)]);
             }
             _ => {
                 let groups = grid(params.num_pixels as usize * dx.quads() * 4, 64);
@@ -105,11 +104,9 @@ impl Op for Conv2dDw {
                 });
             }
             Kind::Dense => {
-                params.split(1024, floats);
-                let (shader, groups) = tiles_dw(l.caps, &params);
+                params.split(split_pixels(l.caps, &params), floats);
                 partial(l, params, floats, out, |l, y| {
-                    let bindings = [("x", x_slot), ("dy", dy_slot), ("y", y)];
-                    l.dispatch(shader, "conv2d_dw", &params, &bindings, groups);
+                    weights(l, &params, &[("x", x_slot), ("dy", dy_slot), ("y", y)]);
                 });
             }
             _ => {

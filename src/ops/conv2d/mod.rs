@@ -4,6 +4,7 @@
 //! of 4 (the extra rows are zero and stay so), because activations are padded that way in memory.
 
 mod cases;
+mod dense;
 mod geometry;
 mod gradient;
 
@@ -15,7 +16,8 @@ use crate::oracle::{self, Array};
 use crate::tape::{Gradient, Launch, Op, Spec, Tape, Value, ValueId};
 
 pub(super) use cases::cases;
-use geometry::{Kind, Params, tiles};
+use dense::dense;
+use geometry::{Kind, Params};
 
 /// Inputs `x [B,H,W,Ci]`, `w [kh,kw,ci,Co]` and optionally `bias [Co]`; output `[B,OH,OW,Co]`.
 #[derive(Clone, Copy, Debug)]
@@ -72,9 +74,7 @@ impl Op for Conv2d {
                 geometry::depthwise(l, params, x_slot, w_slot, y_slot);
             }
             Kind::Dense => {
-                let (shader, groups) = tiles(l.caps, &params);
-                let bindings = [("x", x_slot), ("w", w_slot), ("bias", bias), ("y", y_slot)];
-                l.dispatch(shader, "conv2d", &params, &bindings, groups);
+                dense(l, &params, &[("x", x_slot), ("w", w_slot), ("bias", bias), ("y", y_slot)]);
             }
             _ => {
                 let bindings = [("x", x_slot), ("w", w_slot), ("bias", bias), ("y", y_slot)];
