@@ -3,49 +3,7 @@
 //!include lib/conv.wgsl
 //!include lib/gemm.wgsl
 
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read> w: array<vec4<f32>>;
-@group(0) @binding(3) var<storage, read> bias: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read_write> y: array<vec4<f32>>;
-
-//!include lib/conv_source.wgsl
-
-// 1x1, stride 1, no padding: the source pixel is the output pixel, and nothing of the geometry is computed.
-override POINT: bool = false;
-// The gradient of a strided convolution: sources lie between pixels.
-override BETWEEN: bool = false;
-
-// Where the rows of the tile start to look, computed once.
-var<workgroup> origins: array<vec3<i32>, ROWS>;
-
-fn prepare(first: u32, place: u32, invocations: u32) {
-    if (!POINT) {
-        for (var row = place; row < ROWS; row += invocations) {
-            // Pixels beyond the end repeat the last one and are not stored.
-            origins[row] = pixel_origin(min(first + row, params.num_pixels - 1u));
-        }
-    }
-}
-
-// Index of the vec4 of row `row` at depth quad k = (tap, q), or -1 for a zero. A barrier lies behind `prepare`.
-fn source_quad(first: u32, row: u32, k: u32, tap: u32, q: u32) -> i32 {
-    if (POINT) {
-        return i32(min(first + row, params.num_pixels - 1u) * params.quads_in + k);
-    }
-    let ky = tap / params.kernel_w;
-    let kx = tap % params.kernel_w;
-    let origin = origins[row];
-    if (BETWEEN) {
-        let at = source(origin, ky, kx);
-        return select(-1, at + i32(q), at >= 0);
-    }
-    let sy = origin.y + i32(ky * params.dilation);
-    let sx = origin.z + i32(kx * params.dilation);
-    let inside = (sy >= 0) & (sx >= 0) & (sy < i32(params.in_h)) & (sx < i32(params.in_w));
-    let at = ((origin.x * i32(params.in_h) + sy) * i32(params.in_w) + sx) * i32(params.quads_in) + i32(q);
-    return select(-1, at, inside);
-}
+//!include lib/conv_rows.wgsl
 
 // Stages depth quads 4 * round and on. `invocations` is a multiple of STEP: an invocation's quad of the round is the same
 // for all its rows, and so is the tap.
@@ -67,18 +25,6 @@ fn stage(first: u32, first_quad: u32, round: u32, place: u32, invocations: u32) 
         let column = min(first_quad + i % quads, params.quads_out - 1u);
         let real = row < 4u * depth;
         right[i] = vec4<Staged>(select(vec4<f32>(0.0), w[select(0u, row * params.quads_out + column, real)], real));
-    }
-}
-
-// The sums' first term.
-fn bias_of(quad: u32) -> vec4<f32> {
-    return select(vec4<f32>(0.0), bias[min(quad, params.quads_out - 1u)], params.has_bias == 1u);
-}
-
-// Every result goes through here.
-fn store(pixel: u32, quad: u32, value: vec4<f32>) {
-    if ((pixel < params.num_pixels) & (quad < params.quads_out)) {
-        y[pixel * params.quads_out + quad] = value;
     }
 }
 

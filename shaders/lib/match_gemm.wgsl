@@ -3,25 +3,7 @@
 // many classes as fit into COLUMNS, so K is at most COLUMNS.
 //!include lib/gemm.wgsl
 
-struct Params {
-    num_items: u32,
-    num_rows: u32,
-    quads: u32,       // vec4s per embedding
-    num_protos: u32,  // K
-    first_class: u32,
-    classes: u32,
-    // Of the gradients, which proto_match.wgsl computes.
-    first_row: u32,
-    rows: u32,
-    num_blocks: u32,
-    accumulate: u32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> emb: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read> protos: array<vec4<f32>>;
-@group(0) @binding(3) var<storage, read_write> a: array<f32>;
-@group(0) @binding(4) var<storage, read_write> kstar: array<u32>;
+//!include lib/match_rows.wgsl
 
 // Similarities of DOWN rows to the tile's prototypes, on their way from the products to the maxima: COLUMNS per row.
 override SCORES: u32 = 512u;
@@ -70,29 +52,23 @@ fn put(row: u32, quad: u32, value: vec4<f32>) {
 // The maxima of rows first, first + 1, ... (`count` of them) in `scores`; all invocations come here together.
 fn settle(first: u32, count: u32, first_class: u32, per_tile: u32, place: u32, invocations: u32) {
     workgroupBarrier();
-    // Floats per row of a, padding included; kstar is dense. The last tile of classes also writes the padding's zeros.
-    let stride = 4u * ((params.classes + 3u) / 4u);
-    let span = select(per_tile, stride - first_class, first_class + per_tile >= params.classes);
+    let span = classes_written(first_class, per_tile);
     for (var i = place; i < count * span; i += invocations) {
         let n = first + i / span;
         let c = first_class + i % span;
         if (n < params.num_rows) {
-            if (c < params.classes) {
-                let begin = (i / span) * COLUMNS + (i % span) * params.num_protos;
-                // The first is taken as it is: a NaN loses every comparison, and an embedding that is none must show.
-                var best = scores[begin];
-                var winner = 0u;
-                for (var k = 1u; k < params.num_protos; k++) {
-                    // Strictly more: the lowest k wins a tie.
-                    let more = scores[begin + k] > best;
-                    best = select(best, scores[begin + k], more);
-                    winner = select(winner, k, more);
-                }
-                a[n * stride + c] = best;
-                kstar[n * params.classes + c] = winner;
-            } else {
-                a[n * stride + c] = 0.0;
+            // Padding lanes lie behind the last class and read what another class left, which is not written.
+            let begin = (i / span) * COLUMNS + select(0u, (i % span) * params.num_protos, c < params.classes);
+            // The first is taken as it is: a NaN loses every comparison, and an embedding that is none must show.
+            var best = scores[begin];
+            var winner = 0u;
+            for (var k = 1u; k < params.num_protos; k++) {
+                // Strictly more: the lowest k wins a tie.
+                let more = scores[begin + k] > best;
+                best = select(best, scores[begin + k], more);
+                winner = select(winner, k, more);
             }
+            write(n, c, best, winner);
         }
     }
     // Nobody may overwrite the scores while they are read.
