@@ -19,8 +19,8 @@ use serde_json::{Value, json};
 use support::{Constants, launches};
 
 const BROWSERS: &[&str] = &["chromium", "chromium-browser", "google-chrome"];
-/// A cold browser on a busy two-core machine needs about ten seconds.
-const PATIENCE: Duration = Duration::from_secs(180);
+/// A cold browser on a busy two-core machine needs about ten seconds, and about a second per pipeline of the GPU tiles.
+const PATIENCE: Duration = Duration::from_secs(300);
 /// One pipeline on a busy machine takes up to a second; some compilers blow up over a harmless-looking shader, and then
 /// what a visitor sees is a frozen page.
 const PIPELINE_SECS: u32 = 30;

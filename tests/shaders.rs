@@ -213,8 +213,7 @@ fn within_limits(
     variant: Variant,
     fail: &mut impl FnMut(String),
 ) {
-    let max_bytes =
-        if variant == Variant::Matrix { MATRIX_WORKGROUP_BYTES } else { MAX_WORKGROUP_BYTES };
+    let max_bytes = if variant == Variant::Matrix { MATRIX_WORKGROUP_BYTES } else { MAX_WORKGROUP_BYTES };
     let index = module.entry_points.iter().position(|e| e.name == entry).expect("kept by process_overrides");
     let [x, y, z] = module.entry_points[index].workgroup_size;
     if x * y * z > MAX_INVOCATIONS || z > MAX_GROUP_Z {
@@ -267,7 +266,9 @@ fn validate_spirv(words: &[u32], variant: Variant) -> Result<(), String> {
     let output = child.wait_with_output().map_err(|e| e.to_string())?;
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     if variant == Variant::Matrix && text.contains(UNKNOWN_TO_OLD_SPIRV_VAL) {
-        println!("this spirv-val is older than cooperative matrices (2023.4 knows them): written, not validated");
+        println!(
+            "this spirv-val is older than cooperative matrices (2023.4 knows them): written, not validated"
+        );
         return Ok(());
     }
     if output.status.success() { Ok(()) } else { Err(text) }

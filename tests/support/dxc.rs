@@ -28,7 +28,10 @@ impl Dxc {
         let named = std::env::var_os("PROTOSEG_DXC").map(PathBuf::from);
         let program = named.clone().unwrap_or_else(|| "dxc".into());
         let answers = Command::new(&program).arg("--version").output().is_ok_and(|o| o.status.success());
-        assert!(answers || named.is_none(), "PROTOSEG_DXC names {program:?}, which does not answer --version");
+        assert!(
+            answers || named.is_none(),
+            "PROTOSEG_DXC names {program:?}, which does not answer --version"
+        );
         let temporary = TempDir::new("dxc");
         let folder = temporary.path().to_path_buf();
         answers.then(|| Self { program, folder, _temporary: Kept(temporary) })
