@@ -30,7 +30,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     // The engine.
     ("ops", &["tape", "rng"]),
     ("tape", &["gpu", "oracle"]),
-    ("gpu", &["error"]),
+    ("gpu", &["fs_atomic"]),
     // Leaves, and what is made of leaves alone.
     ("model_file", &["fs_atomic"]),
     ("synth", &["rng", "fs_atomic"]),

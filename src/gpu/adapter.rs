@@ -6,6 +6,9 @@ use super::caps::{Caps, Tier};
 use super::tiles::Tiles;
 use super::variant::{Offer, Variant};
 
+/// Workgroup memory that the kernels on cooperative matrices take, twice WebGPU's default limit.
+pub(super) const MATRIX_WORKGROUP_BYTES: u32 = 32 << 10;
+
 /// What `protoseg devices` prints of one adapter.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct AdapterReport {
@@ -128,6 +131,9 @@ fn offered_tier(features: wgpu::Features) -> Tier {
 
 /// Side of the square matrices that multiply `f16` into `f32` sums, 0 if there are none; the larger one of several.
 fn matrix_size(adapter: &wgpu::Adapter) -> u32 {
+    if adapter.limits().max_compute_workgroup_storage_size < MATRIX_WORKGROUP_BYTES {
+        return 0;
+    }
     use wgpu::CooperativeScalarType::{F16, F32};
     let sizes = adapter.cooperative_matrix_properties();
     let fits = sizes.iter().filter(|p| p.ab_type == F16 && p.cr_type == F32);

@@ -1,6 +1,6 @@
 //! An open device: queue, caches, and the place where driver errors become ours.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,6 +11,8 @@ use super::caps::Caps;
 use super::pipeline::{Kernel, KernelKey};
 use super::promise::promise;
 use super::reflect::Reflection;
+use super::tiles::{Gemm, Tile, Tiles};
+use super::tuning::{self, Tuning};
 use super::variant::Variant;
 use super::{adapter, pipeline};
 
@@ -34,6 +36,7 @@ pub struct Gpu {
     pub(super) kernels: Mutex<HashMap<KernelKey, Arc<Kernel>>>,
     trouble: Arc<Mutex<Option<String>>>,
     lost: Arc<AtomicBool>,
+    tuning: Tuning,
 }
 
 impl Gpu {
@@ -67,6 +70,11 @@ impl Gpu {
             max_storage_buffer_binding_size: offered.max_storage_buffer_binding_size,
             max_buffer_size: offered.max_buffer_size,
             min_uniform_buffer_offset_alignment: offered.min_uniform_buffer_offset_alignment,
+            max_compute_workgroup_storage_size: if caps.variant == Variant::Matrix {
+                adapter::MATRIX_WORKGROUP_BYTES
+            } else {
+                wgpu::Limits::default().max_compute_workgroup_storage_size
+            },
             ..wgpu::Limits::default()
         };
         let info = adapter.get_info();
@@ -95,7 +103,8 @@ impl Gpu {
         });
         let name = format!("{} ({}, {})", info.name, info.backend, info.driver_info);
         let (shaders, kernels) = (Mutex::default(), Mutex::default());
-        Ok(Arc::new(Self { device, queue, caps, name, shaders, kernels, trouble, lost }))
+        let tuning = Tuning::default();
+        Ok(Arc::new(Self { device, queue, caps, name, shaders, kernels, trouble, lost, tuning }))
     }
 
     /// Adapter name, backend and driver, for messages and published numbers.
@@ -108,6 +117,55 @@ impl Gpu {
     #[must_use]
     pub const fn caps(&self) -> &Caps {
         &self.caps
+    }
+
+    /// From here on tiles are measured for every product of matrices that is new, and kept in the user's cache folder.
+    ///
+    /// # Errors
+    /// [`Error::Device`] if the family of kernels has no tiles to choose from, or the device has no timestamps.
+    pub fn measure_tiles(&self) -> Result<()> {
+        let variant = self.caps.variant;
+        if !variant.is_parallel() {
+            return Err(Error::device(
+                format!(
+                    "the kernels of the variant `{variant}` have fixed tiles, so nothing can be measured"
+                ),
+                "leave --autotune out, or give a variant for GPUs such as --variant gpu",
+            ));
+        }
+        if !self.device.features().contains(wgpu::Features::TIMESTAMP_QUERY) {
+            let problem = format!("`{}` cannot time kernels", self.name);
+            return Err(Error::device(problem, "leave --autotune out: tiles come from a table then"));
+        }
+        let identity = format!("{} {variant} protoseg {}", self.name, env!("CARGO_PKG_VERSION"));
+        self.tuning.start(tuning::file(&identity));
+        Ok(())
+    }
+
+    /// [`Gpu::measure_tiles`] without a file, for tests.
+    #[doc(hidden)]
+    pub fn measure_in_memory(&self) {
+        self.tuning.start(None);
+    }
+
+    /// Tiles measured so far; `None` if none are to be.
+    #[must_use]
+    pub fn measured_tiles(&self) -> Option<BTreeMap<Gemm, Tile>> {
+        self.tuning.known()
+    }
+
+    /// Keeps what was measured.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the cache folder cannot be written.
+    pub fn keep_tiles(&self, found: BTreeMap<Gemm, Tile>) -> Result<()> {
+        self.tuning.add(found)
+    }
+
+    /// Capabilities with the tiles measured so far.
+    #[must_use]
+    pub fn tuned_caps(&self) -> Caps {
+        Caps { tiles: Tiles::measured(self.measured_tiles().unwrap_or_default()), ..self.caps.clone() }
     }
 
     /// The first error that the driver reported since the last call, as ours. That the device is lost is told at every call.

@@ -12,6 +12,7 @@ mod record;
 mod reflect;
 pub mod shaders;
 mod tiles;
+mod tuning;
 mod variant;
 
 pub use adapter::{AdapterReport, list_adapters};

@@ -16,6 +16,7 @@ mod memory;
 mod op;
 mod plan;
 mod program;
+mod tune;
 mod value;
 
 pub use backward::Linear;
@@ -25,6 +26,7 @@ pub use layout::{pack, padded, unpack};
 pub use op::{Cost, Gradient, Op, Spec};
 pub use plan::{NotFinite, Plan, Store};
 pub use program::{Keep, NodeReport, Program};
+pub use tune::tuned_caps;
 pub use value::{DType, Role, Value, ValueId};
 
 use std::sync::Arc;

@@ -12,7 +12,7 @@ use crate::model::{
     ModelSpec, PROTOTYPES, Phase, Provenance, TrainOptions, TrainStep, load_backbone, save_model,
 };
 use crate::proto::{ClassHealth, TWIN_COSINE, health};
-use crate::tape::{Keep, Plan, Program, Store};
+use crate::tape::{Keep, Plan, Program, Store, tuned_caps};
 
 use super::checkpoint;
 use super::config::Config;
@@ -171,9 +171,11 @@ impl Session {
         TrainStep::record(&self.spec, &options, phase)
     }
 
-    pub(super) fn prepare(&mut self, phase: Phase) -> Result<(Prepared, Event)> {
+    pub(super) async fn prepare(&mut self, phase: Phase) -> Result<(Prepared, Event)> {
         let step = self.record(phase)?;
-        let program = Program::new(&step.tape, self.gpu.caps(), Keep::Only(&step.losses.all()));
+        let losses = step.losses.all();
+        let caps = tuned_caps(&self.gpu, &step.tape, Keep::Only(&losses)).await?;
+        let program = Program::new(&step.tape, &caps, Keep::Only(&losses));
         let event = Event::Plan {
             bytes: program.bytes(),
             flops: program.flops(),
@@ -237,7 +239,7 @@ impl Session {
             if prepared.as_ref().is_none_or(|(current, _)| *current != phase) {
                 // Dropped first: two plans at a time may be more than the device holds.
                 drop(prepared.take());
-                let (next, event) = self.prepare(phase)?;
+                let (next, event) = self.prepare(phase).await?;
                 listener.tell(&event);
                 prepared = Some((phase, next));
                 snapshot.take(&self.gpu, &self.store, step)?;

@@ -20,6 +20,10 @@ pub struct Cli {
     /// are used only when named here
     #[arg(long, global = true, env = "PROTOSEG_VARIANT", value_name = "FAMILY", value_parser = variant)]
     pub variant: Option<Variant>,
+    /// Measure on this GPU which tiles suit the products of matrices at hand, and keep that in the user's cache folder;
+    /// the results' bits stay the same
+    #[arg(long, global = true)]
+    pub autotune: bool,
     /// What to do
     #[command(subcommand)]
     pub command: Command,

@@ -82,7 +82,11 @@ async fn run(cli: &Cli) -> Result<()> {
 
 /// Opens the adapter that the command line or the environment names.
 async fn open(cli: &Cli) -> Result<Arc<Gpu>> {
-    Gpu::open(cli.adapter.as_deref(), cli.variant).await
+    let gpu = Gpu::open(cli.adapter.as_deref(), cli.variant).await?;
+    if cli.autotune {
+        gpu.measure_tiles()?;
+    }
+    Ok(gpu)
 }
 
 /// Prints one JSON document on standard output.

@@ -7,7 +7,7 @@ use protoseg::data::{ClassInfo, Classes};
 use protoseg::gpu::{Caps, Gpu, list_adapters};
 use protoseg::infer::record_inference;
 use protoseg::model::{ModelSpec, Phase, Provenance, TrainOptions, TrainStep, read_spec};
-use protoseg::tape::{Keep, NodeReport, Plan, Program, Store, Tape, ValueId};
+use protoseg::tape::{Keep, NodeReport, Plan, Program, Store, Tape, ValueId, tuned_caps};
 use protoseg::train::Config;
 use protoseg::{Error, Result, model_file};
 use serde::Serialize;
@@ -42,7 +42,7 @@ pub async fn plan(args: &PlanArgs, cli: &Cli) -> Result<()> {
     let without = !args.time && list_adapters().await.is_empty();
     let gpu = if without { None } else { Some(crate::open(cli).await?) };
     let (caps, adapter) = match &gpu {
-        Some(gpu) => (gpu.caps().clone(), gpu.name().to_owned()),
+        Some(gpu) => (tuned_caps(gpu, &tape, Keep::Only(&kept)).await?, gpu.name().to_owned()),
         None => (Caps::floor(), "none: planned for WebGPU's default limits".to_owned()),
     };
     let program = Program::new(&tape, &caps, Keep::Only(&kept));
