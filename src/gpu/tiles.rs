@@ -14,7 +14,7 @@ pub struct Gemm {
     pub columns: u32,
     /// Products per element of the result.
     pub depth: u32,
-    /// What the operands are: convolutions with the same sizes can differ in how they read their input.
+    /// What it belongs to: the same sizes are read in different ways.
     pub kind: GemmKind,
 }
 
@@ -24,6 +24,8 @@ pub struct Gemm {
 pub enum GemmKind {
     /// A convolution, or its gradient with respect to the input.
     Conv,
+    /// One of them whose source pixels are its output pixels: 1x1, stride 1, no padding.
+    Point,
     /// A convolution's gradient with respect to the weights: rows are its input channels and taps.
     Weights,
     /// Matching with prototypes.

@@ -31,20 +31,25 @@ fn registers(caps: &Caps, params: &Params) -> (&'static str, [u32; 3]) {
     }
 }
 
+/// 1x1, stride 1, no padding: the source pixel is the output pixel.
+const fn is_point(params: &Params) -> bool {
+    let unpadded = params.pad_h == 0 && params.pad_w == 0;
+    // Sizes are compared too: a gradient's rows and columns may go beyond what the forward pass read.
+    let same = params.in_h == params.out_h && params.in_w == params.out_w;
+    params.kernel_h * params.kernel_w == 1 && params.stride == 1 && params.fraction == 1 && unpadded && same
+}
+
 /// `override` constants that spare the kernel geometry that this convolution does not have.
 fn reading(params: &Params) -> [(&'static str, f64); 2] {
-    let unpadded = params.pad_h == 0 && params.pad_w == 0;
-    // Sizes are compared too: negative padding, as in a gradient, moves the image without padding it.
-    let same = params.in_h == params.out_h && params.in_w == params.out_w;
-    let single = params.kernel_h * params.kernel_w == 1 && params.stride == 1 && params.fraction == 1;
-    let point = single && unpadded && same;
-    [("POINT", f64::from(u8::from(point))), ("BETWEEN", f64::from(u8::from(params.fraction > 1)))]
+    let flag = |on: bool| f64::from(u8::from(on));
+    [("POINT", flag(is_point(params))), ("BETWEEN", flag(params.fraction > 1))]
 }
 
 /// Tiles in workgroup memory.
 fn tiled(l: &mut Launch<'_>, shader: &'static str, params: &Params, bindings: &[(&'static str, Slot); 4]) {
     let depth = 4 * params.kernel_h * params.kernel_w * params.quads_in;
-    let gemm = Gemm { rows: params.num_pixels, columns: 4 * params.quads_out, depth, kind: GemmKind::Conv };
+    let kind = if is_point(params) { GemmKind::Point } else { GemmKind::Conv };
+    let gemm = Gemm { rows: params.num_pixels, columns: 4 * params.quads_out, depth, kind };
     let tile = l.tile(gemm);
     let entry = if tile.side() == 8 { "conv2d_8" } else { "conv2d_4" };
     let groups = tile_grid(&gemm, [tile.rows(), tile.columns()], 1);
