@@ -93,6 +93,16 @@ pub(super) fn split_pixels(caps: &Caps, params: &Params) -> usize {
     (params.num_pixels as usize * tiles / ENOUGH).clamp(64, 1024)
 }
 
+/// The same for sums that one invocation per split and quad of channels takes: depthwise weights and biases.
+pub(super) fn fewer_pixels(caps: &Caps, params: &Params) -> usize {
+    /// Invocations that fill a large GPU.
+    const ENOUGH: usize = 32_768;
+    if !caps.variant.is_parallel() {
+        return 512;
+    }
+    (params.num_pixels as usize * params.quads_out as usize / ENOUGH).clamp(64, 512)
+}
+
 /// Appends the partial weight gradients of all splits: bindings `x`, `dy` and `y`.
 pub(super) fn weights(l: &mut Launch<'_>, params: &Params, bindings: &[(&'static str, Slot); 3]) {
     if l.caps.variant.is_parallel() {

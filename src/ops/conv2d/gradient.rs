@@ -5,7 +5,7 @@ use crate::gpu::{Slot, grid};
 use crate::oracle::{self, Array};
 use crate::tape::{Launch, Op, Spec, Value};
 
-use super::dense::{dense, split_pixels, weights};
+use super::dense::{dense, fewer_pixels, split_pixels, weights};
 use super::geometry::{Conv, Kind, Params, depthwise, group_constants, is_3x3};
 
 /// Inputs `dy`, `w`; output `dx` of shape `x_shape`.
@@ -91,7 +91,7 @@ impl Op for Conv2dDw {
         match Kind::of(self.conv, x.shape[3], self.w_shape[3]) {
             Kind::Depthwise => {
                 let window = is_3x3(&params) && params.stride == 1;
-                params.split(512, floats);
+                params.split(fewer_pixels(l.caps, &params), floats);
                 let (entry, taps) = if window {
                     ("depthwise_dw_3x3", 1)
                 } else {
@@ -143,7 +143,7 @@ impl Op for Conv2dDb {
     fn launch(&self, l: &mut Launch<'_>) {
         let (dy, db) = (l.input(0), l.output(0));
         let mut params = Params::forward(Conv::default(), dy, dy, dy);
-        params.split(512, 4 * dy.quads());
+        params.split(fewer_pixels(l.caps, &params), 4 * dy.quads());
         let (dy_slot, out) = (l.read(0), l.write(0));
         let count = params.num_splits as usize * dy.quads();
         partial(l, params, 4 * db.quads(), out, |l, y| {
@@ -176,5 +176,7 @@ fn partial(
     kernel(l, parts);
     let quads = floats / 4;
     let params = Params { num_pixels: quads as u32, ..params };
-    l.dispatch("conv2d", "sum_splits", &params, &[("x", parts), ("y", out)], grid(quads, 64));
+    let (shader, per_group) =
+        if l.caps.variant.is_parallel() { ("conv2d.sums.gpu", 16) } else { ("conv2d", 64) };
+    l.dispatch(shader, "sum_splits", &params, &[("x", parts), ("y", out)], grid(quads, per_group));
 }
