@@ -28,6 +28,7 @@ fn stage(first: u32, first_quad: u32, round: u32, place: u32, invocations: u32) 
     }
 }
 
+// Rounds over the whole depth: uniform, since barriers stand in their loop.
 fn rounds() -> u32 {
     return (params.kernel_h * params.kernel_w * params.quads_in + STEP - 1u) / STEP;
 }
@@ -44,13 +45,16 @@ fn conv2d_8(
     let i = tile_number(group, groups);
     let first = (i / tiles) * ROWS;
     let first_quad = (i % tiles) * (COLUMNS / 4u);
+    // The same for the whole workgroup, so no barrier is missed.
     if (first >= params.num_pixels) {
         return;
     }
+    // Its two quads of channels in the tile.
     let near = local.x;
     let far = local.x + ACROSS;
     let invocations = ACROSS * DOWN;
     prepare(first, place, invocations);
+    // The bias is the sums' first term.
     let bias0 = bias_of(first_quad + near);
     let bias1 = bias_of(first_quad + far);
     var c00 = bias0; var c01 = bias1; var c10 = bias0; var c11 = bias1;
@@ -58,11 +62,14 @@ fn conv2d_8(
     var c40 = bias0; var c41 = bias1; var c50 = bias0; var c51 = bias1;
     var c60 = bias0; var c61 = bias1; var c70 = bias0; var c71 = bias1;
     for (var round = 0u; round < rounds(); round++) {
+        // Nobody may still read the last round; this also parts `prepare` from its readers.
         workgroupBarrier();
         stage(first, first_quad, round, place, invocations);
+        // Everything of the round is there.
         workgroupBarrier();
 //!include lib/gemm_8.wgsl
     }
+    // Rows of the square stand DOWN apart, as lib/gemm_8.wgsl read them.
     let pixel = first + local.y;
     let apart = DOWN;
     store(pixel, first_quad + near, c00); store(pixel, first_quad + far, c01);
@@ -86,6 +93,7 @@ fn conv2d_4(
     let i = tile_number(group, groups);
     let first = (i / tiles) * ROWS;
     let first_quad = (i % tiles) * (COLUMNS / 4u);
+    // The same for the whole workgroup, so no barrier is missed.
     if (first >= params.num_pixels) {
         return;
     }

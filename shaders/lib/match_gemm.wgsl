@@ -88,6 +88,7 @@ fn proto_match_8(
     let i = tile_number(group, groups);
     let first = (i / tiles) * ROWS;
     let first_class = (i % tiles) * per_tile;
+    // The same for the whole workgroup, so no barrier is missed.
     if (first >= params.num_rows) {
         return;
     }
@@ -99,11 +100,13 @@ fn proto_match_8(
     var c40 = vec4<f32>(0.0); var c41 = vec4<f32>(0.0); var c50 = vec4<f32>(0.0); var c51 = vec4<f32>(0.0);
     var c60 = vec4<f32>(0.0); var c61 = vec4<f32>(0.0); var c70 = vec4<f32>(0.0); var c71 = vec4<f32>(0.0);
     for (var round = 0u; round < (params.quads + STEP - 1u) / STEP; round++) {
+        // Nobody may still read the last round.
         workgroupBarrier();
         stage(first, first_class, round, place, invocations);
         workgroupBarrier();
 //!include lib/gemm_8.wgsl
     }
+    // DOWN rows at a time, so that the scores fit beside the operands.
     put(local.y, near, c00); put(local.y, far, c01);
     settle(first, DOWN, first_class, per_tile, place, invocations);
     put(local.y, near, c10); put(local.y, far, c11);
@@ -135,17 +138,20 @@ fn proto_match_4(
     let i = tile_number(group, groups);
     let first = (i / tiles) * ROWS;
     let first_class = (i % tiles) * per_tile;
+    // The same for the whole workgroup, so no barrier is missed.
     if (first >= params.num_rows) {
         return;
     }
     let invocations = ACROSS * DOWN;
     var c0 = vec4<f32>(0.0); var c1 = vec4<f32>(0.0); var c2 = vec4<f32>(0.0); var c3 = vec4<f32>(0.0);
     for (var round = 0u; round < (params.quads + STEP - 1u) / STEP; round++) {
+        // Nobody may still read the last round.
         workgroupBarrier();
         stage(first, first_class, round, place, invocations);
         workgroupBarrier();
 //!include lib/gemm_4.wgsl
     }
+    // DOWN rows at a time, as above.
     put(local.y, local.x, c0);
     settle(first, DOWN, first_class, per_tile, place, invocations);
     put(local.y, local.x, c1);

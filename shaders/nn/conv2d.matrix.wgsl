@@ -33,6 +33,7 @@ fn stage(first: u32, first_quad: u32, round: u32, place: u32) {
     }
 }
 
+// Uniform, since barriers stand in their loop.
 fn rounds() -> u32 {
     return (params.kernel_h * params.kernel_w * params.quads_in + STEP - 1u) / STEP;
 }
@@ -59,6 +60,7 @@ fn conv2d_16(
     let i = group.x + group.y * groups.x;
     let first = (i / tiles) * ROWS;
     let first_quad = (i % tiles) * (COLUMNS / 4u);
+    // The same for the whole workgroup, so no barrier is missed.
     if (first >= params.num_pixels) {
         return;
     }
@@ -90,6 +92,7 @@ fn conv2d_8(
     let i = group.x + group.y * groups.x;
     let first = (i / tiles) * ROWS;
     let first_quad = (i % tiles) * (COLUMNS / 4u);
+    // The same for the whole workgroup, so no barrier is missed.
     if (first >= params.num_pixels) {
         return;
     }

@@ -62,6 +62,7 @@ fn tile_of(i: u32) -> vec3<u32> {
     return vec3<u32>((i / across % down) * (ROWS / 4u), (i % across) * (COLUMNS / 4u), split);
 }
 
+// Rounds over the split's pixels: the same for the whole workgroup, since barriers stand in their loop.
 fn num_rounds(area: vec4<u32>) -> u32 {
     return ((area.y - area.x) * (area.w - area.z) + PIXELS - 1u) / PIXELS;
 }
@@ -85,6 +86,7 @@ fn conv2d_dw_8(
     @builtin(local_invocation_index) place: u32,
 ) {
     let at = tile_of(tile_number(group, groups));
+    // The same for the whole workgroup, so no barrier is missed.
     if (at.z >= params.num_splits) {
         return;
     }
@@ -115,6 +117,7 @@ fn conv2d_dw_8(
             c70 = fma(vec4<f32>(b.w), d, c70); c71 = fma(vec4<f32>(b.w), e, c71);
         }
     }
+    // Row quads stand DOWN apart, column quads ACROSS.
     let row = at.x + local.y;
     let quad = at.y + local.x;
     store(at.z, row, quad, c00, c10, c20, c30);
@@ -131,6 +134,7 @@ fn conv2d_dw_4(
     @builtin(local_invocation_index) place: u32,
 ) {
     let at = tile_of(tile_number(group, groups));
+    // The same for the whole workgroup, so no barrier is missed.
     if (at.z >= params.num_splits) {
         return;
     }

@@ -64,6 +64,7 @@ fn logits(s: vec4<f32>, j: u32) -> vec4<f32> {
     return select(vec4<f32>(LOWEST), s * params.inv_tau, real);
 }
 
+// Rounds over D: uniform, since barriers stand in their loop.
 fn rounds() -> u32 {
     return (params.quads + STEP - 1u) / STEP;
 }
@@ -81,11 +82,13 @@ fn ppc_scan(
     @builtin(local_invocation_index) place: u32,
 ) {
     let first = tile_number(group, groups) * TILE;
+    // The same for the whole workgroup, so no barrier is missed.
     if (first >= params.num_pixels) {
         return;
     }
     let near = local.x;
     let far = local.x + ACROSS;
+    // Of the prototypes of this invocation's columns only; the other invocations of the row hold the rest.
     let none = vec2<f32>(LOWEST, 0.0);
     var t0 = none; var t1 = none; var t2 = none; var t3 = none;
     var t4 = none; var t5 = none; var t6 = none; var t7 = none;
@@ -154,6 +157,7 @@ fn ppc_weights(
     @builtin(local_invocation_index) place: u32,
 ) {
     let first = tile_number(group, groups) * TILE;
+    // The same for the whole workgroup, so no barrier is missed.
     if (first >= params.num_pixels) {
         return;
     }
@@ -169,6 +173,7 @@ fn ppc_weights(
         workgroupBarrier();
 //!include lib/gemm_8.wgsl
     }
+    // Prototypes inside, pixels outside: the second product reads the weights along its depth.
     let n = first + local.y;
     store_weight(n, near, c00); store_weight(n, far, c01);
     store_weight(n + 1u * DOWN, near, c10); store_weight(n + 1u * DOWN, far, c11);
@@ -218,6 +223,7 @@ fn ppc_accumulate(
     let i = tile_number(group, groups);
     let first = (i / tiles) * TILE;
     let first_quad = (i % tiles) * TILE_QUADS;
+    // The same for the whole workgroup, so no barrier is missed.
     if (first >= params.num_pixels) {
         return;
     }
@@ -234,6 +240,7 @@ fn ppc_accumulate(
 //!include lib/gemm_8.wgsl
     }
     let n = first + local.y;
+    // Quads of channels; add() drops those beyond the last.
     let d = first_quad + near;
     let e = first_quad + far;
     add(n, d, c00); add(n, e, c01);

@@ -76,6 +76,7 @@ fn proto_match_16(
     let i = group.x + group.y * groups.x;
     let first = (i / tiles) * ROWS;
     let first_class = (i % tiles) * per_tile;
+    // The same for the whole workgroup, so no barrier is missed.
     if (first >= params.num_rows) {
         return;
     }
@@ -107,6 +108,7 @@ fn proto_match_8(
     let i = group.x + group.y * groups.x;
     let first = (i / tiles) * ROWS;
     let first_class = (i % tiles) * per_tile;
+    // The same for the whole workgroup, so no barrier is missed.
     if (first >= params.num_rows) {
         return;
     }

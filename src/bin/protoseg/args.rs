@@ -16,8 +16,8 @@ pub struct Cli {
     ///
     /// floor: plain WebGPU, as every browser has it. software: for software adapters with subgroups of 8. gpu: tiles in
     /// workgroup memory, plain WebGPU. subgroup: gpu with reductions over subgroups. f16 and matrix round the operands of
-    /// convolutions and of the matching to 16 bits (sums stay f32; results differ by about 1e-3 of their maximum), so they
-    /// are used only when named here
+    /// convolutions and of the matching to 16 bits (sums stay f32; an operation's results differ by up to 1e-3 of their maximum,
+    /// a network's by more), so they are used only when named here
     #[arg(long, global = true, env = "PROTOSEG_VARIANT", value_name = "FAMILY", value_parser = variant)]
     pub variant: Option<Variant>,
     /// Measure on this GPU which tiles suit the products of matrices at hand, and keep that in the user's cache folder;
