@@ -137,7 +137,9 @@ fn by_shape(gemm: &Gemm, discrete: bool) -> Tile {
     /// Workgroups that fill a large GPU: about 2 on each of 128 cores.
     const ENOUGH: u32 = 256;
     let groups = |rows: u32, columns: u32| gemm.rows.div_ceil(rows) * gemm.columns.div_ceil(columns);
-    if gemm.columns <= 32 || gemm.rows <= 32 || groups(64, 64) < ENOUGH {
+    // A gradient of weights is split over its depth until there are enough workgroups, whatever its size.
+    let filled = gemm.kind == GemmKind::Weights || groups(64, 64) >= ENOUGH;
+    if gemm.columns <= 32 || gemm.rows <= 32 || !filled {
         return Tile::Small;
     }
     match (discrete, groups(128, 64) >= 4 * ENOUGH) {
@@ -161,6 +163,8 @@ mod tests {
         assert_eq!(of(43_200, 64, true), Tile::Deep);
         assert_eq!(of(43_200, 64, false), Tile::Wide);
         assert_eq!(of(200_000, 256, true), Tile::Long);
+        let weights = Gemm { rows: 576, columns: 64, depth: 43_200, kind: GemmKind::Weights };
+        assert_eq!(Tiles::table().of(&weights, true), Tile::Deep);
     }
 
     #[test]

@@ -81,11 +81,14 @@ impl Variant {
                 (offer.tier < Tier::Subgroups).then(|| "it offers no subgroup operations".into())
             }
             Self::F16 => (!offer.f16).then(|| "it offers no f16 in shaders".into()),
-            Self::Matrix => (offer.tier < Tier::Matrix || offer.matrix_size == 0 || offer.subgroup_size == 0)
-                .then(|| {
+            Self::Matrix => {
+                // Four subgroups are a workgroup, and that has 256 invocations at most.
+                let fixed = (8..=64).contains(&offer.subgroup_size);
+                (offer.tier < Tier::Matrix || offer.matrix_size == 0 || !fixed).then(|| {
                     "it offers no cooperative matrices of f16 with f32 sums in subgroups of a fixed size"
                         .into()
-                }),
+                })
+            }
         }
     }
 
@@ -142,6 +145,7 @@ mod tests {
             (Offer { tier: Tier::Subgroups, ..PLAIN }, Variant::Subgroup, "floor gpu subgroup"),
             (full, Variant::Subgroup, "floor gpu subgroup f16 matrix"),
             (Offer { subgroup_size: 0, ..full }, Variant::Subgroup, "floor gpu subgroup f16"),
+            (Offer { subgroup_size: 128, ..full }, Variant::Subgroup, "floor gpu subgroup f16"),
             (lavapipe, Variant::Software, "floor software gpu subgroup f16"),
             (Offer { subgroup_size: 4, ..lavapipe }, Variant::Floor, "floor gpu subgroup f16"),
         ];
