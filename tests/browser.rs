@@ -1,4 +1,4 @@
-//! Every floor shader compiled by a real browser, which is stricter than naga: about barriers in control flow that is not
+//! Every shader of the families floor and gpu compiled by a real browser, which is stricter than naga: about barriers in control flow that is not
 //! uniform, reserved words, and what WGSL's text allows.
 //!
 //! A page made here is served on this machine's loopback address; headless Chromium compiles every entry point with the
@@ -14,13 +14,13 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use protoseg::gpu::shaders;
+use protoseg::gpu::{Variant, shaders};
 use serde_json::{Value, json};
 use support::{Constants, launches};
 
 const BROWSERS: &[&str] = &["chromium", "chromium-browser", "google-chrome"];
-/// A cold browser on a busy two-core machine needs about ten seconds.
-const PATIENCE: Duration = Duration::from_secs(180);
+/// A cold browser on a busy two-core machine needs about ten seconds, and about a second per pipeline of the GPU tiles.
+const PATIENCE: Duration = Duration::from_secs(300);
 /// One pipeline on a busy machine takes up to a second; some compilers blow up over a harmless-looking shader, and then
 /// what a visitor sees is a frozen page.
 const PIPELINE_SECS: u32 = 30;
@@ -82,7 +82,7 @@ all().catch(error => ({ broken: String(error) }))
 fn shaders_compile_in_a_browser() {
     let launches = launches();
     let mut jobs = Vec::new();
-    for shader in shaders::all().iter().filter(|s| !s.stem.ends_with(".subgroup")) {
+    for shader in shaders::all().iter().filter(|s| in_browsers(s)) {
         let pipelines: Vec<_> = launches
             .iter()
             .filter(|((stem, _), _)| *stem == shader.stem)
@@ -93,6 +93,11 @@ fn shaders_compile_in_a_browser() {
     }
     let Some(failures) = in_browser(&jobs) else { return };
     assert!(failures.is_empty(), "{} failures\n{}", failures.len(), failures.join("\n"));
+}
+
+/// Whether the shader belongs to a family that browsers run.
+fn in_browsers(shader: &shaders::Shader) -> bool {
+    matches!(shader.variant(), Variant::Floor | Variant::Gpu)
 }
 
 /// The wall itself: a barrier that only some invocations reach passes naga and fails here.

@@ -102,6 +102,53 @@ fn wrong_usage_exits_with_2() {
 }
 
 #[test]
+fn families_of_kernels_are_chosen_by_name() {
+    let temp = TempDir::new("cli-variants");
+    let root = temp.path();
+    fs::write(root.join("c.toml"), CONFIG).expect("temporary folder");
+    let devices = json(&protoseg(root, &["devices", "--json"]));
+    let listed = devices[0]["variants"].as_array().expect("a list").clone();
+    for variant in ["floor", "software", "gpu", "subgroup", "f16", "matrix"] {
+        let args = ["--variant", variant, "plan", "c.toml", "--classes", "3"];
+        if listed.iter().any(|v| v == variant) {
+            assert!(protoseg(root, &args).status.success(), "{variant}");
+        } else {
+            refused(root, &args, &["cannot run the variant", variant, "--variant"]);
+        }
+    }
+    assert_eq!(protoseg(root, &["--variant", "fast", "devices"]).status.code(), Some(2));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_protoseg"));
+    command.current_dir(root).args(["plan", "c.toml", "--classes", "3"]).env("PROTOSEG_VARIANT", "fast");
+    assert_eq!(command.output().expect("the program starts").status.code(), Some(2));
+}
+
+/// What was measured lies in the user's cache folder, and is read from there.
+#[test]
+#[cfg(target_os = "linux")]
+fn tiles_are_measured_where_asked_for() {
+    let temp = TempDir::new("cli-autotune");
+    let root = temp.path();
+    fs::write(root.join("c.toml"), CONFIG).expect("temporary folder");
+    let run = |variant: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_protoseg"));
+        command.current_dir(root).env("XDG_CACHE_HOME", root.join("cache"));
+        command.args(["--variant", variant, "--autotune", "plan", "c.toml", "--classes", "3"]);
+        command.output().expect("the program starts")
+    };
+    let floor = run("floor");
+    assert!(String::from_utf8_lossy(&floor.stderr).contains("leave --autotune out"), "{floor:?}");
+    assert!(!root.join("cache/protoseg").exists());
+    assert!(run("gpu").status.success());
+    let file =
+        fs::read_dir(root.join("cache/protoseg")).expect("made").next().expect("one").expect("readable");
+    let found = fs::read_to_string(file.path()).expect("text");
+    assert!(found.contains("\"conv\"") && found.contains("\"match\""), "{found}");
+    let written = file.metadata().and_then(|m| m.modified()).expect("a file");
+    assert!(run("gpu").status.success());
+    assert_eq!(file.path().metadata().and_then(|m| m.modified()).expect("a file"), written);
+}
+
+#[test]
 fn bad_configurations_are_refused_in_words() {
     let temp = project("cli-config", false);
     let root = temp.path();

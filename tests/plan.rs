@@ -5,14 +5,14 @@ mod support;
 use std::sync::Arc;
 
 use protoseg::data::{ClassInfo, Classes, Normalisation, RgbImage};
-use protoseg::gpu::{Caps, Gpu};
+use protoseg::gpu::{Caps, Gpu, Variant};
 use protoseg::head::HeadConfig;
 use protoseg::infer::Predictor;
 use protoseg::model::{ModelSpec, NetOptions, Phase, Provenance, Recompute, TrainOptions, TrainStep};
 use protoseg::nn::Arch;
 use protoseg::ops;
 use protoseg::rng::Rng;
-use protoseg::tape::{DType, Keep, Plan, Program, Store, Tape, ValueId};
+use protoseg::tape::{DType, Keep, Plan, Program, Store, Tape, ValueId, tuned_caps};
 use support::gpu;
 
 const NUM_CLASSES: usize = 3;
@@ -233,6 +233,27 @@ fn a_block_inside_a_block_is_refused() {
     let rule = |_: &mut Tape, grads: &[Option<_>]| Ok(vec![grads[0]]);
     let inner = |tape: &mut Tape| Ok(vec![ops::scale(tape, x, 2.0)?]);
     let _ = tape.block(&[x], |tape| tape.block(&[x], inner, rule), rule);
+}
+
+/// Tiles are measured where that was asked for, once per size of a product.
+#[test]
+fn every_new_product_is_measured_once() {
+    let wanted = std::env::var("PROTOSEG_ADAPTER").ok();
+    let gpu = pollster::block_on(Gpu::open(wanted.as_deref(), Some(Variant::Gpu))).expect("an adapter");
+    let mut tape = Tape::new();
+    let x = tape.input("x", &[1, 9, 11, 8], DType::F32);
+    let w = tape.input("w", &[1, 1, 8, 12], DType::F32);
+    let twice = [0; 2].map(|_| ops::conv2d(&mut tape, x, w, None, ops::Conv::default()).expect("shapes fit"));
+    let run = || pollster::block_on(tuned_caps(&gpu, &tape, Keep::Only(&twice)));
+    assert_eq!(run().expect("nothing is measured"), *gpu.caps());
+    gpu.measure_in_memory();
+    let caps = run().expect("kernels can be timed");
+    let known = gpu.measured_tiles().expect("it was asked for");
+    let (gemm, tile) = known.iter().next().expect("one product");
+    assert_eq!((known.len(), gemm.rows, gemm.columns, gemm.depth), (1, 99, 12, 8));
+    assert_eq!(caps.tiles.of(gemm, true), *tile);
+    // Nothing is new the second time.
+    assert_eq!(run().expect("known"), caps);
 }
 
 /// A plan that adds `x` `[3,5]` to itself.

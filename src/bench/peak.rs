@@ -77,7 +77,16 @@ fn dispatch(
 ) -> Dispatch {
     let uniform = bytemuck::bytes_of(&params).to_vec();
     let fields = Params::FIELDS;
-    Dispatch { shader: "peak", entry, constants: Vec::new(), uniform, fields, bindings, groups }
+    Dispatch {
+        shader: "peak",
+        entry,
+        constants: Vec::new(),
+        uniform,
+        fields,
+        bindings,
+        groups,
+        measured: None,
+    }
 }
 
 /// One dispatch of each kernel, for tests of the shaders.

@@ -3,6 +3,11 @@
 use crate::error::{Error, Result};
 
 use super::caps::{Caps, Tier};
+use super::tiles::Tiles;
+use super::variant::{Offer, Variant};
+
+/// Workgroup memory that the kernels on cooperative matrices take, twice WebGPU's default limit.
+pub(super) const MATRIX_WORKGROUP_BYTES: u32 = 32 << 10;
 
 /// What `protoseg devices` prints of one adapter.
 #[derive(Clone, Debug, serde::Serialize)]
@@ -17,11 +22,11 @@ pub struct AdapterReport {
     pub kind: &'static str,
     /// Driver and its version.
     pub driver: String,
-    /// The tier that this crate uses on it: the highest one that kernels exist for.
-    pub tier: Tier,
     /// The highest tier that it offers.
-    pub offered_tier: Tier,
-    /// What plans depend on.
+    pub tier: Tier,
+    /// The families of kernels that it can run.
+    pub variants: Vec<Variant>,
+    /// What plans depend on; in it the family of kernels that is taken when none is named.
     pub caps: Caps,
     /// Whether kernels can be timed on the device.
     pub timestamps: bool,
@@ -35,18 +40,18 @@ pub async fn list_adapters() -> Vec<AdapterReport> {
     let default = adapters.iter().enumerate().min_by_key(|(i, a)| (rank(a), *i)).map(|(i, _)| i);
     let report = |(index, adapter): (usize, &wgpu::Adapter)| {
         let info = adapter.get_info();
-        let caps = caps(adapter, None);
+        let offer = offer(adapter);
         AdapterReport {
             index,
             name: info.name.clone(),
             backend: info.backend.to_string(),
             kind: kind(info.device_type),
             driver: format!("{} {}", info.driver, info.driver_info).trim().to_owned(),
-            tier: caps.tier,
-            offered_tier: offered_tier(adapter.features()),
+            tier: offer.tier,
+            variants: Variant::offered(&offer),
             timestamps: adapter.features().contains(wgpu::Features::TIMESTAMP_QUERY),
             default: default == Some(index),
-            caps,
+            caps: caps_of(adapter, &offer, Variant::default_for(&offer)),
         }
     };
     adapters.iter().enumerate().map(report).collect()
@@ -124,30 +129,55 @@ fn offered_tier(features: wgpu::Features) -> Tier {
     }
 }
 
-/// The tier to use of those that are offered: no kernel needs more than subgroups.
-fn used_tier(offered: Tier, wanted: Option<Tier>) -> Tier {
-    offered.min(Tier::Subgroups).min(wanted.unwrap_or(Tier::Matrix))
+/// Side of the square matrices that multiply `f16` into `f32` sums, 0 if there are none; the larger one of several.
+fn matrix_size(adapter: &wgpu::Adapter) -> u32 {
+    if adapter.limits().max_compute_workgroup_storage_size < MATRIX_WORKGROUP_BYTES {
+        return 0;
+    }
+    use wgpu::CooperativeScalarType::{F16, F32};
+    let sizes = adapter.cooperative_matrix_properties();
+    let fits = sizes.iter().filter(|p| p.ab_type == F16 && p.cr_type == F32);
+    let square = fits.filter(|p| p.m_size == p.n_size && p.n_size == p.k_size).map(|p| p.m_size);
+    square.filter(|size| [8, 16].contains(size)).max().unwrap_or(0)
 }
 
-/// Capabilities of `adapter`, lowered to `tier` if that is given.
-pub(super) fn caps(adapter: &wgpu::Adapter, tier: Option<Tier>) -> Caps {
-    let (info, limits) = (adapter.get_info(), adapter.limits());
-    let fixed = info.subgroup_min_size == info.subgroup_max_size;
-    let tier = used_tier(offered_tier(adapter.features()), tier);
-    if tier == Tier::Floor && info.device_type != wgpu::DeviceType::Cpu {
-        return Caps {
-            max_binding_bytes: limits.max_storage_buffer_binding_size,
-            max_buffer_bytes: limits.max_buffer_size,
-            ..Caps::floor()
-        };
-    }
-    Caps {
+fn offer(adapter: &wgpu::Adapter) -> Offer {
+    let (info, features) = (adapter.get_info(), adapter.features());
+    let tier = offered_tier(features);
+    let fixed = info.subgroup_min_size == info.subgroup_max_size && tier >= Tier::Subgroups;
+    Offer {
         tier,
+        f16: features.contains(wgpu::Features::SHADER_F16),
         software: info.device_type == wgpu::DeviceType::Cpu,
-        subgroup_size: if fixed && tier >= Tier::Subgroups { info.subgroup_min_size } else { 0 },
+        subgroup_size: if fixed { info.subgroup_min_size } else { 0 },
+        matrix_size: matrix_size(adapter),
+    }
+}
+
+/// Capabilities of `adapter` with the kernels of `wanted`, or of its default family.
+///
+/// # Errors
+/// [`Error::Device`] if it cannot run `wanted`.
+pub(super) fn caps(adapter: &wgpu::Adapter, wanted: Option<Variant>) -> Result<Caps> {
+    let offer = offer(adapter);
+    let variant = Variant::choose(wanted, &offer, &adapter.get_info().name)?;
+    Ok(caps_of(adapter, &offer, variant))
+}
+
+fn caps_of(adapter: &wgpu::Adapter, offer: &Offer, variant: Variant) -> Caps {
+    let limits = adapter.limits();
+    let subgroups = !matches!(variant, Variant::Floor | Variant::Gpu) && offer.tier >= Tier::Subgroups;
+    Caps {
+        variant,
+        software: offer.software,
+        discrete: adapter.get_info().device_type == wgpu::DeviceType::DiscreteGpu,
+        subgroups,
+        subgroup_size: if subgroups { offer.subgroup_size } else { 0 },
+        matrix_size: if variant == Variant::Matrix { offer.matrix_size } else { 0 },
         max_binding_bytes: limits.max_storage_buffer_binding_size,
         max_buffer_bytes: limits.max_buffer_size,
         uniform_align: u64::from(limits.min_uniform_buffer_offset_alignment),
+        tiles: Tiles::table(),
     }
 }
 
@@ -183,22 +213,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_tier_without_kernels_is_offered_and_not_used() {
+    fn tiers_are_supersets() {
         let mut features = wgpu::Features::empty();
         assert_eq!(offered_tier(features), Tier::Floor);
         features |= wgpu::Features::SUBGROUP;
         assert_eq!(offered_tier(features), Tier::Subgroups);
         features |= wgpu::Features::SHADER_F16;
         assert_eq!(offered_tier(features), Tier::F16);
-        assert_eq!(used_tier(Tier::F16, None), Tier::Subgroups);
-        assert_eq!(used_tier(Tier::Matrix, Some(Tier::F16)), Tier::Subgroups);
-        assert_eq!(used_tier(Tier::Matrix, Some(Tier::Floor)), Tier::Floor);
-        assert_eq!(used_tier(Tier::Floor, Some(Tier::Subgroups)), Tier::Floor);
+        features |= wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX;
+        assert_eq!(offered_tier(features), Tier::Matrix);
+        assert_eq!(offered_tier(features - wgpu::Features::SUBGROUP), Tier::Floor);
     }
 
     #[test]
     fn the_list_tells_what_is_offered() {
         let list = pollster::block_on(list_adapters());
-        assert!(list.iter().all(|a| a.tier <= a.offered_tier && a.tier == a.caps.tier), "{list:?}");
+        assert!(list.iter().all(|a| a.variants.contains(&a.caps.variant)), "{list:?}");
     }
 }

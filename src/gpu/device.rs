@@ -1,6 +1,6 @@
 //! An open device: queue, caches, and the place where driver errors become ours.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,11 +8,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::error::{Error, Result};
 
 use super::adapter;
-use super::caps::{Caps, Tier};
+use super::caps::Caps;
 use super::kernel::{Kernel, KernelKey};
 use super::pipeline_cache::PipelineCache;
 use super::promise::promise;
 use super::reflect::Reflection;
+use super::tiles::{Gemm, Tile, Tiles};
+use super::tuning::{self, Tuning};
+use super::variant::Variant;
 
 /// A buffer on the device, with its size in bytes.
 #[derive(Clone, Debug)]
@@ -35,28 +38,46 @@ pub struct Gpu {
     pub(super) cache: PipelineCache,
     trouble: Arc<Mutex<Option<String>>>,
     lost: Arc<AtomicBool>,
+    tuning: Tuning,
 }
 
 impl Gpu {
     /// Opens the adapter that `wanted` names (index or part of its name), or the fastest one.
     ///
-    /// `tier` lowers the capability tier, so that the floor's kernels can be run anywhere.
+    /// `variant` names the family of kernels, so that each can be run wherever the adapter has what it takes; the default
+    /// is the one that suits the adapter and computes in `f32`.
     ///
     /// # Errors
-    /// [`Error::Device`] if there is no adapter (with the driver package to install) or it cannot be opened.
-    pub async fn open(wanted: Option<&str>, tier: Option<Tier>) -> Result<Arc<Self>> {
+    /// [`Error::Device`] if there is no adapter (with the driver package to install), it cannot run `variant` or it
+    /// cannot be opened.
+    pub async fn open(wanted: Option<&str>, variant: Option<Variant>) -> Result<Arc<Self>> {
         let adapter = adapter::choose(wanted).await?;
-        let caps = adapter::caps(&adapter, tier);
+        let caps = adapter::caps(&adapter, variant)?;
         let offered = adapter.limits();
         let mut features =
             adapter.features() & (wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::PIPELINE_CACHE);
-        if caps.tier >= Tier::Subgroups {
+        if caps.subgroups {
             features |= wgpu::Features::SUBGROUP;
         }
+        if matches!(caps.variant, Variant::F16 | Variant::Matrix) {
+            features |= wgpu::Features::SHADER_F16;
+        }
+        let experimental_features = if caps.variant == Variant::Matrix {
+            features |= wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX;
+            // SAFETY: the user asked for this family by name; its shaders are our own and never leave their buffers.
+            unsafe { wgpu::ExperimentalFeatures::enabled() }
+        } else {
+            wgpu::ExperimentalFeatures::disabled()
+        };
         let limits = wgpu::Limits {
             max_storage_buffer_binding_size: offered.max_storage_buffer_binding_size,
             max_buffer_size: offered.max_buffer_size,
             min_uniform_buffer_offset_alignment: offered.min_uniform_buffer_offset_alignment,
+            max_compute_workgroup_storage_size: if caps.variant == Variant::Matrix {
+                adapter::MATRIX_WORKGROUP_BYTES
+            } else {
+                wgpu::Limits::default().max_compute_workgroup_storage_size
+            },
             ..wgpu::Limits::default()
         };
         let info = adapter.get_info();
@@ -64,7 +85,7 @@ impl Gpu {
             label: Some("protoseg"),
             required_features: features,
             required_limits: limits,
-            experimental_features: wgpu::ExperimentalFeatures::disabled(),
+            experimental_features,
             memory_hints: wgpu::MemoryHints::Performance,
             trace: wgpu::Trace::Off,
         };
@@ -86,7 +107,8 @@ impl Gpu {
         let name = format!("{} ({}, {})", info.name, info.backend, info.driver_info);
         let (shaders, kernels) = (Mutex::default(), Mutex::default());
         let cache = PipelineCache::open(&device, &info);
-        Ok(Arc::new(Self { device, queue, caps, name, shaders, kernels, cache, trouble, lost }))
+        let tuning = Tuning::default();
+        Ok(Arc::new(Self { device, queue, caps, name, shaders, kernels, cache, trouble, lost, tuning }))
     }
 
     /// Adapter name, backend and driver, for messages and published numbers.
@@ -99,6 +121,55 @@ impl Gpu {
     #[must_use]
     pub const fn caps(&self) -> &Caps {
         &self.caps
+    }
+
+    /// From here on tiles are measured for every product of matrices that is new, and kept in the user's cache folder.
+    ///
+    /// # Errors
+    /// [`Error::Device`] if the family of kernels has no tiles to choose from, or the device has no timestamps.
+    pub fn measure_tiles(&self) -> Result<()> {
+        let variant = self.caps.variant;
+        if !variant.is_parallel() {
+            return Err(Error::device(
+                format!(
+                    "the kernels of the variant `{variant}` have fixed tiles, so nothing can be measured"
+                ),
+                "leave --autotune out, or give a variant for GPUs such as --variant gpu",
+            ));
+        }
+        if !self.device.features().contains(wgpu::Features::TIMESTAMP_QUERY) {
+            let problem = format!("`{}` cannot time kernels", self.name);
+            return Err(Error::device(problem, "leave --autotune out: tiles come from a table then"));
+        }
+        let identity = format!("{} {variant} protoseg {}", self.name, env!("CARGO_PKG_VERSION"));
+        self.tuning.start(tuning::file(&identity));
+        Ok(())
+    }
+
+    /// [`Gpu::measure_tiles`] without a file, for tests.
+    #[doc(hidden)]
+    pub fn measure_in_memory(&self) {
+        self.tuning.start(None);
+    }
+
+    /// Tiles measured so far; `None` if none are to be.
+    #[must_use]
+    pub fn measured_tiles(&self) -> Option<BTreeMap<Gemm, Tile>> {
+        self.tuning.known()
+    }
+
+    /// Keeps what was measured.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the cache folder cannot be written.
+    pub fn keep_tiles(&self, found: BTreeMap<Gemm, Tile>) -> Result<()> {
+        self.tuning.add(found)
+    }
+
+    /// Capabilities with the tiles measured so far.
+    #[must_use]
+    pub fn tuned_caps(&self) -> Caps {
+        Caps { tiles: Tiles::measured(self.measured_tiles().unwrap_or_default()), ..self.caps.clone() }
     }
 
     /// The first error that the driver reported since the last call, as ours. That the device is lost is told at every call.

@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use super::device::{Gpu, ShaderEntry};
 use super::record::Dispatch;
 use super::reflect::{Access, Reflection, reflect};
+use super::variant::Variant;
 use super::{shaders, threads};
 
 /// Shader stem, entry point, constants (as bits, so that they compare exactly).
@@ -119,9 +120,21 @@ impl Gpu {
     }
 }
 
+/// What naga lets the shaders of a family use.
+fn capabilities(variant: Variant) -> naga::valid::Capabilities {
+    use naga::valid::Capabilities as Can;
+    match variant {
+        Variant::Floor | Variant::Gpu => Can::empty(),
+        Variant::Software | Variant::Subgroup => Can::SUBGROUP,
+        Variant::F16 => Can::SHADER_FLOAT16,
+        Variant::Matrix => Can::SUBGROUP | Can::SHADER_FLOAT16 | Can::COOPERATIVE_MATRIX,
+    }
+}
+
 fn compile_shader(device: &wgpu::Device, stem: &'static str) -> Result<ShaderEntry> {
-    let source = shaders::get(stem).source;
-    let reflections = reflect(stem, source, naga::valid::Capabilities::SUBGROUP)?;
+    let shader = shaders::get(stem);
+    let source = shader.source;
+    let reflections = reflect(stem, source, capabilities(shader.variant()))?;
     let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
         label: Some(stem),
         source: wgpu::ShaderSource::Wgsl(source.into()),
@@ -176,6 +189,7 @@ mod tests {
             fields: U::FIELDS,
             bindings: vec![("y", Slot::Value(0))],
             groups: [1; 3],
+            measured: None,
         }
     }
 

@@ -14,6 +14,9 @@ mod record;
 mod reflect;
 pub mod shaders;
 mod threads;
+mod tiles;
+mod tuning;
+mod variant;
 
 pub use adapter::{AdapterReport, list_adapters};
 pub use caps::{Caps, Tier};
@@ -22,3 +25,5 @@ pub use pipeline::{Commands, KernelTime};
 pub(crate) use record::uniform;
 pub use record::{Dispatch, Field, Scalar, Slot, Uniform, UniformField, grid};
 pub use reflect::{Access, Binding, Reflection, reflect};
+pub use tiles::{Gemm, GemmKind, Tile, Tiles};
+pub use variant::Variant;

@@ -1,5 +1,7 @@
 //! A dispatch as plain data: which kernel, which buffers by name, which uniform, how many workgroups.
 
+use super::tiles::Gemm;
+
 /// A buffer that a dispatch names before any buffer exists: the plan gives every slot its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Slot {
@@ -26,6 +28,8 @@ pub struct Dispatch {
     pub bindings: Vec<(&'static str, Slot)>,
     /// Workgroups along x, y, z.
     pub groups: [u32; 3],
+    /// The product of matrices whose tile this dispatch's time may decide.
+    pub measured: Option<Gemm>,
 }
 
 /// Name, byte offset and type of a field of a uniform struct.

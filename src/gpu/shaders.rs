@@ -1,5 +1,7 @@
 //! The table of kernels, composed from `shaders/` at build time.
 
+use super::variant::Variant;
+
 /// One shader file, includes resolved.
 #[derive(Clone, Copy, Debug)]
 pub struct Shader {
@@ -9,6 +11,15 @@ pub struct Shader {
     pub family: &'static str,
     /// Plain WGSL.
     pub source: &'static str,
+}
+
+impl Shader {
+    /// The family of kernels that it belongs to: the last part of its stem, or the floor.
+    #[must_use]
+    pub fn variant(&self) -> Variant {
+        let last = self.stem.rsplit('.').next().unwrap_or_default();
+        Variant::named(last).unwrap_or(Variant::Floor)
+    }
 }
 
 include!(concat!(env!("OUT_DIR"), "/shaders.rs"));

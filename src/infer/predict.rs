@@ -10,7 +10,7 @@ use crate::head;
 use crate::model::{ModelSpec, load_model, record_network};
 use crate::nn::{Builder, Mode, Weights};
 use crate::ops;
-use crate::tape::{DType, Keep, Plan, Program, Store, Tape, ValueId};
+use crate::tape::{DType, Keep, Plan, Program, Store, Tape, ValueId, tuned_caps};
 
 use super::window;
 
@@ -235,7 +235,7 @@ impl Predictor {
     }
 
     /// The plan for an image size, made if it is new.
-    pub(super) fn plan(
+    pub(super) async fn plan(
         &mut self,
         store: &mut Store,
         height: usize,
@@ -249,7 +249,9 @@ impl Predictor {
             None => {
                 self.plans.truncate(MAX_PLANS - 1);
                 let recorded = record(&self.spec, height, width)?;
-                let program = Program::new(&recorded.tape, self.gpu.caps(), Keep::Only(&recorded.kept(want)));
+                let kept = recorded.kept(want);
+                let caps = tuned_caps(&self.gpu, &recorded.tape, Keep::Only(&kept)).await?;
+                let program = Program::new(&recorded.tape, &caps, Keep::Only(&kept));
                 let plan = Plan::new(&self.gpu, &recorded.tape, &program, store)?;
                 Sized { key, recorded, plan }
             }
@@ -263,7 +265,7 @@ impl Predictor {
         let pixels = self.spec.normalisation.image(image);
         let num_prototypes = self.spec.net.prototypes;
         let single = self.spec.num_classes() == 1;
-        let Sized { recorded: r, plan, .. } = self.plan(store, image.height, image.width, want)?;
+        let Sized { recorded: r, plan, .. } = self.plan(store, image.height, image.width, want).await?;
         plan.write_padded(r.image, &pixels);
         plan.run();
         let mut out = Prediction { width: image.width, height: image.height, ..Prediction::default() };
@@ -288,7 +290,8 @@ impl Predictor {
     pub(super) async fn logits(&mut self, store: &mut Store, image: &RgbImage) -> Result<Logits> {
         let pixels = self.spec.normalisation.image(image);
         let num_classes = self.spec.num_classes();
-        let Sized { recorded: r, plan, .. } = self.plan(store, image.height, image.width, Want::Logits)?;
+        let Sized { recorded: r, plan, .. } =
+            self.plan(store, image.height, image.width, Want::Logits).await?;
         plan.write_padded(r.image, &pixels);
         plan.run();
         let mut out = vec![0.0; r.size[0] * r.size[1] * num_classes];

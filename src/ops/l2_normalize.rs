@@ -1,7 +1,7 @@
 //! L2 normalisation over channels or over the image width (spec sections 3, 9.4 and 9.6).
 
 use crate::error::{Error, Result};
-use crate::gpu::{grid, uniform};
+use crate::gpu::{Caps, grid, uniform};
 use crate::oracle::{self, Array};
 use crate::tape::{Gradient, Launch, Op, Spec, Tape, Value, ValueId};
 
@@ -67,6 +67,16 @@ fn params(x: &Value, axis: Axis) -> Params {
     }
 }
 
+/// Shader and workgroups: on GPUs several invocations share a row of channels that is wide enough for them.
+fn kernel(caps: &Caps, params: &Params) -> (&'static str, [u32; 3]) {
+    let lines = params.num_lines as usize;
+    if !caps.variant.is_parallel() || params.over_width == 1 || params.length < 8 {
+        return ("l2_normalize", grid(lines, 64));
+    }
+    let shader = if caps.subgroups { "l2_normalize.subgroup" } else { "l2_normalize.gpu" };
+    (shader, grid(lines, 8))
+}
+
 impl Op for L2Normalize {
     fn stem(&self) -> &'static str {
         "l2_normalize"
@@ -78,8 +88,8 @@ impl Op for L2Normalize {
 
     fn launch(&self, l: &mut Launch<'_>) {
         let params = params(l.input(0), self.axis);
-        let groups = grid(params.num_lines as usize, 64);
-        l.dispatch("l2_normalize", "l2_normalize", &params, &[("x", l.read(0)), ("out", l.write(0))], groups);
+        let (shader, groups) = kernel(l.caps, &params);
+        l.dispatch(shader, "l2_normalize", &params, &[("x", l.read(0)), ("out", l.write(0))], groups);
     }
 
     fn oracle(&self, inputs: &[&Array]) -> Vec<Array> {
@@ -107,9 +117,9 @@ impl Op for L2NormalizeGrad {
 
     fn launch(&self, l: &mut Launch<'_>) {
         let params = params(l.input(0), self.axis);
-        let groups = grid(params.num_lines as usize, 64);
+        let (shader, groups) = kernel(l.caps, &params);
         let bindings = [("x", l.read(0)), ("dy", l.read(1)), ("out", l.write(0))];
-        l.dispatch("l2_normalize", "l2_normalize_grad", &params, &bindings, groups);
+        l.dispatch(shader, "l2_normalize_grad", &params, &bindings, groups);
     }
 
     fn oracle(&self, inputs: &[&Array]) -> Vec<Array> {
@@ -150,6 +160,7 @@ pub(super) fn cases() -> Vec<Case> {
             Ok(vec![l2_normalize(t, v[0], Axis::Width)?])
         }),
         case("many rows", &[30_001, 64], Axis::Channel),
+        case("wide rows", &[37, 261], Axis::Channel),
         zero,
     ]
 }

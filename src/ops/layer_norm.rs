@@ -49,7 +49,7 @@ fn params(l: &Launch<'_>, eps: f32) -> (Walk, Params, [u32; 3]) {
     let x = l.input(0);
     let walk = Walk::new(x.rows(), x.quads(), ROWS);
     // A single lane would take too long over a very wide row, even where barriers are dear.
-    let team = if x.quads() >= if l.caps.software { 256 } else { 8 } { 8 } else { 1 };
+    let team = if x.quads() >= if l.caps.is_serial() { 256 } else { 8 } { 8 } else { 1 };
     let params = Params {
         rows: walk.rows,
         quads: walk.quads,

@@ -4,7 +4,7 @@ use super::proto_rule::{Sizes, expect, sizes};
 use super::table::{Case, Fill, Input};
 use super::{EmptyLoss, valid_mean};
 use crate::error::Result;
-use crate::gpu::{Caps, grid, uniform};
+use crate::gpu::{Tile, Variant, grid, uniform};
 use crate::oracle::{self, Array};
 use crate::tape::{DType, Gradient, Launch, Op, Spec, Tape, Value, ValueId};
 
@@ -17,25 +17,55 @@ const SCAN_ITERATIONS: usize = 16_384;
 /// Prototypes per tile of the gradient, as in the shader.
 const TILE: usize = 64;
 
-/// Shader variant and its register tiles.
-struct Variant {
+/// A family's shader and its tiles.
+struct Kernels {
     shader: &'static str,
     /// Pixels per workgroup of the products.
     pixels: usize,
-    /// Prototypes per invocation of the products.
+    /// Prototypes per step of the products.
     protos: usize,
+    /// Workgroups of the weights for each group of pixels, by the tile's prototypes.
+    parts: fn(usize) -> usize,
     /// Workgroups of the sums over `num_pixels` rows of `quads` vec4s.
     sums: fn(usize, usize) -> [u32; 3],
+    /// `override` constants.
+    constants: &'static [(&'static str, f64)],
 }
 
-/// Broadcast tiles on software adapters with subgroups of 8, plain register tiles elsewhere.
-const fn variant(caps: &Caps) -> Variant {
-    if caps.software && caps.subgroup_size == 8 {
-        let sums = |num_pixels: usize, quads: usize| grid(num_pixels.div_ceil(32) * quads.div_ceil(4), 1);
-        return Variant { shader: "ppc.subgroup", pixels: 32, protos: 16, sums };
+const FLOOR: Kernels = Kernels {
+    shader: "ppc",
+    pixels: 512,
+    protos: 4,
+    parts: |count| count.div_ceil(4),
+    sums: |num_pixels, quads| grid(num_pixels.div_ceil(4) * quads.div_ceil(2), 64),
+    constants: &[],
+};
+
+const SOFTWARE: Kernels = Kernels {
+    shader: "ppc.software",
+    pixels: 32,
+    protos: 16,
+    parts: |count| count.div_ceil(16),
+    sums: |num_pixels, quads| grid(num_pixels.div_ceil(32) * quads.div_ceil(4), 1),
+    constants: &[],
+};
+
+/// One tile for all shapes: the sum of exponentials runs over tiles of prototypes, so another tile would be another order.
+const GPU: Kernels = Kernels {
+    shader: "ppc.gpu",
+    pixels: 64,
+    protos: 64,
+    parts: |_| 1,
+    sums: |num_pixels, quads| grid(num_pixels.div_ceil(64) * quads.div_ceil(16), 1),
+    constants: &Tile::Deep.constants(),
+};
+
+const fn kernels(variant: Variant) -> Kernels {
+    match variant {
+        Variant::Floor => FLOOR,
+        Variant::Software => SOFTWARE,
+        Variant::Gpu | Variant::Subgroup | Variant::F16 | Variant::Matrix => GPU,
     }
-    let sums = |num_pixels: usize, quads: usize| grid(num_pixels.div_ceil(4) * quads.div_ceil(2), 64);
-    Variant { shader: "ppc", pixels: 512, protos: 4, sums }
 }
 
 /// Inputs `emb [N,D]`, `protos [C,K,D]`, `target i32 [N]`; outputs `LSE_j(S_j/tau) - S_t/tau [N]` and the log-sum-exp
@@ -107,11 +137,12 @@ impl Op for Ppc {
         let (num_pixels, quads) = (l.input(0).shape[0], l.input(0).quads());
         let state = ("state", l.scratch(2 * num_pixels));
         let (emb, protos) = (("emb", l.read(0)), ("protos", l.read(1)));
-        let variant = variant(l.caps);
-        let tiles = tiles(l, variant.protos * (SCAN_ITERATIONS / quads).max(1), self.tau);
+        let kernels = kernels(l.caps.variant);
+        let tiles = tiles(l, kernels.protos * (SCAN_ITERATIONS / quads).max(1), self.tau);
         for params in &tiles {
-            let groups = grid(num_pixels, variant.pixels);
-            l.dispatch(variant.shader, "ppc_scan", params, &[emb, protos, state], groups);
+            let groups = grid(num_pixels, kernels.pixels);
+            l.dispatch(kernels.shader, "ppc_scan", params, &[emb, protos, state], groups);
+            l.constants(kernels.constants);
         }
         let bindings =
             [emb, protos, ("assigned", l.read(2)), state, ("value", l.write(0)), ("lse", l.write(1))];
@@ -146,7 +177,7 @@ impl Op for PpcGrad {
 
     fn launch(&self, l: &mut Launch<'_>) {
         let (num_pixels, quads) = (l.input(0).shape[0], l.input(0).quads());
-        let variant = variant(l.caps);
+        let kernels = kernels(l.caps.variant);
         let weights = l.scratch(TILE * num_pixels);
         let protos = ("protos", l.read(1));
         let first = [
@@ -159,11 +190,11 @@ impl Op for PpcGrad {
         ];
         let second = [protos, ("weights_in", weights), ("out", l.write(0))];
         for params in tiles(l, TILE, self.tau) {
-            let parts = (params.count as usize).div_ceil(variant.protos);
-            let groups = grid(num_pixels.div_ceil(variant.pixels) * parts, 1);
-            l.dispatch(variant.shader, "ppc_weights", &params, &first, groups);
-            let groups = (variant.sums)(num_pixels, quads);
-            l.dispatch(variant.shader, "ppc_accumulate", &params, &second, groups);
+            let parts = (kernels.parts)(params.count as usize);
+            let groups = grid(num_pixels.div_ceil(kernels.pixels) * parts, 1);
+            l.dispatch(kernels.shader, "ppc_weights", &params, &first, groups);
+            let groups = (kernels.sums)(num_pixels, quads);
+            l.dispatch(kernels.shader, "ppc_accumulate", &params, &second, groups);
         }
     }
 

@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::fill;
 use super::table::{Case, Fill, Input};
 use crate::error::{Error, Result};
-use crate::gpu::{grid, uniform};
+use crate::gpu::{Gemm, GemmKind, Slot, Tile, Variant, grid, uniform};
 use crate::oracle::{self, Array};
 use crate::tape::{Gradient, Launch, Op, Spec, Tape, Value, ValueId};
 
@@ -116,6 +116,41 @@ fn params(num_rows: usize, protos: &Value, classes: &Range<usize>) -> Params {
     }
 }
 
+/// Appends the match by tiles in workgroup memory or on cooperative matrices, in the families that have them and as long as
+/// a class fits into a tile. The families `f16` and `matrix` round both operands to 16 bits: similarities of unit vectors
+/// are then off by up to about 1e-3, and another prototype may win where two are as near as that.
+fn tiled(l: &mut Launch<'_>, params: &Params, bindings: &[(&'static str, Slot); 4]) -> bool {
+    let protos = params.num_protos as usize;
+    let columns = params.classes * params.num_protos;
+    let gemm = Gemm { rows: params.num_rows, columns, depth: 4 * params.quads, kind: GemmKind::Match };
+    let groups = |[rows, columns]: [usize; 2]| {
+        let tiles = (params.classes as usize).div_ceil(columns / protos);
+        grid((params.num_rows as usize).div_ceil(rows) * tiles, 1)
+    };
+    if !l.caps.variant.is_parallel() || protos > Tile::Deep.columns() {
+        return false;
+    }
+    if l.caps.variant == Variant::Matrix {
+        let entry = if l.caps.matrix_size == 16 { "proto_match_16" } else { "proto_match_8" };
+        l.dispatch("proto_match.matrix", entry, params, bindings, groups([64, 64]));
+        l.constants(&[("INVOCATIONS", f64::from(4 * l.caps.subgroup_size))]);
+        return true;
+    }
+    // The scores of the long tile would not fit beside its operands, and a class must fit into the tile.
+    let tile = match l.tile(gemm) {
+        Tile::Long => Tile::Deep,
+        Tile::Small if protos > Tile::Small.columns() => Tile::Wide,
+        tile => tile,
+    };
+    let shader = if l.caps.variant == Variant::F16 { "proto_match.f16" } else { "proto_match.gpu" };
+    let entry = if tile.side() == 8 { "proto_match_8" } else { "proto_match_4" };
+    l.dispatch(shader, entry, params, bindings, groups([tile.rows(), tile.columns()]));
+    let scores = (tile.rows() / tile.side() * tile.columns()) as f64;
+    l.constants(&[&tile.constants()[..], &[("SCORES", scores)]].concat());
+    l.measured(gemm);
+    true
+}
+
 impl Op for ProtoMatch {
     fn stem(&self) -> &'static str {
         "proto_match"
@@ -129,9 +164,13 @@ impl Op for ProtoMatch {
 
     fn launch(&self, l: &mut Launch<'_>) {
         let rows = l.input(0).rows();
-        let items = rows.div_ceil(8) * self.classes.len().div_ceil(4);
-        let params = Params { num_items: items as u32, ..params(rows, l.input(1), &self.classes) };
         let bindings = [("emb", l.read(0)), ("protos", l.read(1)), ("a", l.write(0)), ("kstar", l.write(1))];
+        let base = params(rows, l.input(1), &self.classes);
+        if tiled(l, &base, &bindings) {
+            return;
+        }
+        let items = rows.div_ceil(8) * self.classes.len().div_ceil(4);
+        let params = Params { num_items: items as u32, ..base };
         l.dispatch("proto_match", "proto_match", &params, &bindings, grid(items, 64));
     }
 
@@ -261,6 +300,9 @@ pub(super) fn cases() -> Vec<Case> {
         case("the last tile", [10, 70, 5, 12], 64..70),
         case("ten prototypes", [21, 4, 10, 20], 0..4),
         case("more prototypes than a register tile", [17, 2, 21, 6], 0..2),
+        case("more prototypes than a small tile", [35, 3, 40, 9], 0..3),
+        case("more prototypes than any tile", [18, 2, 70, 5], 0..2),
+        case("classes that leave columns of a tile idle", [70, 13, 10, 33], 1..13),
         case("many rows", [20_011, 5, 3, 8], 0..5),
         Case::new("an embedding that is no number", broken, |t, v| {
             Ok(vec![proto_match(t, v[0], v[1], 0..5)?.0])

@@ -1,6 +1,6 @@
 //! What an operation writes its dispatches into.
 
-use crate::gpu::{Caps, Dispatch, Slot, Uniform};
+use crate::gpu::{Caps, Dispatch, Gemm, Slot, Tile, Uniform};
 
 use super::value::Value;
 use super::{Node, Tape};
@@ -73,7 +73,22 @@ impl<'a> Launch<'a> {
             fields: U::FIELDS,
             bindings: bindings.to_vec(),
             groups,
+            measured: None,
         });
+    }
+
+    /// The tile for a product of matrices.
+    #[must_use]
+    pub fn tile(&self, gemm: Gemm) -> Tile {
+        self.caps.tiles.of(&gemm, self.caps.discrete)
+    }
+
+    /// Says that the dispatch appended last computes `gemm` with the tile that [`Launch::tile`] gave for it, and that any
+    /// tile would give the same bits: its time may decide which one is taken.
+    pub fn measured(&mut self, gemm: Gemm) {
+        if let Some(last) = self.dispatches.last_mut() {
+            last.measured = Some(gemm);
+        }
     }
 
     /// Sets `override` constants of the dispatch appended last.

@@ -19,6 +19,7 @@ mod plan;
 mod program;
 mod recompute;
 mod store;
+mod tune;
 mod value;
 
 pub use backward::Linear;
@@ -29,6 +30,7 @@ pub use op::{Cost, Gradient, Op, Spec};
 pub use plan::{NotFinite, Plan};
 pub use program::{Keep, NodeReport, Program};
 pub use store::Store;
+pub use tune::tuned_caps;
 pub use value::{DType, Role, Value, ValueId};
 
 use std::sync::Arc;

@@ -12,7 +12,7 @@ use crate::model::{
     ModelSpec, PROTOTYPES, Phase, Provenance, TrainOptions, TrainStep, load_backbone, save_model,
 };
 use crate::proto::{ClassHealth, TWIN_COSINE, health};
-use crate::tape::{Plan, Store};
+use crate::tape::{Keep, Plan, Store, tuned_caps};
 
 use super::checkpoint;
 use super::config::Config;
@@ -166,8 +166,10 @@ impl Session {
         self.config.step_options(self.config.train.batch, [crop.crop_height, crop.crop_width])
     }
 
-    pub(super) fn prepare(&mut self, phase: Phase) -> Result<(Prepared, Event)> {
-        let (step, program) = TrainStep::plan(&self.spec, &self.step_options(), phase, self.gpu.caps())?;
+    pub(super) async fn prepare(&mut self, phase: Phase) -> Result<(Prepared, Event)> {
+        let step = self.record(phase)?;
+        let caps = tuned_caps(&self.gpu, &step.tape, Keep::Only(&step.losses.all())).await?;
+        let (step, program) = TrainStep::plan(&self.spec, &self.step_options(), phase, &caps)?;
         let event = Event::Plan {
             bytes: program.bytes(),
             flops: program.flops(),
@@ -231,7 +233,7 @@ impl Session {
             if prepared.as_ref().is_none_or(|(current, _)| *current != phase) {
                 // Dropped first: two plans at a time may be more than the device holds.
                 drop(prepared.take());
-                let (next, event) = self.prepare(phase)?;
+                let (next, event) = self.prepare(phase).await?;
                 listener.tell(&event);
                 prepared = Some((phase, next));
                 snapshot.take(&self.gpu, &self.store, step)?;

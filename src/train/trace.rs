@@ -108,7 +108,7 @@ mod tests {
         let found = pollster::block_on(async {
             let gpu = Gpu::open(wanted.as_deref(), None).await?;
             let mut session = Session::new(&gpu, config, &root.join("out"), false).await?;
-            let (prepared, _) = session.prepare(Phase::Main)?;
+            let (prepared, _) = session.prepare(Phase::Main).await?;
             prepared.write(&session.loader(0)?.next_batch()?, 0.01, 0);
             prepared.plan.first_not_finite().await
         });

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::model_file::{self, ModelFile};
 use crate::nn::{Arch, Builder, Mode, Tap};
-use crate::tape::{DType, Keep, Plan, Program, Store, Tape, ValueId};
+use crate::tape::{DType, Keep, Plan, Program, Store, Tape, ValueId, tuned_caps};
 
 use super::compare::{Tolerance, compare, rows_of_map};
 use super::report::TensorReport;
@@ -36,7 +36,8 @@ pub(super) async fn verify(
     let catalogue = b.weights;
     let wanted = wanted(file, &tape, &taps, logits, arch)?;
     let kept: Vec<_> = wanted.iter().map(|w| w.1).collect();
-    let program = Program::new(&tape, gpu.caps(), Keep::Only(&kept));
+    let caps = tuned_caps(gpu, &tape, Keep::Only(&kept)).await?;
+    let program = Program::new(&tape, &caps, Keep::Only(&kept));
     let mut store = Store::new();
     catalogue.load(gpu, &mut store, &model_file::read(weights)?, |_| true)?;
     let plan = Plan::new(gpu, &tape, &program, &mut store)?;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use protoseg::bench::peak;
-use protoseg::gpu::{Caps, Dispatch, Tier};
+use protoseg::gpu::{Caps, Dispatch, Tile, Tiles, Variant};
 use protoseg::ops::{check, table::TABLE};
 use protoseg::tape::{Keep, Program};
 
@@ -14,9 +14,7 @@ pub type Launches = BTreeMap<(&'static str, &'static str), BTreeSet<Constants>>;
 
 /// Lowers every case of the op table for each kind of device that kernels are chosen by; the kernels of `bench` beside them.
 pub fn launches() -> Launches {
-    let subgroups =
-        |software, subgroup_size| Caps { tier: Tier::Subgroups, software, subgroup_size, ..Caps::floor() };
-    let devices = [Caps::floor(), subgroups(true, 8), subgroups(true, 4), subgroups(false, 32)];
+    let devices = devices();
     let mut found = Launches::new();
     let mut add = |dispatch: &Dispatch| {
         let constants = dispatch.constants.iter().map(|&(name, value)| (name, value.to_bits())).collect();
@@ -30,4 +28,28 @@ pub fn launches() -> Launches {
         }
     }
     found
+}
+
+/// Every kind of device that kernels are chosen by.
+fn devices() -> Vec<Caps> {
+    let of = |variant, subgroup_size| {
+        let subgroups = subgroup_size > 0;
+        Caps { variant, subgroups, subgroup_size, ..Caps::floor() }
+    };
+    let mut devices = vec![
+        of(Variant::Floor, 0),
+        Caps { software: true, ..of(Variant::Floor, 0) },
+        Caps { software: true, ..of(Variant::Software, 8) },
+        of(Variant::Subgroup, 32),
+        Caps { subgroup_size: 0, ..of(Variant::Subgroup, 32) },
+        Caps { matrix_size: 16, ..of(Variant::Matrix, 32) },
+        Caps { matrix_size: 16, ..of(Variant::Matrix, 64) },
+        Caps { matrix_size: 8, ..of(Variant::Matrix, 32) },
+    ];
+    for tile in Tile::ALL {
+        for variant in [Variant::Gpu, Variant::F16] {
+            devices.push(Caps { tiles: Tiles::only(tile), ..of(variant, 0) });
+        }
+    }
+    devices
 }

@@ -2,12 +2,14 @@
 #![allow(dead_code, unused_imports, reason = "each test takes the part that it needs")]
 
 mod device;
+mod dxc;
 mod files;
 #[path = "../../src/testing/folders.rs"]
 mod folders;
 mod launches;
 
 pub use device::{gpu, gpu_of};
+pub use dxc::Dxc;
 pub use files::{Source, has_extension, root, sources};
 pub use folders::{TempDir, shared, shared_files};
 pub use launches::{Constants, Launches, launches};

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use protoseg::gpu::Variant;
 
 /// Prototype-based semantic segmentation on any GPU.
 #[derive(Parser)]
@@ -11,9 +12,18 @@ pub struct Cli {
     /// Adapter to use: its number or part of its name (see `protoseg devices`); the fastest by default
     #[arg(long, global = true, env = "PROTOSEG_ADAPTER", value_name = "N|NAME")]
     pub adapter: Option<String>,
-    /// Use only what every WebGPU browser offers, whatever the adapter can do
+    /// Family of kernels, one that `protoseg devices` lists for the adapter; by default the fastest that computes in f32
+    ///
+    /// floor: plain WebGPU, as every browser has it. software: for software adapters with subgroups of 8. gpu: tiles in
+    /// workgroup memory, plain WebGPU. subgroup: gpu with reductions over subgroups. f16 and matrix round the operands of
+    /// convolutions and of the matching to 16 bits (sums stay f32; an operation's results differ by up to 1e-3 of their maximum,
+    /// a network's by more), so they are used only when named here
+    #[arg(long, global = true, env = "PROTOSEG_VARIANT", value_name = "FAMILY", value_parser = variant)]
+    pub variant: Option<Variant>,
+    /// Measure on this GPU which tiles suit the products of matrices at hand, and keep that in the user's cache folder;
+    /// the results' bits stay the same
     #[arg(long, global = true)]
-    pub floor: bool,
+    pub autotune: bool,
     /// What to do
     #[command(subcommand)]
     pub command: Command,
@@ -226,6 +236,12 @@ pub struct SynthArgs {
     /// Size of the images
     #[arg(long, value_name = "WxH", default_value = "256x160", value_parser = size)]
     pub size: [usize; 2],
+}
+
+/// A family of kernels.
+fn variant(text: &str) -> Result<Variant, String> {
+    let names = Variant::ALL.map(Variant::name).join(", ");
+    Variant::named(text).ok_or_else(|| format!("`{text}` is none of {names}"))
 }
 
 /// `AxB` as two numbers.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use protoseg::bench::peak::{self, Peak, Rates};
 use protoseg::bench::{Bound, Direction, Job, Timing, works};
-use protoseg::gpu::{Gpu, Tier};
+use protoseg::gpu::{Gpu, Variant};
 use protoseg::ops::table::TABLE;
 use protoseg::{Error, Result};
 use serde::Serialize;
@@ -17,7 +17,7 @@ use crate::start::{self, FIRST_STEP, START, Start};
 struct Document {
     version: &'static str,
     adapter: String,
-    tier: Tier,
+    variant: Variant,
     software: bool,
     peak: Peak,
     results: Vec<Measured>,
@@ -98,7 +98,7 @@ pub async fn bench(args: &BenchArgs, cli: &Cli) -> Result<()> {
     crate::print_json(&Document {
         version: env!("CARGO_PKG_VERSION"),
         adapter: gpu.name().to_owned(),
-        tier: gpu.caps().tier,
+        variant: gpu.caps().variant,
         software: gpu.caps().software,
         peak,
         results,
@@ -168,7 +168,7 @@ impl Measured {
 }
 
 fn header(gpu: &Gpu, peak: &Peak) {
-    say!("adapter  {}, tier {:?}", gpu.name(), gpu.caps().tier);
+    say!("adapter  {}, kernels {}", gpu.name(), gpu.caps().variant.name());
     let rates = |of: fn(&Rates) -> f64, unit: &str| {
         let per_core = peak.cpu.as_ref().map_or_else(String::new, |cpu| format!(", {:.1} per core", of(cpu)));
         format!("{:.1} {unit}{per_core}", of(&peak.wall))

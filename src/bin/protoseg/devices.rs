@@ -19,13 +19,14 @@ pub async fn devices(args: &JsonArgs) -> Result<()> {
         let mark = if a.default { "*" } else { " " };
         say!("{mark} {}  {}  {} {}, {}", a.index, a.name, a.kind, a.backend, a.driver);
         say!(
-            "     tier {:?} of {:?} offered, {}, bindings up to {} MiB, kernel times: {}",
+            "     tier {:?}, {}, bindings up to {} MiB, kernel times: {}",
             a.tier,
-            a.offered_tier,
             subgroups(a.tier, a.caps.subgroup_size),
             a.caps.max_binding_bytes >> 20,
             if a.timestamps { "yes" } else { "no" },
         );
+        let names: Vec<_> = a.variants.iter().map(|v| v.name()).collect();
+        say!("     variants {}; default {}", names.join(", "), a.caps.variant);
     }
     say!("* is used unless --adapter or PROTOSEG_ADAPTER says otherwise");
     Ok(())

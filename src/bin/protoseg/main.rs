@@ -30,7 +30,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser;
-use protoseg::gpu::{Gpu, Tier};
+use protoseg::gpu::Gpu;
 use protoseg::{Error, Result};
 
 use args::{Cli, Command};
@@ -86,11 +86,11 @@ async fn run(cli: &Cli) -> Result<()> {
 
 /// Opens the adapter that the command line or the environment names.
 async fn open(cli: &Cli) -> Result<Arc<Gpu>> {
-    Gpu::open(cli.adapter.as_deref(), tier(cli)).await
-}
-
-fn tier(cli: &Cli) -> Option<Tier> {
-    cli.floor.then_some(Tier::Floor)
+    let gpu = Gpu::open(cli.adapter.as_deref(), cli.variant).await?;
+    if cli.autotune {
+        gpu.measure_tiles()?;
+    }
+    Ok(gpu)
 }
 
 /// Prints one JSON document on standard output.

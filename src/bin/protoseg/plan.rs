@@ -7,7 +7,7 @@ use protoseg::data::{ClassInfo, Classes};
 use protoseg::gpu::{Caps, list_adapters};
 use protoseg::infer::record_inference;
 use protoseg::model::{ModelSpec, Phase, Provenance, TrainStep, read_spec};
-use protoseg::tape::{Keep, NodeReport, Program, Tape};
+use protoseg::tape::{Keep, NodeReport, Program, Tape, ValueId, tuned_caps};
 use protoseg::train::Config;
 use protoseg::{Error, Result, model_file};
 use serde::Serialize;
@@ -43,10 +43,13 @@ pub async fn plan(args: &PlanArgs, cli: &Cli) -> Result<()> {
     let without = !args.time && list_adapters().await.is_empty();
     let gpu = if without { None } else { Some(crate::open(cli).await?) };
     let (caps, adapter) = match &gpu {
-        Some(gpu) => (gpu.caps().clone(), gpu.name().to_owned()),
+        Some(gpu) => {
+            let (tape, _, kept) = record(args, gpu.caps())?;
+            (tuned_caps(gpu, &tape, Keep::Only(&kept)).await?, gpu.name().to_owned())
+        }
         None => (Caps::floor(), "none: planned for WebGPU's default limits".to_owned()),
     };
-    let (tape, program) = record(args, &caps)?;
+    let (tape, program, _) = record(args, &caps)?;
     let fits = program.largest_bytes() <= caps.max_binding_bytes.min(caps.max_buffer_bytes);
     let times = match &gpu {
         Some(gpu) if args.time => Some(node_times::measure(gpu, &tape, &program).await?),
@@ -88,8 +91,9 @@ pub async fn plan(args: &PlanArgs, cli: &Cli) -> Result<()> {
     Ok(())
 }
 
-/// The tape of a training step (configuration) or of an inference (model), and what it is on a device with `caps`.
-fn record(args: &PlanArgs, caps: &Caps) -> Result<(Tape, Program)> {
+/// The tape of a training step (configuration) or of an inference (model), what it is on a device with `caps`,
+/// and what it keeps.
+fn record(args: &PlanArgs, caps: &Caps) -> Result<(Tape, Program, Vec<ValueId>)> {
     if args.file.extension().is_some_and(|e| e == "toml") {
         let config = Config::load(&args.file, &args.set)?;
         let [height, width] = args.size.unwrap_or([config.augment.crop_height, config.augment.crop_width]);
@@ -99,7 +103,8 @@ fn record(args: &PlanArgs, caps: &Caps) -> Result<(Tape, Program)> {
         let options = config.step_options(batch, [height, width]);
         let phase = if spec.head.warms_up(config.train.steps) { Phase::WarmUp } else { Phase::Main };
         let (step, program) = TrainStep::plan(&spec, &options, phase, caps)?;
-        return Ok((step.tape, program));
+        let kept = step.losses.all();
+        return Ok((step.tape, program, kept));
     }
     let [height, width] = args.size.unwrap_or([360, 480]);
     let set = (!args.set.is_empty()).then_some(("--set", "a model has no configuration to override"));
@@ -112,7 +117,7 @@ fn record(args: &PlanArgs, caps: &Caps) -> Result<(Tape, Program)> {
     check_pixels(1, [height, width])?;
     let (tape, kept) = record_inference(&read_spec(&model_file::read(&args.file)?)?, height, width)?;
     let program = Program::new(&tape, caps, Keep::Only(&kept));
-    Ok((tape, program))
+    Ok((tape, program, kept))
 }
 
 /// Refuses a step without an image and one that no device could make.

@@ -106,7 +106,7 @@ fn child(cli: &Cli, cache: &Path) -> Result<FirstStep> {
     let mut command = Command::new(program);
     command.args(["bench", FIRST_STEP, "--json"]);
     command.args(cli.adapter.iter().flat_map(|adapter| ["--adapter", adapter]));
-    command.args(cli.floor.then_some("--floor"));
+    command.args(cli.variant.iter().flat_map(|variant| ["--variant", variant.name()]));
     for name in CACHES {
         command.env(name, cache);
     }

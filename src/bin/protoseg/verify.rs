@@ -1,5 +1,6 @@
 //! `verify`: reference files on this adapter.
 
+use protoseg::gpu::Variant;
 use protoseg::nn::Arch;
 use protoseg::{Error, Result};
 
@@ -25,6 +26,15 @@ pub async fn verify(args: &VerifyArgs, cli: &Cli) -> Result<()> {
     let bad = found.files.iter().filter(|f| !f.ok).count();
     Err(Error::device(
         format!("{bad} of {} files do not agree with the reference on `{}`", found.files.len(), gpu.name()),
-        "try another --adapter, or --floor for the plain kernels, and please report it",
+        match gpu.caps().variant {
+            rounding @ (Variant::F16 | Variant::Matrix) => {
+                format!(
+                    "the tolerances are those of f32 and `{rounding}` rounds to f16: compare another --variant"
+                )
+            }
+            _ => {
+                "try another --adapter, or --variant floor for the plain kernels, and please report it".into()
+            }
+        },
     ))
 }

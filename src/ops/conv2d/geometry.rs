@@ -103,12 +103,6 @@ impl Params {
         }
     }
 
-    /// Whether output pixel n is made of input pixel n alone.
-    fn is_pointwise(&self) -> bool {
-        let all_one = [self.kernel_h, self.kernel_w, self.stride, self.fraction].iter().all(|&n| n == 1);
-        all_one && self.pad_h == 0 && self.pad_w == 0
-    }
-
     /// From `dy` back to `dx`: a convolution with stride 1 between pixels that lie `stride` apart.
     pub(super) fn backward(conv: Conv, dx: &Value, w: &Value, dy: &Value) -> Self {
         let pad = |kernel: usize| (conv.dilation * (kernel - 1)) as i32 - conv.padding as i32;
@@ -160,32 +154,6 @@ impl Params {
     }
 }
 
-/// Kernel and workgroups of a dense convolution: 32x32 tiles by broadcast on software adapters with subgroups of 8,
-/// unless there are so few output channels that most of a tile would be idle.
-fn tiles(caps: &Caps, params: &Params) -> (&'static str, [u32; 3]) {
-    let (pixels, quads) = (params.num_pixels as usize, params.quads_out as usize);
-    if broadcast(caps) && quads > 2 {
-        ("conv2d.subgroup", grid(pixels.div_ceil(32) * quads.div_ceil(8), 1))
-    } else {
-        ("conv2d", grid(pixels.div_ceil(8) * quads.div_ceil(2), 64))
-    }
-}
-
-/// The same for the weight gradient.
-pub(super) fn tiles_dw(caps: &Caps, params: &Params) -> (&'static str, [u32; 3]) {
-    let (quads_in, quads_out) = (params.quads_in as usize, params.quads_out as usize);
-    let count = (params.kernel_h * params.kernel_w * params.num_splits) as usize;
-    if broadcast(caps) && quads_in > 2 && quads_out > 2 {
-        ("conv2d.subgroup", grid(count * quads_in.div_ceil(8) * quads_out.div_ceil(8), 1))
-    } else {
-        ("conv2d", grid(count * quads_in.div_ceil(2) * quads_out.div_ceil(2), 64))
-    }
-}
-
-const fn broadcast(caps: &Caps) -> bool {
-    caps.software && caps.subgroup_size == 8
-}
-
 /// What the kernels of a convolution read and write.
 pub(super) struct Slots {
     pub x: Slot,
@@ -198,25 +166,15 @@ pub(super) struct Slots {
 
 impl Slots {
     /// Bindings by name. Without a bias or a skip those bindings still need a buffer, which the kernel does not read.
-    fn bindings(&self) -> [(&'static str, Slot); 5] {
+    pub(super) fn bindings(&self) -> [(&'static str, Slot); 5] {
         let skip = self.skip.filter(|&skip| skip != self.y).unwrap_or(self.w);
         [("x", self.x), ("w", self.w), ("bias", self.bias.unwrap_or(self.w)), ("skip", skip), ("y", self.y)]
     }
 
     /// The constant of `lib/epilogue.wgsl`.
-    fn addend(&self) -> (&'static str, f64) {
+    pub(super) fn addend(&self) -> (&'static str, f64) {
         ("ADD", self.skip.map_or(0.0, |skip| if skip == self.y { 2.0 } else { 1.0 }))
     }
-}
-
-/// Appends a dense convolution.
-pub(super) fn dense(l: &mut Launch<'_>, params: Params, slots: &Slots) {
-    let (shader, groups) = tiles(l.caps, &params);
-    l.dispatch(shader, "conv2d", &params, &slots.bindings(), groups);
-    let pointwise = ("POINTWISE", f64::from(u8::from(params.is_pointwise())));
-    let constants = [slots.addend(), pointwise];
-    // The register tiles have no use for the second.
-    l.constants(&constants[..if shader == "conv2d" { 1 } else { 2 }]);
 }
 
 /// Appends a depthwise convolution; `params.reversed` = 1 reverses the taps.

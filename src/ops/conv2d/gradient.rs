@@ -8,9 +8,8 @@ use crate::ops::walk::touch;
 use crate::oracle::{self, Array};
 use crate::tape::{Launch, Op, Spec, Value};
 
-use super::geometry::{
-    Conv, Kind, Params, Slots, dense, depthwise, group_constants, grouped, is_3x3, tiles_dw,
-};
+use super::dense::{dense, fewer_pixels, split_pixels, weights};
+use super::geometry::{Conv, Kind, Params, Slots, depthwise, group_constants, grouped, is_3x3};
 
 /// Inputs `dy`, `w`; output `dx` of shape `x_shape`. With `accumulate` the third input is the output's own old content.
 #[derive(Clone, Debug)]
@@ -61,7 +60,7 @@ impl Op for Conv2dDx {
                 let flipped = l.scratch(taps * dy.quads() * 4 * dx.quads() * 4);
                 let blocks = grid(taps * dy.quads() * dx.quads(), 64);
                 l.dispatch("conv2d", "flip", &forward, &[("w", w_slot), ("y", flipped)], blocks);
-                dense(l, params, &Slots { w: flipped, ..slots });
+                dense(l, &params, &Slots { w: flipped, ..slots });
             }
             Kind::Grouped => grouped(l, "conv2d_dx", params, &slots, group_constants(self.conv, dx, w)),
         }
@@ -103,7 +102,7 @@ impl Op for Conv2dDw {
                     let entry = if params.stride == 1 { "depthwise_dw_3x3" } else { "depthwise_dw_3x3_half" };
                     ("conv2d.depthwise_3x3", entry, 1)
                 } else {
-                    params.split(512, floats);
+                    params.split(fewer_pixels(l.caps, &params), floats);
                     ("conv2d.depthwise", "depthwise_dw", self.w_shape[0] * self.w_shape[1])
                 };
                 let count = params.num_splits as usize * count * x.quads();
@@ -116,14 +115,9 @@ impl Op for Conv2dDw {
                 });
             }
             Kind::Dense => {
-                params.split(1024, floats);
-                let (shader, groups) = tiles_dw(l.caps, &params);
+                params.split(split_pixels(l.caps, &params), floats);
                 partial(l, params, floats, out, |l, y| {
-                    let bindings = [("x", x_slot), ("dy", dy_slot), ("y", y)];
-                    l.dispatch(shader, "conv2d_dw", &params, &bindings, groups);
-                    if shader == "conv2d.subgroup" {
-                        l.constants(&[touch(l.caps)]);
-                    }
+                    weights(l, &params, &[("x", x_slot), ("dy", dy_slot), ("y", y)]);
                 });
             }
             _ => {
@@ -160,7 +154,7 @@ impl Op for Conv2dDb {
     fn launch(&self, l: &mut Launch<'_>) {
         let (dy, db) = (l.input(0), l.output(0));
         let mut params = Params::forward(Conv::default(), dy, dy, dy);
-        params.split(512, 4 * dy.quads());
+        params.split(fewer_pixels(l.caps, &params), 4 * dy.quads());
         let (dy_slot, out) = (l.read(0), l.write(0));
         let count = params.num_splits as usize * dy.quads();
         partial(l, params, 4 * db.quads(), out, |l, y| {

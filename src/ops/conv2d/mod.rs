@@ -5,6 +5,7 @@
 //! of 4 (the extra rows are zero and stay so), because activations are padded that way in memory.
 
 mod cases;
+mod dense;
 mod geometry;
 mod gradient;
 
@@ -18,6 +19,7 @@ use crate::oracle::{self, Array};
 use crate::tape::{Gradient, Launch, Op, Spec, Tape, Value, ValueId};
 
 pub(super) use cases::cases;
+use dense::dense;
 use geometry::{Kind, Params, Slots, group_constants};
 
 /// Inputs `x [B,H,W,Ci]`, `w [kh,kw,ci,Co]`, then `bias [Co]` and `skip` where there are such; output `[B,OH,OW,Co]`.
@@ -125,7 +127,7 @@ impl Op for Conv2d {
         };
         match Kind::of(self.conv, x.shape[3], w.shape[3]) {
             Kind::Depthwise => geometry::depthwise(l, params, &slots),
-            Kind::Dense => geometry::dense(l, params, &slots),
+            Kind::Dense => dense(l, &params, &slots),
             Kind::Grouped => geometry::grouped(l, "conv2d", params, &slots, group_constants(self.conv, x, w)),
         }
     }

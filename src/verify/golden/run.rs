@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::model::PROTOTYPES;
 use crate::ops;
-use crate::tape::{DType, Keep, Plan, Program, Store, Tape};
+use crate::tape::{DType, Keep, Plan, Program, Store, Tape, tuned_caps};
 
 use super::config::{Golden, StepInputs};
 use super::record::{Recorded, Source, WEIGHTS};
@@ -29,7 +29,8 @@ pub async fn run(
     let sources: Vec<_> =
         wanted.iter().filter_map(|w| recorded.quantities.get(&w.0).map(|source| (w, source))).collect();
     let kept: Vec<_> = sources.iter().flat_map(|(_, source)| source.values()).collect();
-    let program = Program::new(&recorded.tape, gpu.caps(), Keep::Only(&kept));
+    let caps = tuned_caps(gpu, &recorded.tape, Keep::Only(&kept)).await?;
+    let program = Program::new(&recorded.tape, &caps, Keep::Only(&kept));
     let mut found = Found::new();
     let mut plan = None;
     for inputs in golden.steps()? {
@@ -132,7 +133,8 @@ async fn mean(gpu: &Arc<Gpu>, golden: &Golden, ranks: usize, protos: &[f64]) -> 
         sum = ops::add(&mut tape, sum, replica, 1.0)?;
     }
     let mean = ops::scale(&mut tape, sum, 1.0 / ranks as f32)?;
-    let program = Program::new(&tape, gpu.caps(), Keep::Only(&[mean]));
+    let caps = tuned_caps(gpu, &tape, Keep::Only(&[mean])).await?;
+    let program = Program::new(&tape, &caps, Keep::Only(&[mean]));
     let plan = Plan::new(gpu, &tape, &program, &mut Store::new())?;
     for (&id, data) in replicas.iter().zip(protos.chunks_exact(protos.len() / ranks)) {
         plan.write(id, &data.iter().map(|&x| x as f32).collect::<Vec<_>>());
