@@ -4,7 +4,7 @@ mod support;
 
 use std::sync::Arc;
 
-use protoseg::gpu::{Caps, Gpu, Tier};
+use protoseg::gpu::{Caps, Gpu, Variant};
 use protoseg::nn::{Builder, ConvBn, Mode};
 use protoseg::ops::{self, Act, Conv};
 use protoseg::rng::Rng;
@@ -120,8 +120,8 @@ fn run(plan: &Plan, recorded: &Recorded, seed: u32) -> Vec<f32> {
 
 #[test]
 fn a_fused_layer_is_the_layer() {
-    for tier in [None, Some(Tier::Floor)] {
-        let gpu = gpu_of(tier);
+    for variant in [None, Some(Variant::Floor)] {
+        let gpu = gpu_of(variant);
         for (name, l) in layers() {
             let [together, apart] = [fused(l), unfused(l)];
             let mut store = Store::new();
@@ -133,7 +133,7 @@ fn a_fused_layer_is_the_layer() {
             let scale = wanted.iter().fold(0.0_f32, |m, x| m.max(x.abs()));
             assert!(scale > 1.0, "{name}: something to compare");
             let worst = std::iter::zip(&found, &wanted).fold(0.0_f32, |m, (a, b)| m.max((a - b).abs()));
-            assert!(worst <= 1e-5 * scale, "{name}, {tier:?}: {worst} of {scale}");
+            assert!(worst <= 1e-5 * scale, "{name}, {variant:?}: {worst} of {scale}");
         }
     }
 }
