@@ -49,7 +49,7 @@ pub async fn measure(gpu: &Arc<Gpu>, tape: &Tape, program: &Program) -> Result<O
     };
     let mut left = times.iter();
     let mut nodes = Vec::new();
-    for node in program.nodes().iter().filter(|n| n.dispatches > 0) {
+    for node in program.nodes().iter().filter(|n| n.dispatches > 0 && !n.constant) {
         let secs = left.by_ref().take(node.dispatches).map(|t| t.seconds).sum();
         nodes.push(share(node.name.clone(), node.shape.clone(), node.dispatches, secs));
     }
