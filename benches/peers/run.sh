@@ -63,6 +63,7 @@ while ((++round <= rounds)); do
     measure torch1-kernels torch --threads 1 "${kernels[@]}"
     measure torch-kernels torch "${kernels[@]}"
     measure ours-heads ours "${heads[@]}"
+    measure torch1-heads torch --threads 1 "${heads[@]}"
     measure torch-heads torch "${heads[@]}"
     measure ours-infer ours infer-mobilenet
     measure torch-infer torch infer-mobilenet
