@@ -48,11 +48,12 @@ def load(folder):
     return best, operations, facts
 
 
-def ratio(best, name, peer, key):
-    """Time of the peer over ours: above 1, ours is faster."""
+def ratio(best, name, peers, key):
+    """Time of the fastest of the peers over ours: above 1, ours is faster."""
     row = best.get(name, {})
-    ours, theirs = row.get("ours", {}).get(key), row.get(peer, {}).get(key)
-    return theirs / ours if ours and theirs else None
+    ours = row.get("ours", {}).get(key)
+    theirs = [row[peer][key] for peer in peers if row.get(peer, {}).get(key)]
+    return min(theirs) / ours if ours and theirs else None
 
 
 def goals(best, facts):
@@ -61,8 +62,10 @@ def goals(best, facts):
     table = []
 
     def add(name, peer, label, least, per_core):
-        core = ratio(best, name, peer, "cpu_secs") if software and peer != "cuda" else None
-        wall = ratio(best, name, peer, "best_secs")
+        # Small work is faster on one thread, above all where others keep a core busy that a team of threads waits for.
+        peers = ("torch", "torch1") if peer == "torch" else (peer,)
+        core = ratio(best, name, peers, "cpu_secs") if software and peer != "cuda" else None
+        wall = ratio(best, name, peers, "best_secs")
         counts = core if per_core and software else wall
         met = None if counts is None else counts >= least
         table.append({"work": name, "against": label, "goal": least, "per_core": core, "wall": wall, "met": met})
@@ -78,8 +81,8 @@ def goals(best, facts):
             add(name, "burn", "burn, per core", 4, True)
         add("conv3x3", "burn", "burn, per core", 12, True)
         add("conv3x3-gradients", "burn", "burn, per core", 8, True)
-        add("sinkhorn-10000x10", "torch", "torch, all cores, wall", 1, False)
-        add("head-step-150", "torch", "torch, all cores, wall", 1, False)
+        add("sinkhorn-10000x10", "torch", "torch, one thread or all, the faster, wall", 1, False)
+        add("head-step-150", "torch", "torch, one thread or all, the faster, wall", 1, False)
         add("train-mobilenet", "torch", "torch, all cores, wall", 0.35, False)
         add("infer-mobilenet", "onnxruntime", "onnxruntime, all cores, wall", 0.3, False)
     else:

@@ -63,6 +63,7 @@ while ((++round <= rounds)); do
     measure torch1-kernels torch --threads 1 "${kernels[@]}"
     measure torch-kernels torch "${kernels[@]}"
     measure ours-heads ours "${heads[@]}"
+    measure torch1-heads torch --threads 1 "${heads[@]}"
     measure torch-heads torch "${heads[@]}"
     measure ours-infer ours infer-mobilenet
     measure torch-infer torch infer-mobilenet
@@ -72,7 +73,7 @@ while ((++round <= rounds)); do
     if ((cuda)); then
         measure cuda torch --device cuda "${kernels[@]}" "${heads[@]}" infer-mobilenet train-mobilenet
     fi
-    # Burn tunes itself for minutes whenever it meets a shape for the first time, so it runs once, between two of ours.
+    # Burn's convolutions take seconds each, so it runs once, between two of ours.
     if ((round == 1)) && [[ $burn_target != no ]]; then
         measure burn-kernels "$burn_target/release/burn-peer" --seconds "$seconds" "${products[@]}" "${convolutions[@]}"
         measure ours-again ours "${products[@]}" "${convolutions[@]}"

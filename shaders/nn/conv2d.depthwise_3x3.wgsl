@@ -135,6 +135,7 @@ fn depthwise_3x3(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_work
         y[0] = vec4<f32>(touched);
     }
     let c = s.c;
+    // The nine taps stay in registers for the whole strip.
     let w0 = tap(0u, c); let w1 = tap(1u, c); let w2 = tap(2u, c);
     let w3 = tap(3u, c); let w4 = tap(4u, c); let w5 = tap(5u, c);
     let w6 = tap(6u, c); let w7 = tap(7u, c); let w8 = tap(8u, c);
@@ -150,12 +151,15 @@ fn depthwise_3x3(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_work
         let p0 = pixel(base, ox, c); let p1 = pixel(base, ox + 1, c); let p2 = pixel(base, ox + 2, c);
         let p3 = pixel(base, ox + 3, c); let p4 = pixel(base, ox + 4, c); let p5 = pixel(base, ox + 5, c);
         if (r >= 2u) {
+            // The last tap row completes the row that waited longest.
             older.a += w6 * p0 + w7 * p1 + w8 * p2; older.b += w6 * p1 + w7 * p2 + w8 * p3;
             older.c += w6 * p2 + w7 * p3 + w8 * p4; older.d += w6 * p3 + w7 * p4 + w8 * p5;
             store(s.first + r - 2u, s, older);
         }
+        // The middle tap row; the row moves up.
         older.a = old.a + (w3 * p0 + w4 * p1 + w5 * p2); older.b = old.b + (w3 * p1 + w4 * p2 + w5 * p3);
         older.c = old.c + (w3 * p2 + w4 * p3 + w5 * p4); older.d = old.d + (w3 * p3 + w4 * p4 + w5 * p5);
+        // The first tap row starts a new row.
         old.a = plus + w0 * p0 + w1 * p1 + w2 * p2; old.b = plus + w0 * p1 + w1 * p2 + w2 * p3;
         old.c = plus + w0 * p2 + w1 * p3 + w2 * p4; old.d = plus + w0 * p3 + w1 * p4 + w2 * p5;
     }
@@ -175,6 +179,7 @@ fn depthwise_3x3_half(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num
         y[0] = vec4<f32>(touched);
     }
     let c = s.c;
+    // The nine taps stay in registers for the whole strip.
     let w0 = tap(0u, c); let w1 = tap(1u, c); let w2 = tap(2u, c);
     let w3 = tap(3u, c); let w4 = tap(4u, c); let w5 = tap(5u, c);
     let w6 = tap(6u, c); let w7 = tap(7u, c); let w8 = tap(8u, c);
@@ -198,6 +203,7 @@ fn depthwise_3x3_half(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num
             let q0 = pixel(base, ox, c); let q1 = pixel(base, ox + 1, c); let q2 = pixel(base, ox + 2, c);
             let q3 = pixel(base, ox + 3, c); let q4 = pixel(base, ox + 4, c); let q5 = pixel(base, ox + 5, c);
             let q6 = pixel(base, ox + 6, c); let q7 = pixel(base, ox + 7, c); let q8 = pixel(base, ox + 8, c);
+            // The first tap row starts a new row.
             old.a = plus + w0 * p0 + w1 * p1 + w2 * p2 + (w3 * q0 + w4 * q1 + w5 * q2);
             old.b = plus + w0 * p2 + w1 * p3 + w2 * p4 + (w3 * q2 + w4 * q3 + w5 * q4);
             old.c = plus + w0 * p4 + w1 * p5 + w2 * p6 + (w3 * q4 + w4 * q5 + w5 * q6);
@@ -224,6 +230,7 @@ fn depthwise_3x3_twice(@builtin(global_invocation_id) id: vec3<u32>, @builtin(nu
         y[0] = vec4<f32>(touched);
     }
     let c = s.c;
+    // The nine taps stay in registers for the whole strip.
     let w0 = tap(0u, c); let w1 = tap(1u, c); let w2 = tap(2u, c);
     let w3 = tap(3u, c); let w4 = tap(4u, c); let w5 = tap(5u, c);
     let w6 = tap(6u, c); let w7 = tap(7u, c); let w8 = tap(8u, c);
@@ -262,6 +269,7 @@ fn depthwise_dw_3x3(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_w
         y[0] = vec4<f32>(touched);
     }
     let c = s.c;
+    // What lies outside adds nothing.
     let zero = vec4<f32>(0.0);
     // s[3 ky + kx], one for each tap.
     var s0 = zero; var s1 = zero; var s2 = zero; var s3 = zero; var s4 = zero;
@@ -276,19 +284,24 @@ fn depthwise_dw_3x3(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_w
         let base = line_start(s.b, i32(row) - params.pad_h);
         let p0 = pixel(base, ox, c); let p1 = pixel(base, ox + 1, c); let p2 = pixel(base, ox + 2, c);
         let p3 = pixel(base, ox + 3, c); let p4 = pixel(base, ox + 4, c); let p5 = pixel(base, ox + 5, c);
+        // First tap row: this step's row of dy.
         s0 += now.a * p0 + now.b * p1 + now.c * p2 + now.d * p3;
         s1 += now.a * p1 + now.b * p2 + now.c * p3 + now.d * p4;
         s2 += now.a * p2 + now.b * p3 + now.c * p4 + now.d * p5;
+        // Middle tap row.
         s3 += old.a * p0 + old.b * p1 + old.c * p2 + old.d * p3;
         s4 += old.a * p1 + old.b * p2 + old.c * p3 + old.d * p4;
         s5 += old.a * p2 + old.b * p3 + old.c * p4 + old.d * p5;
+        // Last tap row: the oldest row of dy that is kept.
         s6 += older.a * p0 + older.b * p1 + older.c * p2 + older.d * p3;
         s7 += older.a * p1 + older.b * p2 + older.c * p3 + older.d * p4;
         s8 += older.a * p2 + older.b * p3 + older.c * p4 + older.d * p5;
         older = old;
+        // The kept rows of dy move up by one.
         old = now;
     }
     let at = (i / params.quads_in) * 9u * params.quads_in + c;
+    // Parts in the order of strips; sum_splits adds them up.
     y[at] = s0; y[at + params.quads_in] = s1; y[at + 2u * params.quads_in] = s2;
     y[at + 3u * params.quads_in] = s3; y[at + 4u * params.quads_in] = s4; y[at + 5u * params.quads_in] = s5;
     y[at + 6u * params.quads_in] = s6; y[at + 7u * params.quads_in] = s7; y[at + 8u * params.quads_in] = s8;
@@ -311,6 +324,7 @@ fn depthwise_dw_3x3_half(
         y[0] = vec4<f32>(touched);
     }
     let c = s.c;
+    // What lies outside adds nothing.
     let zero = vec4<f32>(0.0);
     var s0 = zero; var s1 = zero; var s2 = zero; var s3 = zero; var s4 = zero;
     var s5 = zero; var s6 = zero; var s7 = zero; var s8 = zero;
@@ -325,9 +339,11 @@ fn depthwise_dw_3x3_half(
         let p0 = pixel(base, ox, c); let p1 = pixel(base, ox + 1, c); let p2 = pixel(base, ox + 2, c);
         let p3 = pixel(base, ox + 3, c); let p4 = pixel(base, ox + 4, c); let p5 = pixel(base, ox + 5, c);
         let p6 = pixel(base, ox + 6, c); let p7 = pixel(base, ox + 7, c); let p8 = pixel(base, ox + 8, c);
+        // First tap row: this step's row of dy.
         s0 += now.a * p0 + now.b * p2 + now.c * p4 + now.d * p6;
         s1 += now.a * p1 + now.b * p3 + now.c * p5 + now.d * p7;
         s2 += now.a * p2 + now.b * p4 + now.c * p6 + now.d * p8;
+        // Last tap row: the oldest row of dy that is kept.
         s6 += old.a * p0 + old.b * p2 + old.c * p4 + old.d * p6;
         s7 += old.a * p1 + old.b * p3 + old.c * p5 + old.d * p7;
         s8 += old.a * p2 + old.b * p4 + old.c * p6 + old.d * p8;
@@ -336,13 +352,16 @@ fn depthwise_dw_3x3_half(
             let q0 = pixel(base, ox, c); let q1 = pixel(base, ox + 1, c); let q2 = pixel(base, ox + 2, c);
             let q3 = pixel(base, ox + 3, c); let q4 = pixel(base, ox + 4, c); let q5 = pixel(base, ox + 5, c);
             let q6 = pixel(base, ox + 6, c); let q7 = pixel(base, ox + 7, c); let q8 = pixel(base, ox + 8, c);
+            // Middle tap row.
             s3 += now.a * q0 + now.b * q2 + now.c * q4 + now.d * q6;
             s4 += now.a * q1 + now.b * q3 + now.c * q5 + now.d * q7;
             s5 += now.a * q2 + now.b * q4 + now.c * q6 + now.d * q8;
         }
+        // The kept rows of dy move up by one.
         old = now;
     }
     let at = (i / params.quads_in) * 9u * params.quads_in + c;
+    // Parts in the order of strips; sum_splits adds them up.
     y[at] = s0; y[at + params.quads_in] = s1; y[at + 2u * params.quads_in] = s2;
     y[at + 3u * params.quads_in] = s3; y[at + 4u * params.quads_in] = s4; y[at + 5u * params.quads_in] = s5;
     y[at + 6u * params.quads_in] = s6; y[at + 7u * params.quads_in] = s7; y[at + 8u * params.quads_in] = s8;
@@ -352,6 +371,7 @@ fn depthwise_dw_3x3_half(
 fn gradient(row: u32, s: Strip) -> Four {
     let base = ((s.b * params.out_h + row) * params.out_w + s.column) * params.quads_in + s.c;
     let left = select(0u, params.out_w - s.column, row < s.last);
+    // What lies outside adds nothing.
     let zero = vec4<f32>(0.0);
     // A place that does not count reads vec4 0 of its channel, which is there.
     return Four(

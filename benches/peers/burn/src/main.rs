@@ -71,7 +71,7 @@ fn cpu_secs() -> Option<f64> {
     Some(1e-9 * total as f64)
 }
 
-/// Best and median of several samples after a warm-up whose first call, with burn's autotuning, is told by itself.
+/// Best and median of several samples after a warm-up whose first call, with the compilation of kernels, is told by itself.
 fn measure(run: &Run, device: &Device, seconds: f64) -> Value {
     let sample = |count: usize| {
         let (cpu, start) = (cpu_secs(), Instant::now());
@@ -129,6 +129,6 @@ fn main() {
         measured["name"] = json!(name);
         results.push(measured);
     }
-    let document = json!({ "peer": "burn", "version": "0.22.1, wgpu (WGSL)", "results": results });
+    let document = json!({ "peer": "burn", "version": "0.22.1, wgpu (WGSL), without autotune", "results": results });
     println!("{}", serde_json::to_string_pretty(&document).expect("plain JSON"));
 }
