@@ -180,9 +180,11 @@ impl Slots {
         [("x", self.x), ("w", self.w), ("bias", self.bias.unwrap_or(self.w)), ("skip", skip), ("y", self.y)]
     }
 
-    /// The constant of `lib/epilogue.wgsl`.
-    fn addend(&self) -> (&'static str, f64) {
-        ("ADD", self.skip.map_or(0.0, |skip| if skip == self.y { 2.0 } else { 1.0 }))
+    /// The constants of `lib/epilogue.wgsl`.
+    fn constants(&self, params: &Params) -> [(&'static str, f64); 2] {
+        let addend = self.skip.map_or(0.0, |skip| if skip == self.y { 2.0 } else { 1.0 });
+        let bounded = params.low.is_finite() || params.high.is_finite();
+        [("ADD", addend), ("BOUNDED", f64::from(u8::from(bounded)))]
     }
 }
 
@@ -190,7 +192,7 @@ impl Slots {
 pub(super) fn dense(l: &mut Launch<'_>, params: Params, slots: &Slots) {
     let (shader, groups) = tiles(l.caps, &params);
     l.dispatch(shader, "conv2d", &params, &slots.bindings(), groups);
-    l.constants(&[slots.addend()]);
+    l.constants(&slots.constants(&params));
 }
 
 /// Appends a depthwise convolution; `params.reversed` = 1 reverses the taps.
@@ -199,7 +201,8 @@ pub(super) fn depthwise(l: &mut Launch<'_>, params: Params, slots: &Slots) {
     let entry = if window { "depthwise_3x3" } else { "depthwise" };
     let count = (params.num_lines * params.out_w.div_ceil(4) * params.quads_in) as usize;
     l.dispatch("conv2d.depthwise", entry, &params, &slots.bindings(), grid(count, 64));
-    l.constants(&[slots.addend()]);
+    let [addend, bounded] = slots.constants(&params);
+    l.constants(&[addend, bounded, ("BIASED", f64::from(params.has_bias))]);
 }
 
 /// Appends entry `entry` of the grouped kernels, one output element per invocation.
@@ -214,7 +217,8 @@ pub(super) fn grouped(
     // The gradient with respect to x has no bias to read.
     let bindings = slots.bindings().into_iter().filter(|(name, _)| entry == "conv2d" || *name != "bias");
     l.dispatch("conv2d.grouped", entry, &params, &bindings.collect::<Vec<_>>(), grid(count, 64));
-    l.constants(&[inputs, outputs, groups, slots.addend()]);
+    let [addend, bounded] = slots.constants(&params);
+    l.constants(&[inputs, outputs, groups, addend, bounded]);
 }
 
 /// A 3x3 kernel without dilation.
