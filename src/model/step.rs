@@ -110,6 +110,8 @@ pub struct TrainStep {
     pub losses: Losses,
     /// Catalogue of weights and state.
     pub weights: Weights,
+    /// Whether the reverse pass computes blocks of the backbone again.
+    pub recomputed: bool,
 }
 
 impl TrainStep {
@@ -176,7 +178,7 @@ impl TrainStep {
         if again {
             tape.recompute(forward);
         }
-        Ok(Self { tape, image, labels, class_weights, lr, step, losses, weights })
+        Ok(Self { tape, image, labels, class_weights, lr, step, losses, weights, recomputed: again })
     }
 
     /// Every value that lives in the store.

@@ -29,6 +29,8 @@ pub enum Event {
         flops: u64,
         /// Dispatches per step.
         dispatches: usize,
+        /// Whether blocks of the backbone are computed again in the reverse pass, to take less memory.
+        recomputed: bool,
     },
     /// One more step was submitted; too frequent for the log.
     Tick {

@@ -174,6 +174,7 @@ impl Session {
             bytes: program.bytes(),
             flops: program.flops(),
             dispatches: program.num_dispatches(),
+            recomputed: step.recomputed,
         };
         let plan = Plan::new(&self.gpu, &step.tape, &program, &mut self.store)?;
         let weights = &self.config.data.class_weights;

@@ -133,12 +133,13 @@ fn show(bar: &ProgressBar, lines: &mut Lines, event: &Event) {
             bar.set_position(*first_step);
             line(bar, &format!("{train} training and {val} validation images, {steps} steps on {adapter}"));
         }
-        Event::Plan { bytes, flops, dispatches } => line(
+        Event::Plan { bytes, flops, dispatches, recomputed } => line(
             bar,
             &format!(
-                "a step: {:.0} MiB on the device, {:.2} GFLOP, {dispatches} dispatches",
+                "a step: {:.0} MiB on the device, {:.2} GFLOP, {dispatches} dispatches{}",
                 *bytes as f64 / 1048576.0,
-                *flops as f64 / 1e9
+                *flops as f64 / 1e9,
+                if *recomputed { ", blocks computed again to save memory" } else { "" }
             ),
         ),
         Event::Tick { step } => bar.set_position(*step),

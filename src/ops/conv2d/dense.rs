@@ -16,9 +16,10 @@ pub(super) fn dense(l: &mut Launch<'_>, params: &Params, slots: &Slots) {
         Variant::Floor | Variant::Software => {
             let (shader, groups) = registers(l.caps, params);
             l.dispatch(shader, "conv2d", params, &slots.bindings(), groups);
-            let constants = [slots.addend(), ("POINTWISE", f64::from(u8::from(is_point(params))))];
-            // The register tiles have no use for the second.
-            l.constants(&constants[..if shader == "conv2d" { 1 } else { 2 }]);
+            let [addend, bounded] = slots.constants(params);
+            let constants = [addend, bounded, ("POINTWISE", f64::from(u8::from(is_point(params))))];
+            // The register tiles have no use for the last one.
+            l.constants(&constants[..if shader == "conv2d" { 2 } else { 3 }]);
         }
     }
 }
@@ -57,7 +58,7 @@ fn tiled(l: &mut Launch<'_>, shader: &'static str, params: &Params, slots: &Slot
     let entry = if tile.side() == 8 { "conv2d_8" } else { "conv2d_4" };
     let groups = tile_grid(&gemm, [tile.rows(), tile.columns()], 1);
     l.dispatch(shader, entry, params, &slots.bindings(), groups);
-    l.constants(&[&tile.constants()[..], &reading(params)[..], &[slots.addend()]].concat());
+    l.constants(&[&tile.constants()[..], &reading(params)[..], &slots.constants(params)[..]].concat());
     l.measured(gemm);
 }
 
@@ -68,7 +69,9 @@ fn matrix(l: &mut Launch<'_>, params: &Params, slots: &Slots) {
     let entry = if l.caps.matrix_size == 16 { "conv2d_16" } else { "conv2d_8" };
     let invocations = f64::from(4 * l.caps.subgroup_size);
     l.dispatch("conv2d.matrix", entry, params, &slots.bindings(), tile_grid(&gemm, [64, 64], 1));
-    l.constants(&[&[("INVOCATIONS", invocations)][..], &reading(params)[..], &[slots.addend()]].concat());
+    l.constants(
+        &[&[("INVOCATIONS", invocations)][..], &reading(params)[..], &slots.constants(params)[..]].concat(),
+    );
 }
 
 /// One workgroup per tile of `count` products.

@@ -171,9 +171,11 @@ impl Slots {
         [("x", self.x), ("w", self.w), ("bias", self.bias.unwrap_or(self.w)), ("skip", skip), ("y", self.y)]
     }
 
-    /// The constant of `lib/epilogue.wgsl`.
-    pub(super) fn addend(&self) -> (&'static str, f64) {
-        ("ADD", self.skip.map_or(0.0, |skip| if skip == self.y { 2.0 } else { 1.0 }))
+    /// The constants of `lib/epilogue.wgsl`.
+    pub(super) fn constants(&self, params: &Params) -> [(&'static str, f64); 2] {
+        let addend = self.skip.map_or(0.0, |skip| if skip == self.y { 2.0 } else { 1.0 });
+        let bounded = params.low.is_finite() || params.high.is_finite();
+        [("ADD", addend), ("BOUNDED", f64::from(u8::from(bounded)))]
     }
 }
 
@@ -191,7 +193,8 @@ pub(super) fn depthwise(l: &mut Launch<'_>, params: Params, slots: &Slots) {
     };
     if entry == "depthwise" {
         l.dispatch("conv2d.depthwise", entry, &params, &slots.bindings(), grid(strips, 64));
-        l.constants(&[slots.addend()]);
+        let [addend, bounded] = slots.constants(&params);
+        l.constants(&[addend, bounded, ("BIASED", f64::from(params.has_bias))]);
     } else {
         // The gradient names the taps by the forward pass there.
         let params = Params { reversed: u32::from(params.reversed == 1 && !twice), ..params };
@@ -202,7 +205,8 @@ pub(super) fn depthwise(l: &mut Launch<'_>, params: Params, slots: &Slots) {
         let bindings = bindings.iter().filter(|b| entry != "depthwise_3x3_twice" || b.0 != "bias");
         let bindings: Vec<_> = bindings.copied().collect();
         l.dispatch("conv2d.depthwise_3x3", entry, &params, &bindings, grid(count, 64));
-        l.constants(&[slots.addend(), touch(l.caps)]);
+        let [addend, bounded] = slots.constants(&params);
+        l.constants(&[addend, bounded, touch(l.caps)]);
     }
 }
 
@@ -218,7 +222,8 @@ pub(super) fn grouped(
     // The gradient with respect to x has no bias to read.
     let bindings = slots.bindings().into_iter().filter(|(name, _)| entry == "conv2d" || *name != "bias");
     l.dispatch("conv2d.grouped", entry, &params, &bindings.collect::<Vec<_>>(), grid(count, 64));
-    l.constants(&[inputs, outputs, groups, slots.addend()]);
+    let [addend, bounded] = slots.constants(&params);
+    l.constants(&[inputs, outputs, groups, addend, bounded]);
 }
 
 /// A 3x3 kernel without dilation.
