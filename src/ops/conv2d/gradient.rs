@@ -173,9 +173,6 @@ impl Op for Conv2dDb {
 
 /// Runs `kernel` into scratch, one result of `floats` floats per split, and adds the results up in order; straight into
 /// `out` if there is one split.
-/// Partial results that one invocation adds up at most.
-const MAX_SUMMANDS: u32 = 256;
-
 fn partial(
     l: &mut Launch<'_>,
     params: Params,
@@ -186,20 +183,18 @@ fn partial(
     if params.num_splits == 1 {
         return kernel(l, out);
     }
+    // Partial results that one invocation adds up at most: a GPU has more invocations than there are results.
+    let most = if l.caps.variant.is_parallel() { 32 } else { 256 };
     let mut parts = l.scratch(params.num_splits as usize * floats);
     kernel(l, parts);
     let quads = floats / 4;
     let mut left = params.num_splits;
     while left > 1 {
         // Many are summed in groups first: more invocations at work, and loops that stay short.
-        let groups = if left > MAX_SUMMANDS { left.div_ceil(MAX_SUMMANDS) } else { 1 };
+        let groups = if left > most { left.div_ceil(most) } else { 1 };
         let y = if groups == 1 { out } else { l.scratch(groups as usize * floats) };
-        let sums = Params {
-            num_pixels: quads as u32,
-            num_splits: left,
-            split_rows: left.min(MAX_SUMMANDS),
-            ..params
-        };
+        let sums =
+            Params { num_pixels: quads as u32, num_splits: left, split_rows: left.min(most), ..params };
         let count = groups as usize * quads;
         l.dispatch("conv2d", "sum_splits", &sums, &[("x", parts), ("y", y)], grid(count, 64));
         (parts, left) = (y, groups);
