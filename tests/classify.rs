@@ -3,9 +3,9 @@
 mod support;
 
 use protoseg::gpu::Caps;
-use protoseg::head::{ClassLogit, Classifier, Targets};
+use protoseg::head::{ClassLogit, Classifier, KEPT_CLASSES, Targets};
 use protoseg::ops::table::{Case, Fill, Input};
-use protoseg::ops::{EmptyLoss, backward, check};
+use protoseg::ops::{EmptyLoss, add, backward, check, valid_mean};
 use protoseg::oracle::{Array, dot};
 use protoseg::tape::{DType, Keep, Memory, Program, Tape, ValueId};
 use support::gpu;
@@ -39,13 +39,31 @@ fn record(tape: &mut Tape, v: &[ValueId], mode: ClassLogit) -> protoseg::Result<
     Ok(vec![classifier.record_cross_entropy(tape, targets, true)?.loss])
 }
 
+/// The same behind a match that the contrast shares.
+fn record_with_contrast(tape: &mut Tape, v: &[ValueId], mode: ClassLogit) -> protoseg::Result<Vec<ValueId>> {
+    let mut classifier = Classifier::new(tape, v[0], v[1], Some((v[2], v[3])), mode)?;
+    let contrast = classifier.record_match(tape, v[6], 0.1)?.expect("few classes");
+    let targets = Targets { labels: v[4], weights: Some(v[5]), size: SIZE, empty: EmptyLoss::Zero };
+    let loss = classifier.record_cross_entropy(tape, targets, false)?.loss;
+    let mean = valid_mean(tape, contrast, v[6], EmptyLoss::Zero)?.0;
+    Ok(vec![add(tape, loss, mean, 0.5)?])
+}
+
 fn cases() -> Vec<Case> {
     let mut all = Vec::new();
-    for (c, k) in [(5, 1), (5, 3), (70, 1), (70, 3)] {
+    for (c, k) in [(5, 1), (5, 3), (KEPT_CLASSES + 5, 1), (KEPT_CLASSES + 41, 3)] {
         for (name, mode) in MODES {
             let name = format!("C = {c}, K = {k}, {name}");
             all.push(Case::new(&name, inputs(c, k, mode), move |t, v| record(t, v, mode)));
         }
+    }
+    for (name, mode) in MODES {
+        let name = format!("with the contrast, {name}");
+        let mut inputs = inputs(7, 3, mode);
+        // The contrast does not train the prototypes.
+        inputs[1].grad = false;
+        inputs.push(Input::i32(&[24], Fill::Integers { count: 21, ignored: 0.2 }));
+        all.push(Case::new(&name, inputs, move |t, v| record_with_contrast(t, v, mode)));
     }
     all
 }
@@ -137,7 +155,7 @@ fn dense(
 
 #[test]
 fn tiles_give_the_dense_loss_and_prediction() {
-    for (c, k) in [(3, 2), (32, 1), (33, 2), (70, 3)] {
+    for (c, k) in [(3, 2), (33, 2), (KEPT_CLASSES, 1), (KEPT_CLASSES + 1, 2), (KEPT_CLASSES + 40, 3)] {
         for (name, mode) in MODES {
             let label = |i: usize| ((i * 7) % (c + 2)) as f64 - 1.0;
             let labels = Array::new(&[2, 7, 9], (0..126).map(label).collect());
@@ -176,7 +194,7 @@ fn tiles_give_the_dense_loss_and_prediction() {
             assert_eq!(get(scores.pred), pred, "{name}, C = {c}");
             // At feature size the upsampling is the identity.
             assert_eq!(get(map.pred), pred, "{name}, C = {c}");
-            assert_eq!(scores.tiles.len(), c.div_ceil(32));
+            assert_eq!(scores.tiles.len(), if c > KEPT_CLASSES { c.div_ceil(32) } else { 1 });
         }
     }
 }

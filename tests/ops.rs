@@ -14,7 +14,7 @@ use support::gpu;
 /// What `f16` operands cost at most, relative to the tensor's maximum: each is rounded by 2^-11.
 const ROUNDED: f64 = 1e-3;
 /// Rows with kernels that round their operands in the families `f16` and `matrix`.
-const HALF_ROWS: &[&str] = &["conv2d", "proto_match"];
+const HALF_ROWS: &[&str] = &["conv2d", "match_contrast", "proto_match"];
 
 /// Only the stems named in `PROTOSEG_OPS` (comma-separated), if that is set.
 fn selected(stem: &str) -> bool {

@@ -92,71 +92,7 @@ fn conv2d(
                 // Lane l holds pixels l, l + 8, l + 16, l + 24 of the tile; x[j] of lane l is pixel 8 j + l.
                 let x0 = m0 * x[a0]; a0 += 1u; let x1 = m1 * x[a1]; a1 += 1u;
                 let x2 = m2 * x[a2]; a2 += 1u; let x3 = m3 * x[a3]; a3 += 1u;
-                // y[p] += x[p][4 q + i] * w[4 q + i]: pixel 8 j + l comes from lane l of x[j].
-                c0 += subgroupBroadcast(x0.x, 0u) * w0; c0 += subgroupBroadcast(x0.y, 0u) * w1;
-                c0 += subgroupBroadcast(x0.z, 0u) * w2; c0 += subgroupBroadcast(x0.w, 0u) * w3;
-                c1 += subgroupBroadcast(x0.x, 1u) * w0; c1 += subgroupBroadcast(x0.y, 1u) * w1;
-                c1 += subgroupBroadcast(x0.z, 1u) * w2; c1 += subgroupBroadcast(x0.w, 1u) * w3;
-                c2 += subgroupBroadcast(x0.x, 2u) * w0; c2 += subgroupBroadcast(x0.y, 2u) * w1;
-                c2 += subgroupBroadcast(x0.z, 2u) * w2; c2 += subgroupBroadcast(x0.w, 2u) * w3;
-                c3 += subgroupBroadcast(x0.x, 3u) * w0; c3 += subgroupBroadcast(x0.y, 3u) * w1;
-                c3 += subgroupBroadcast(x0.z, 3u) * w2; c3 += subgroupBroadcast(x0.w, 3u) * w3;
-                c4 += subgroupBroadcast(x0.x, 4u) * w0; c4 += subgroupBroadcast(x0.y, 4u) * w1;
-                c4 += subgroupBroadcast(x0.z, 4u) * w2; c4 += subgroupBroadcast(x0.w, 4u) * w3;
-                c5 += subgroupBroadcast(x0.x, 5u) * w0; c5 += subgroupBroadcast(x0.y, 5u) * w1;
-                c5 += subgroupBroadcast(x0.z, 5u) * w2; c5 += subgroupBroadcast(x0.w, 5u) * w3;
-                c6 += subgroupBroadcast(x0.x, 6u) * w0; c6 += subgroupBroadcast(x0.y, 6u) * w1;
-                c6 += subgroupBroadcast(x0.z, 6u) * w2; c6 += subgroupBroadcast(x0.w, 6u) * w3;
-                c7 += subgroupBroadcast(x0.x, 7u) * w0; c7 += subgroupBroadcast(x0.y, 7u) * w1;
-                c7 += subgroupBroadcast(x0.z, 7u) * w2; c7 += subgroupBroadcast(x0.w, 7u) * w3;
-                c8 += subgroupBroadcast(x1.x, 0u) * w0; c8 += subgroupBroadcast(x1.y, 0u) * w1;
-                c8 += subgroupBroadcast(x1.z, 0u) * w2; c8 += subgroupBroadcast(x1.w, 0u) * w3;
-                c9 += subgroupBroadcast(x1.x, 1u) * w0; c9 += subgroupBroadcast(x1.y, 1u) * w1;
-                c9 += subgroupBroadcast(x1.z, 1u) * w2; c9 += subgroupBroadcast(x1.w, 1u) * w3;
-                c10 += subgroupBroadcast(x1.x, 2u) * w0; c10 += subgroupBroadcast(x1.y, 2u) * w1;
-                c10 += subgroupBroadcast(x1.z, 2u) * w2; c10 += subgroupBroadcast(x1.w, 2u) * w3;
-                c11 += subgroupBroadcast(x1.x, 3u) * w0; c11 += subgroupBroadcast(x1.y, 3u) * w1;
-                c11 += subgroupBroadcast(x1.z, 3u) * w2; c11 += subgroupBroadcast(x1.w, 3u) * w3;
-                c12 += subgroupBroadcast(x1.x, 4u) * w0; c12 += subgroupBroadcast(x1.y, 4u) * w1;
-                c12 += subgroupBroadcast(x1.z, 4u) * w2; c12 += subgroupBroadcast(x1.w, 4u) * w3;
-                c13 += subgroupBroadcast(x1.x, 5u) * w0; c13 += subgroupBroadcast(x1.y, 5u) * w1;
-                c13 += subgroupBroadcast(x1.z, 5u) * w2; c13 += subgroupBroadcast(x1.w, 5u) * w3;
-                c14 += subgroupBroadcast(x1.x, 6u) * w0; c14 += subgroupBroadcast(x1.y, 6u) * w1;
-                c14 += subgroupBroadcast(x1.z, 6u) * w2; c14 += subgroupBroadcast(x1.w, 6u) * w3;
-                c15 += subgroupBroadcast(x1.x, 7u) * w0; c15 += subgroupBroadcast(x1.y, 7u) * w1;
-                c15 += subgroupBroadcast(x1.z, 7u) * w2; c15 += subgroupBroadcast(x1.w, 7u) * w3;
-                c16 += subgroupBroadcast(x2.x, 0u) * w0; c16 += subgroupBroadcast(x2.y, 0u) * w1;
-                c16 += subgroupBroadcast(x2.z, 0u) * w2; c16 += subgroupBroadcast(x2.w, 0u) * w3;
-                c17 += subgroupBroadcast(x2.x, 1u) * w0; c17 += subgroupBroadcast(x2.y, 1u) * w1;
-                c17 += subgroupBroadcast(x2.z, 1u) * w2; c17 += subgroupBroadcast(x2.w, 1u) * w3;
-                c18 += subgroupBroadcast(x2.x, 2u) * w0; c18 += subgroupBroadcast(x2.y, 2u) * w1;
-                c18 += subgroupBroadcast(x2.z, 2u) * w2; c18 += subgroupBroadcast(x2.w, 2u) * w3;
-                c19 += subgroupBroadcast(x2.x, 3u) * w0; c19 += subgroupBroadcast(x2.y, 3u) * w1;
-                c19 += subgroupBroadcast(x2.z, 3u) * w2; c19 += subgroupBroadcast(x2.w, 3u) * w3;
-                c20 += subgroupBroadcast(x2.x, 4u) * w0; c20 += subgroupBroadcast(x2.y, 4u) * w1;
-                c20 += subgroupBroadcast(x2.z, 4u) * w2; c20 += subgroupBroadcast(x2.w, 4u) * w3;
-                c21 += subgroupBroadcast(x2.x, 5u) * w0; c21 += subgroupBroadcast(x2.y, 5u) * w1;
-                c21 += subgroupBroadcast(x2.z, 5u) * w2; c21 += subgroupBroadcast(x2.w, 5u) * w3;
-                c22 += subgroupBroadcast(x2.x, 6u) * w0; c22 += subgroupBroadcast(x2.y, 6u) * w1;
-                c22 += subgroupBroadcast(x2.z, 6u) * w2; c22 += subgroupBroadcast(x2.w, 6u) * w3;
-                c23 += subgroupBroadcast(x2.x, 7u) * w0; c23 += subgroupBroadcast(x2.y, 7u) * w1;
-                c23 += subgroupBroadcast(x2.z, 7u) * w2; c23 += subgroupBroadcast(x2.w, 7u) * w3;
-                c24 += subgroupBroadcast(x3.x, 0u) * w0; c24 += subgroupBroadcast(x3.y, 0u) * w1;
-                c24 += subgroupBroadcast(x3.z, 0u) * w2; c24 += subgroupBroadcast(x3.w, 0u) * w3;
-                c25 += subgroupBroadcast(x3.x, 1u) * w0; c25 += subgroupBroadcast(x3.y, 1u) * w1;
-                c25 += subgroupBroadcast(x3.z, 1u) * w2; c25 += subgroupBroadcast(x3.w, 1u) * w3;
-                c26 += subgroupBroadcast(x3.x, 2u) * w0; c26 += subgroupBroadcast(x3.y, 2u) * w1;
-                c26 += subgroupBroadcast(x3.z, 2u) * w2; c26 += subgroupBroadcast(x3.w, 2u) * w3;
-                c27 += subgroupBroadcast(x3.x, 3u) * w0; c27 += subgroupBroadcast(x3.y, 3u) * w1;
-                c27 += subgroupBroadcast(x3.z, 3u) * w2; c27 += subgroupBroadcast(x3.w, 3u) * w3;
-                c28 += subgroupBroadcast(x3.x, 4u) * w0; c28 += subgroupBroadcast(x3.y, 4u) * w1;
-                c28 += subgroupBroadcast(x3.z, 4u) * w2; c28 += subgroupBroadcast(x3.w, 4u) * w3;
-                c29 += subgroupBroadcast(x3.x, 5u) * w0; c29 += subgroupBroadcast(x3.y, 5u) * w1;
-                c29 += subgroupBroadcast(x3.z, 5u) * w2; c29 += subgroupBroadcast(x3.w, 5u) * w3;
-                c30 += subgroupBroadcast(x3.x, 6u) * w0; c30 += subgroupBroadcast(x3.y, 6u) * w1;
-                c30 += subgroupBroadcast(x3.z, 6u) * w2; c30 += subgroupBroadcast(x3.w, 6u) * w3;
-                c31 += subgroupBroadcast(x3.x, 7u) * w0; c31 += subgroupBroadcast(x3.y, 7u) * w1;
-                c31 += subgroupBroadcast(x3.z, 7u) * w2; c31 += subgroupBroadcast(x3.w, 7u) * w3;
+//!include lib/broadcast_32.wgsl
             }
         }
     }

@@ -9,6 +9,7 @@
 alias Staged = f32;
 //!include lib/total.wgsl
 //!include lib/ppc.wgsl
+//!include lib/contrast.wgsl
 //!include lib/gemm.wgsl
 
 @group(0) @binding(0) var<uniform> params: Params;

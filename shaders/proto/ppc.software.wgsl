@@ -3,11 +3,12 @@
 // There, 8 invocations are the lanes of one vector register and every load is a branch per lane, so prototypes are loaded
 // once per subgroup and spread by broadcast. One subgroup per workgroup, no workgroup memory, no barrier; a lane owns 4 of
 // the workgroup's 32 pixels, 8 apart.
-// Products: 32 pixels x 16 prototypes, 6 loads of vec4s for 64 dot products per lane. Sums: 32 pixels x 4 vec4s of
-// channels, 6 loads for 64 multiply-adds of vec4s. Iterations per invocation: `count` / 16 * quads in ppc_scan, quads in
-// ppc_weights, 16 in ppc_accumulate.
+// Products: 32 pixels x 16 prototypes, 6 loads of vec4s for 64 dot products per lane. Sums: 32 pixels x 32 channels, 8
+// loads for 128 multiply-adds of vec4s. Iterations per invocation: `count` / 16 * quads in ppc_scan, quads in
+// ppc_weights, `count` / 4 in ppc_accumulate.
 //!include lib/total.wgsl
 //!include lib/ppc.wgsl
+//!include lib/contrast.wgsl
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> emb: array<vec4<f32>>;
@@ -20,18 +21,16 @@
 @group(0) @binding(8) var<storage, read> weights_in: array<vec4<f32>>;
 @group(0) @binding(9) var<storage, read_write> out: array<vec4<f32>>;
 
-// Logits of 4 pixels (first digit) to 16 prototypes (second: four each), LOWEST for prototypes past the end.
-struct Products {
-    s00: vec4<f32>, s01: vec4<f32>, s02: vec4<f32>, s03: vec4<f32>,
-    s10: vec4<f32>, s11: vec4<f32>, s12: vec4<f32>, s13: vec4<f32>,
-    s20: vec4<f32>, s21: vec4<f32>, s22: vec4<f32>, s23: vec4<f32>,
-    s30: vec4<f32>, s31: vec4<f32>, s32: vec4<f32>, s33: vec4<f32>,
-}
-
 // Pixels past the end repeat the last one: no lane may leave before a broadcast.
 fn pixel_row(n: u32) -> u32 {
     return min(n, params.num_pixels - 1u) * params.quads;
 }
+
+fn proto_row(j: u32) -> u32 {
+    return min(j, params.num_rows - 1u) * params.quads;
+}
+
+//!include lib/products.wgsl
 
 // Logits from similarities; j is the first of four prototypes.
 fn logits(s: vec4<f32>, j: u32) -> vec4<f32> {
@@ -40,48 +39,10 @@ fn logits(s: vec4<f32>, j: u32) -> vec4<f32> {
     return select(vec4<f32>(LOWEST), s * params.inv_tau, real);
 }
 
-fn products(n: u32, j: u32, lane: u32) -> Products {
-    // The lane's own four pixels, and the two prototypes that it loads for everybody: j + lane and j + 8 +
-    // lane.
-    let n0 = pixel_row(n + 0u); let n1 = pixel_row(n + 8u); let n2 = pixel_row(n + 16u); let n3 = pixel_row(n + 24u);
-    let low = min(j + lane, params.num_rows - 1u) * params.quads;
-    let high = min(j + lane + 8u, params.num_rows - 1u) * params.quads;
-    // a[p][g]: similarities of pixel p (8 apart) to prototypes j + 4 g .. j + 4 g + 3.
-    var a00 = vec4<f32>(0.0); var a01 = vec4<f32>(0.0); var a02 = vec4<f32>(0.0); var a03 = vec4<f32>(0.0);
-    var a10 = vec4<f32>(0.0); var a11 = vec4<f32>(0.0); var a12 = vec4<f32>(0.0); var a13 = vec4<f32>(0.0);
-    var a20 = vec4<f32>(0.0); var a21 = vec4<f32>(0.0); var a22 = vec4<f32>(0.0); var a23 = vec4<f32>(0.0);
-    var a30 = vec4<f32>(0.0); var a31 = vec4<f32>(0.0); var a32 = vec4<f32>(0.0); var a33 = vec4<f32>(0.0);
-    for (var d = 0u; d < params.quads; d++) {
-        let e0 = emb[n0 + d]; let e1 = emb[n1 + d]; let e2 = emb[n2 + d]; let e3 = emb[n3 + d];
-        let p = protos[low + d];
-        let o = protos[high + d];
-        // b[g][i] is prototype j + 4 g + i. Lanes 0 to 3 of p hold group 0, lanes 4 to 7 group 1; o holds
-        // groups 2 and 3. A group is used before the next is broadcast, so that only four of them occupy
-        // registers.
-        let b00 = subgroupBroadcast(p, 0u); let b01 = subgroupBroadcast(p, 1u);
-        let b02 = subgroupBroadcast(p, 2u); let b03 = subgroupBroadcast(p, 3u);
-        a00 += four(e0, b00, b01, b02, b03); a10 += four(e1, b00, b01, b02, b03);
-        a20 += four(e2, b00, b01, b02, b03); a30 += four(e3, b00, b01, b02, b03);
-        let b10 = subgroupBroadcast(p, 4u); let b11 = subgroupBroadcast(p, 5u);
-        let b12 = subgroupBroadcast(p, 6u); let b13 = subgroupBroadcast(p, 7u);
-        a01 += four(e0, b10, b11, b12, b13); a11 += four(e1, b10, b11, b12, b13);
-        a21 += four(e2, b10, b11, b12, b13); a31 += four(e3, b10, b11, b12, b13);
-        let b20 = subgroupBroadcast(o, 0u); let b21 = subgroupBroadcast(o, 1u);
-        let b22 = subgroupBroadcast(o, 2u); let b23 = subgroupBroadcast(o, 3u);
-        a02 += four(e0, b20, b21, b22, b23); a12 += four(e1, b20, b21, b22, b23);
-        a22 += four(e2, b20, b21, b22, b23); a32 += four(e3, b20, b21, b22, b23);
-        let b30 = subgroupBroadcast(o, 4u); let b31 = subgroupBroadcast(o, 5u);
-        let b32 = subgroupBroadcast(o, 6u); let b33 = subgroupBroadcast(o, 7u);
-        a03 += four(e0, b30, b31, b32, b33); a13 += four(e1, b30, b31, b32, b33);
-        a23 += four(e2, b30, b31, b32, b33); a33 += four(e3, b30, b31, b32, b33);
-    }
-    // Division by tau once per tile, behind the sum over channels.
-    return Products(
-        logits(a00, j + 0u), logits(a01, j + 4u), logits(a02, j + 8u), logits(a03, j + 12u),
-        logits(a10, j + 0u), logits(a11, j + 4u), logits(a12, j + 8u), logits(a13, j + 12u),
-        logits(a20, j + 0u), logits(a21, j + 4u), logits(a22, j + 8u), logits(a23, j + 12u),
-        logits(a30, j + 0u), logits(a31, j + 4u), logits(a32, j + 8u), logits(a33, j + 12u),
-    );
+// The running sum of a pixel with 16 prototypes more, number j and on.
+fn folded(known: vec2<f32>, j: u32, s0: vec4<f32>, s1: vec4<f32>, s2: vec4<f32>, s3: vec4<f32>) -> vec2<f32> {
+    let low = fold(fold(known, logits(s0, j)), logits(s1, j + 4u));
+    return fold(fold(low, logits(s2, j + 8u)), logits(s3, j + 12u));
 }
 
 fn load_state(n: u32) -> vec2<f32> {
@@ -110,10 +71,10 @@ fn ppc_scan(
     // fold() rescales the sum whenever the maximum grows, so exp never overflows whatever tau is.
     for (var j = params.start; j < params.start + params.count; j += 16u) {
         let x = products(n, j, lane);
-        t0 = fold(fold(fold(fold(t0, x.s00), x.s01), x.s02), x.s03);
-        t1 = fold(fold(fold(fold(t1, x.s10), x.s11), x.s12), x.s13);
-        t2 = fold(fold(fold(fold(t2, x.s20), x.s21), x.s22), x.s23);
-        t3 = fold(fold(fold(fold(t3, x.s30), x.s31), x.s32), x.s33);
+        t0 = folded(t0, j, x.s00, x.s01, x.s02, x.s03);
+        t1 = folded(t1, j, x.s10, x.s11, x.s12, x.s13);
+        t2 = folded(t2, j, x.s20, x.s21, x.s22, x.s23);
+        t3 = folded(t3, j, x.s30, x.s31, x.s32, x.s33);
     }
     store_state(n + 0u, t0); store_state(n + 8u, t1); store_state(n + 16u, t2); store_state(n + 24u, t3);
 }
@@ -126,9 +87,10 @@ fn store_weight(pixel: u32, quad: u32, x: vec4<f32>) {
         let valid = t >= 0 && t < i32(params.num_rows);
         let j = vec4<i32>(i32(params.start + 4u * quad)) + vec4<i32>(0, 1, 2, 3);
         let hit = select(vec4<f32>(0.0), vec4<f32>(1.0), j == vec4<i32>(t));
-        let w = upstream[pixel] * params.inv_tau * (exp(x - vec4<f32>(lse_in[pixel])) - hit);
+        let share = exp(logits(x, params.start + 4u * quad) - vec4<f32>(lse_in[pixel])) - hit;
+        let w = upstream[pixel] * params.inv_tau * share;
         // Prototypes outside, pixels inside: neighbouring lanes write neighbouring vec4s.
-        weights[quad * params.num_pixels + pixel] = select(vec4<f32>(0.0), w, valid);
+        weights[quad * params.pixels + pixel - params.first] = select(vec4<f32>(0.0), w, valid);
     }
 }
 
@@ -143,7 +105,7 @@ fn ppc_weights(
     // Groups of 16 prototypes in the tile; the last one may be cut short (see store_weight).
     let parts = (params.count + 15u) / 16u;
     let quad = 4u * (linear % parts);
-    let n = (linear / parts) * 32u + lane;
+    let n = params.first + (linear / parts) * 32u + lane;
     let x = products(n, params.start + 4u * quad, lane);
     store_weight(n + 0u, quad + 0u, x.s00); store_weight(n + 0u, quad + 1u, x.s01);
     store_weight(n + 0u, quad + 2u, x.s02); store_weight(n + 0u, quad + 3u, x.s03);
@@ -155,19 +117,20 @@ fn ppc_weights(
     store_weight(n + 24u, quad + 2u, x.s32); store_weight(n + 24u, quad + 3u, x.s33);
 }
 
-// out[n, d] += sum over the tile, for one pixel and one vec4 of channels; the first tile overwrites.
-fn add(n: u32, d: u32, sum: vec4<f32>) {
-    if (n < params.num_pixels && d < params.quads) {
-        let i = n * params.quads + d;
+// Row number p of a tile and one vec4 of channels, if it is one of the tile's `left` real pixels; the first tile of
+// prototypes overwrites.
+fn add(left: u32, at: u32, p: u32, sum: vec4<f32>) {
+    if (left > p) {
+        let i = at + p * params.quads;
         if (params.start == 0u) {
             out[i] = sum;
         } else {
-            out[i] = out[i] + sum;
+            out[i] += sum;
         }
     }
 }
 
-// A lane loads one vec4 of channels of two prototypes: lanes 0 to 3 of the first and third, 4 to 7 of the second and fourth.
+// Tile: 32 pixels x 32 channels; rows are pixels, the depth is the prototypes of the tile, columns are channels.
 @compute @workgroup_size(8)
 fn ppc_accumulate(
     @builtin(workgroup_id) group: vec3<u32>,
@@ -175,60 +138,50 @@ fn ppc_accumulate(
     @builtin(local_invocation_index) lane: u32,
 ) {
     let linear = group.x + group.y * groups.x;
-    // Four vec4s of channels for each workgroup.
-    let columns = (params.quads + 3u) / 4u;
-    let d = 4u * (linear % columns);
-    let n = (linear / columns) * 32u + lane;
-    // Lane l & 3 loads channel quad d + (l & 3).
-    let mine = min(d + (lane & 3u), params.quads - 1u);
-    // Clamped for the loads; add() drops what was repeated.
-    let n0 = min(n + 0u, params.num_pixels - 1u); let n1 = min(n + 8u, params.num_pixels - 1u);
-    let n2 = min(n + 16u, params.num_pixels - 1u); let n3 = min(n + 24u, params.num_pixels - 1u);
-    // a[p][v]: pixel p, channel quad d + v.
-    var a00 = vec4<f32>(0.0); var a01 = vec4<f32>(0.0); var a02 = vec4<f32>(0.0); var a03 = vec4<f32>(0.0);
-    var a10 = vec4<f32>(0.0); var a11 = vec4<f32>(0.0); var a12 = vec4<f32>(0.0); var a13 = vec4<f32>(0.0);
-    var a20 = vec4<f32>(0.0); var a21 = vec4<f32>(0.0); var a22 = vec4<f32>(0.0); var a23 = vec4<f32>(0.0);
-    var a30 = vec4<f32>(0.0); var a31 = vec4<f32>(0.0); var a32 = vec4<f32>(0.0); var a33 = vec4<f32>(0.0);
+    let columns = (params.quads + 7u) / 8u;
+    let first = params.first + (linear / columns) * 32u;
+    if (first >= params.num_pixels) {
+        return;
+    }
+    let d = 8u * (linear % columns) + lane;
+    // Lanes beyond the last channels keep working on them, pixels beyond the end repeat the last one: all must take part
+    // in the broadcasts.
+    let safe = min(d, params.quads - 1u);
+    let last = params.num_pixels - 1u;
+    // Places in the block of pixels.
+    let n0 = min(first + lane, last) - params.first; let n1 = min(first + lane + 8u, last) - params.first;
+    let n2 = min(first + lane + 16u, last) - params.first; let n3 = min(first + lane + 24u, last) - params.first;
+    let zero = vec4<f32>(0.0);
+    var c0 = zero; var c1 = zero; var c2 = zero; var c3 = zero; var c4 = zero; var c5 = zero; var c6 = zero; var c7 = zero;
+    var c8 = zero; var c9 = zero; var c10 = zero; var c11 = zero; var c12 = zero; var c13 = zero; var c14 = zero;
+    var c15 = zero; var c16 = zero; var c17 = zero; var c18 = zero; var c19 = zero; var c20 = zero; var c21 = zero;
+    var c22 = zero; var c23 = zero; var c24 = zero; var c25 = zero; var c26 = zero; var c27 = zero; var c28 = zero;
+    var c29 = zero; var c30 = zero; var c31 = zero;
     for (var quad = 0u; 4u * quad < params.count; quad++) {
         // The weight of a prototype past the end is 0.
-        let j = params.start + 4u * quad + lane / 4u;
-        let p = protos[min(j, params.num_rows - 1u) * params.quads + mine];
-        let o = protos[min(j + 2u, params.num_rows - 1u) * params.quads + mine];
-        let at = quad * params.num_pixels;
-        let w0 = weights_in[at + n0]; let w1 = weights_in[at + n1];
-        let w2 = weights_in[at + n2]; let w3 = weights_in[at + n3];
-        // Columns: channel quad d of the four prototypes; times the four weights it is sum_j w_j protos[j].
-        let m0 = mat4x4<f32>(
-            subgroupBroadcast(p, 0u),
-            subgroupBroadcast(p, 4u),
-            subgroupBroadcast(o, 0u),
-            subgroupBroadcast(o, 4u),
-        );
-        a00 += m0 * w0; a10 += m0 * w1; a20 += m0 * w2; a30 += m0 * w3;
-        let m1 = mat4x4<f32>(
-            subgroupBroadcast(p, 1u),
-            subgroupBroadcast(p, 5u),
-            subgroupBroadcast(o, 1u),
-            subgroupBroadcast(o, 5u),
-        );
-        a01 += m1 * w0; a11 += m1 * w1; a21 += m1 * w2; a31 += m1 * w3;
-        let m2 = mat4x4<f32>(
-            subgroupBroadcast(p, 2u),
-            subgroupBroadcast(p, 6u),
-            subgroupBroadcast(o, 2u),
-            subgroupBroadcast(o, 6u),
-        );
-        a02 += m2 * w0; a12 += m2 * w1; a22 += m2 * w2; a32 += m2 * w3;
-        let m3 = mat4x4<f32>(
-            subgroupBroadcast(p, 3u),
-            subgroupBroadcast(p, 7u),
-            subgroupBroadcast(o, 3u),
-            subgroupBroadcast(o, 7u),
-        );
-        a03 += m3 * w0; a13 += m3 * w1; a23 += m3 * w2; a33 += m3 * w3;
+        let j = params.start + 4u * quad;
+        let end = params.num_rows - 1u;
+        let w0 = protos[j * params.quads + safe];
+        let w1 = protos[min(j + 1u, end) * params.quads + safe];
+        let w2 = protos[min(j + 2u, end) * params.quads + safe];
+        let w3 = protos[min(j + 3u, end) * params.quads + safe];
+        let at = quad * params.pixels;
+        let x0 = weights_in[at + n0]; let x1 = weights_in[at + n1];
+        let x2 = weights_in[at + n2]; let x3 = weights_in[at + n3];
+//!include lib/broadcast_32.wgsl
     }
-    add(n + 0u, d + 0u, a00); add(n + 0u, d + 1u, a01); add(n + 0u, d + 2u, a02); add(n + 0u, d + 3u, a03);
-    add(n + 8u, d + 0u, a10); add(n + 8u, d + 1u, a11); add(n + 8u, d + 2u, a12); add(n + 8u, d + 3u, a13);
-    add(n + 16u, d + 0u, a20); add(n + 16u, d + 1u, a21); add(n + 16u, d + 2u, a22); add(n + 16u, d + 3u, a23);
-    add(n + 24u, d + 0u, a30); add(n + 24u, d + 1u, a31); add(n + 24u, d + 2u, a32); add(n + 24u, d + 3u, a33);
+    // Only now may lanes leave: no broadcast follows.
+    if (d >= params.quads) {
+        return;
+    }
+    let left = params.num_pixels - first;
+    let at = first * params.quads + d;
+    add(left, at, 0u, c0); add(left, at, 1u, c1); add(left, at, 2u, c2); add(left, at, 3u, c3);
+    add(left, at, 4u, c4); add(left, at, 5u, c5); add(left, at, 6u, c6); add(left, at, 7u, c7);
+    add(left, at, 8u, c8); add(left, at, 9u, c9); add(left, at, 10u, c10); add(left, at, 11u, c11);
+    add(left, at, 12u, c12); add(left, at, 13u, c13); add(left, at, 14u, c14); add(left, at, 15u, c15);
+    add(left, at, 16u, c16); add(left, at, 17u, c17); add(left, at, 18u, c18); add(left, at, 19u, c19);
+    add(left, at, 20u, c20); add(left, at, 21u, c21); add(left, at, 22u, c22); add(left, at, 23u, c23);
+    add(left, at, 24u, c24); add(left, at, 25u, c25); add(left, at, 26u, c26); add(left, at, 27u, c27);
+    add(left, at, 28u, c28); add(left, at, 29u, c29); add(left, at, 30u, c30); add(left, at, 31u, c31);
 }

@@ -3,19 +3,20 @@
 //   d emb[n] = sum_j w_j protos[j],  w_j = g[n] / tau * (exp(S_j / tau - lse[n]) - [j = t_n])
 //
 // Forward: ppc_scan walks a tile of prototypes with the running maximum and sum of each pixel in `state`, one dispatch per
-// tile; ppc_finish closes the logarithm and subtracts the positive. Gradient, per tile of 64 prototypes: ppc_weights
-// computes w once more from the embeddings (cheaper than keeping it), ppc_accumulate adds w times the prototypes. The
-// scratch is [64, N] whatever C and K are.
+// tile; ppc_finish closes the logarithm and subtracts the positive. Gradient, per block of pixels and tile of prototypes:
+// ppc_weights computes w once more from the embeddings (cheaper than keeping it), ppc_accumulate adds w times the
+// prototypes. Scratch is one block x tile, small enough for a processor's cache, whatever N, C and K are.
 //
-// Layout: emb and out [N] rows of `quads` vec4s, protos [J] rows of `quads`; weights [16 vec4s of 4 prototypes, N].
+// Layout: emb and out [N] rows of `quads` vec4s, protos [J] rows of `quads`; weights [vec4s of 4 prototypes, pixels of a block].
 // Workgroup: 64 invocations. Register tiles: 8 pixels x 4 prototypes for the products (12 loads for 32 dot products of
 // vec4s; the 8 pixels stand 64 apart, so neighbours read neighbouring rows), 4 pixels x 2 vec4s of channels for the sums (12 loads
 // for 32 multiply-adds of vec4s). Rows beyond the end repeat the last one and are not stored.
-// Iterations per invocation: `count` / 4 * quads in ppc_scan, which the host keeps at 16,384; 256 in ppc_weights, 16 in
-// ppc_accumulate.
+// Iterations per invocation: `count` / 4 * quads in ppc_scan, which the host keeps at 16,384; `quads` in ppc_weights,
+// `count` / 4 in ppc_accumulate.
 //!include lib/index.wgsl
 //!include lib/total.wgsl
 //!include lib/ppc.wgsl
+//!include lib/contrast.wgsl
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> emb: array<vec4<f32>>;
@@ -131,7 +132,7 @@ fn store_weight(n: u32, step: u32, quad: u32, x: vec4<f32>) {
         let hit = select(vec4<f32>(0.0), vec4<f32>(1.0), j == vec4<i32>(t));
         let w = upstream[pixel] * params.inv_tau * (exp(x - vec4<f32>(lse_in[pixel])) - hit);
         // Prototypes outside, pixels inside: neighbouring invocations write neighbouring vec4s.
-        weights[quad * params.num_pixels + pixel] = select(vec4<f32>(0.0), w, valid);
+        weights[quad * params.pixels + pixel - params.first] = select(vec4<f32>(0.0), w, valid);
     }
 }
 
@@ -146,7 +147,7 @@ fn ppc_weights(
     // vec4s of four prototypes in this tile; the last tile may be shorter than 64.
     let quads_here = (params.count + 3u) / 4u;
     let quad = linear % quads_here;
-    let n = (linear / quads_here) * 512u + lane;
+    let n = params.first + (linear / quads_here) * 512u + lane;
     let x = products(n, params.start + 4u * quad);
     store_weight(n, 0u, quad, x.s0); store_weight(n, 1u, quad, x.s1);
     store_weight(n, 2u, quad, x.s2); store_weight(n, 3u, quad, x.s3);
@@ -171,7 +172,7 @@ fn ppc_accumulate(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_wor
     let i = linear_index(id, groups, 64u);
     let pairs = (params.quads + 1u) / 2u;
     let d = 2u * (i % pairs);
-    let n = 4u * (i / pairs);
+    let n = params.first + 4u * (i / pairs);
     // The second vec4 of channels; with an odd count the last one repeats the first, and add() drops it.
     let e = min(d + 1u, params.quads - 1u);
     let last = params.num_pixels - 1u;
@@ -180,7 +181,7 @@ fn ppc_accumulate(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_wor
     var a2 = vec4<f32>(0.0); var b2 = vec4<f32>(0.0); var a3 = vec4<f32>(0.0); var b3 = vec4<f32>(0.0);
     let quads_here = (params.count + 3u) / 4u;
     for (var quad = 0u; quad < quads_here; quad++) {
-        let at = quad * params.num_pixels;
+        let at = quad * params.pixels - params.first;
         let w0 = weights_in[at + n0]; let w1 = weights_in[at + n1];
         let w2 = weights_in[at + n2]; let w3 = weights_in[at + n3];
         let j = vec4<u32>(params.start + 4u * quad) + vec4<u32>(0u, 1u, 2u, 3u);

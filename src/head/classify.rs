@@ -1,9 +1,9 @@
 //! Classification by the nearest prototype, over tiles of classes (spec sections 4, 6, 9.1-9.3, 9.9, 11).
 //!
-//! No `N x C` matrix exists: a tile holds at most [`TILE_CLASSES`] classes, what spans the classes is running state per
-//! pixel. Where one tile holds all classes, its similarities and logits are kept for the backward pass; where it takes
-//! several, every pass over them computes them again: the mask norm needs two passes forward (statistics, logits) and two
-//! backward (sums, gradients), the other logits one each. Memory is `O(N) + O(C K D)` whatever C is.
+//! Up to [`KEPT_CLASSES`] classes are one tile, whose similarities and logits are kept for the backward pass. More classes
+//! are walked in tiles of [`TILE_CLASSES`], what spans them is running state per pixel, and every pass computes the
+//! similarities again: the mask norm needs two passes forward (statistics, logits) and two backward (sums, gradients), the
+//! other logits one each. So memory is `O(N) + O(C K D)` whatever C is.
 
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
@@ -12,7 +12,11 @@ use crate::error::{Error, Result};
 use crate::ops::{self, EmptyLoss, LogitTile, MaskNorm, UpsampleArgmax};
 use crate::tape::{Tape, ValueId};
 
-/// Most classes in one tile; a multiple of 4.
+/// Most classes that are kept as one tile: the usual sets have 150 to 182 at most. Their maps are then about as large as the
+/// embeddings, and matching, the dearest operation of the head, runs once instead of four times.
+pub const KEPT_CLASSES: usize = 256;
+
+/// Classes in one tile where there are more; a multiple of 4.
 pub const TILE_CLASSES: usize = 32;
 
 /// How class logits follow from class similarities (spec section 4).
@@ -34,7 +38,8 @@ pub enum ClassLogit {
 
 /// The tiles of `num_classes` classes, in order.
 pub fn tiles(num_classes: usize) -> impl Iterator<Item = Range<usize>> {
-    (0..num_classes).step_by(TILE_CLASSES).map(move |first| first..num_classes.min(first + TILE_CLASSES))
+    let tile = if num_classes <= KEPT_CLASSES { num_classes.max(1) } else { TILE_CLASSES };
+    (0..num_classes).step_by(tile).map(move |first| first..num_classes.min(first + tile))
 }
 
 /// What is recorded of one tile.
@@ -101,6 +106,8 @@ pub struct Classifier {
     protos: ValueId,
     num_classes: usize,
     logit: Logit,
+    /// Class similarities and winners of all classes, if they are there already.
+    matched: Option<(ValueId, ValueId)>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -151,7 +158,22 @@ impl Classifier {
             (ClassLogit::Scaled { tau }, _) => Logit::Scaled(tau),
             (ClassLogit::Plain, _) => Logit::Plain,
         };
-        Ok(Self { emb, protos, num_classes, logit })
+        Ok(Self { emb, protos, num_classes, logit, matched: None })
+    }
+
+    /// Records the match of all classes together with the contrast of `target i32 [N]` at temperature `tau`, for what is
+    /// recorded with this classifier from here on; returns the contrast `[N]`. `None`, and nothing recorded, for more
+    /// than [`KEPT_CLASSES`].
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if the target is not `[N]`.
+    pub fn record_match(&mut self, tape: &mut Tape, target: ValueId, tau: f32) -> Result<Option<ValueId>> {
+        if self.num_classes > KEPT_CLASSES {
+            return Ok(None);
+        }
+        let found = ops::match_contrast(tape, self.emb, self.protos, target, tau)?;
+        self.matched = Some((found.a, found.kstar));
+        Ok(Some(found.contrast))
     }
 
     /// Records similarities, logits and predicted class. No gradient rule of its own is attached to the logits of several
@@ -208,7 +230,12 @@ impl Classifier {
             }
             None => ops::fill(tape, &[self.num_classes], 1.0)?,
         };
-        let mut inputs = vec![self.emb];
+        if learnable_protos && self.matched.is_some() {
+            let problem = "a match that was recorded with the contrast has no gradient to the prototypes";
+            return Err(Error::shape("classifier", problem));
+        }
+        // Behind a match that is there already the block begins at its similarities: the match has a rule of its own.
+        let mut inputs = vec![self.matched.map_or(self.emb, |(a, _)| a)];
         if let Logit::LayerNorm { gamma, beta, .. } = self.logit {
             inputs.extend([gamma, beta]);
         }
@@ -233,12 +260,12 @@ impl Classifier {
         mut each: impl FnMut(&mut Tape, Tile) -> Result<()>,
     ) -> Result<Option<ValueId>> {
         let mut stats = None;
-        let mut only = None;
+        let mut only = self.matched;
         if matches!(self.logit, Logit::LayerNorm { .. }) {
             for classes in tiles(self.num_classes) {
-                let matched = ops::proto_match(tape, self.emb, self.protos, classes)?;
+                let matched = self.matched(tape, classes, only)?;
                 stats = Some(ops::class_stats(tape, matched.0, stats)?);
-                only = (self.num_classes <= TILE_CLASSES).then_some(matched);
+                only = (self.num_classes <= KEPT_CLASSES).then_some(matched);
             }
         }
         for classes in tiles(self.num_classes) {
@@ -246,6 +273,16 @@ impl Classifier {
             each(tape, tile)?;
         }
         Ok(stats)
+    }
+
+    /// Similarities and winners of `classes`: `known`, or computed.
+    fn matched(
+        &self,
+        tape: &mut Tape,
+        classes: Range<usize>,
+        known: Option<(ValueId, ValueId)>,
+    ) -> Result<(ValueId, ValueId)> {
+        known.map_or_else(|| ops::proto_match(tape, self.emb, self.protos, classes), Ok)
     }
 
     /// Computes the logits of `classes`, on top of `matched` if the match is there already.
@@ -256,10 +293,7 @@ impl Classifier {
         matched: Option<(ValueId, ValueId)>,
         stats: Option<ValueId>,
     ) -> Result<Tile> {
-        let (a, kstar) = match matched {
-            Some(matched) => matched,
-            None => ops::proto_match(tape, self.emb, self.protos, classes.clone())?,
-        };
+        let (a, kstar) = self.matched(tape, classes.clone(), matched)?;
         let logits = match (self.logit, stats) {
             (Logit::LayerNorm { gamma, beta, eps }, Some(stats)) => {
                 let norm = MaskNorm { first: classes.start, eps };
@@ -287,7 +321,7 @@ impl Classifier {
             pred = Some(ops::argmax_rows(tape, tile.logits, pred, tile.classes.start)?);
             let place = self.place(&tile, targets);
             state = Some(ops::cross_entropy_tile(tape, tile.logits, targets.labels, state, place)?);
-            only = (self.num_classes <= TILE_CLASSES).then_some(tile);
+            only = (self.num_classes <= KEPT_CLASSES).then_some(tile);
             Ok(())
         })?;
         let (lse, own) = some(state)?;
@@ -344,7 +378,8 @@ impl Classifier {
             affine = Some(onto);
         }
         let d_protos = if learnable_protos { Some(zeros(tape, self.protos)?) } else { None };
-        let mut d_emb = None;
+        // That of the similarities behind a match that was there already, otherwise that of the embeddings.
+        let mut d_input = None;
         let mut to_inputs = |tape: &mut Tape, tile: &Tile, d_o: ValueId| {
             let da = match (self.logit, kept.stats, sums) {
                 (Logit::LayerNorm { gamma, eps, .. }, Some(stats), Some(sums)) => {
@@ -355,8 +390,12 @@ impl Classifier {
                 _ => d_o,
             };
             let (kstar, classes) = (tile.kstar, tile.classes.clone());
+            if self.matched.is_some() {
+                d_input = Some(da);
+                return Ok(());
+            }
             let inputs = [da, kstar, self.protos];
-            d_emb = Some(ops::proto_match_emb_grad(tape, inputs, d_emb, classes.clone())?);
+            d_input = Some(ops::proto_match_emb_grad(tape, inputs, d_input, classes.clone())?);
             d_protos.map_or(Ok(()), |onto| {
                 ops::proto_match_protos_grad(tape, [da, kstar, self.emb], onto, classes)
             })
@@ -365,7 +404,7 @@ impl Classifier {
             (Some(tile), Some(d_o)) => to_inputs(tape, tile, d_o)?,
             _ => self.logit_gradients(tape, targets, weights, kept, d_loss, to_inputs)?,
         }
-        let mut found = vec![d_emb];
+        let mut found = vec![d_input];
         found.extend(affine.into_iter().flatten().map(Some));
         found.extend(d_protos.map(Some));
         Ok(found)

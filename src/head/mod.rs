@@ -5,7 +5,8 @@ mod embed;
 mod options;
 
 pub use classify::{
-    ClassLogit, Classifier, CrossEntropy, Prediction, Scores, TILE_CLASSES, Targets, Tile, tiles,
+    ClassLogit, Classifier, CrossEntropy, KEPT_CLASSES, Prediction, Scores, TILE_CLASSES, Targets, Tile,
+    tiles,
 };
 pub use embed::{Embedded, LAYER_NORM_EPS, embed};
 pub use options::{HeadConfig, HeadOptions, LogitKind, ProjNorm};

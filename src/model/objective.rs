@@ -87,24 +87,28 @@ pub fn record_objective(
 ) -> Result<Objective> {
     let [_, height, width] = net.size;
     let learnable = phase == Phase::WarmUp && options.learns_prototypes();
-    tape.enter("classify");
-    let classifier = net.classifier(tape, options)?;
+    let mut classifier = net.classifier(tape, options)?;
     let targets = Targets {
         labels: given.labels,
         weights: Some(given.class_weights),
         size: [height, width],
         empty: options.empty_loss,
     };
-    let CrossEntropy { loss: ce, pred } = classifier.record_cross_entropy(tape, targets, learnable)?;
-    tape.leave();
     if phase == Phase::WarmUp {
+        let CrossEntropy { loss: ce, pred } =
+            tape.scoped("classify", |tape| classifier.record_cross_entropy(tape, targets, learnable))?;
         return Ok(Objective { losses: Losses { total: ce, ce, prototype: None }, pred, clustering: None });
     }
     let (emb, protos, cluster) = (net.embedded.emb, net.protos, options.cluster());
     let num_classes = tape.value(protos).shape[0];
     let gt = ops::sample_labels(tape, given.labels, [height, width], num_classes)?;
     let found = proto::cluster(tape, emb, protos, gt, &cluster, Some(given.noise))?;
-    let (ppc, ppd) = proto::losses(tape, emb, protos, &found, &cluster)?;
+    // Clustering first: matching then finds the contrast's targets, and the prototypes are walked once for both.
+    let contrast =
+        tape.scoped("classify", |tape| classifier.record_match(tape, found.target, cluster.tau))?;
+    let CrossEntropy { loss: ce, pred } =
+        tape.scoped("classify", |tape| classifier.record_cross_entropy(tape, targets, learnable))?;
+    let (ppc, ppd) = proto::losses(tape, emb, protos, &found, &cluster, contrast)?;
     let total = ops::add(tape, ce, ppc, options.ppc_weight)?;
     let total = ops::add(tape, total, ppd, options.ppd_weight)?;
     Ok(Objective { losses: Losses { total, ce, prototype: Some((ppc, ppd)) }, pred, clustering: Some(found) })

@@ -168,6 +168,15 @@ pub(super) fn layer_norm() -> Vec<Case> {
     })]
 }
 
+pub(super) fn match_contrast() -> Vec<Case> {
+    let [n, c, k, d] = HEAD;
+    let inputs = vec![unit(&[n, d]), fixed(unit(&[c, k, d])), whole(&[n], c * k)];
+    vec![Case::new("16384x256, 150x10", inputs, |t, v| {
+        let found = ops::match_contrast(t, v[0], v[1], v[2], 0.1)?;
+        Ok(vec![found.a, ops::valid_mean(t, found.contrast, v[2], EmptyLoss::Zero)?.0])
+    })]
+}
+
 pub(super) fn nearest_prototype() -> Vec<Case> {
     let [_, h, w] = MAP;
     let inputs =

@@ -4,19 +4,39 @@ use super::proto_rule::{Sizes, expect, sizes};
 use super::table::{Case, Fill, Input};
 use super::{EmptyLoss, valid_mean};
 use crate::error::Result;
-use crate::gpu::{Tile, Variant, grid, uniform};
+use crate::gpu::{Slot, Tile, Variant, grid, uniform};
 use crate::oracle::{self, Array};
 use crate::tape::{DType, Gradient, Launch, Op, Spec, Tape, Value, ValueId};
 
 uniform! {
-    struct Params { num_pixels: u32, num_rows: u32, quads: u32, start: u32, count: u32, inv_tau: f32 }
+    struct Params {
+        num_pixels: u32,
+        num_rows: u32,
+        quads: u32,
+        start: u32,
+        count: u32,
+        inv_tau: f32,
+        first: u32,
+        pixels: u32,
+    }
+}
+
+uniform! {
+    struct Winners {
+        num_items: u32,
+        num_protos: u32,
+        num_classes: u32,
+        first: u32,
+        pixels: u32,
+        start: u32,
+        count: u32,
+        first_class: u32,
+        rows: u32,
+    }
 }
 
 /// Loop iterations per invocation and dispatch of the forward scan.
 const SCAN_ITERATIONS: usize = 16_384;
-/// Prototypes per tile of the gradient, as in the shader.
-const TILE: usize = 64;
-
 /// A family's shader and its tiles.
 struct Kernels {
     shader: &'static str,
@@ -24,6 +44,8 @@ struct Kernels {
     pixels: usize,
     /// Prototypes per step of the products.
     protos: usize,
+    /// Prototypes and pixels of the gradient's scratch. On processors it fits into their caches.
+    block: [usize; 2],
     /// Workgroups of the weights for each group of pixels, by the tile's prototypes.
     parts: fn(usize) -> usize,
     /// Workgroups of the sums over `num_pixels` rows of `quads` vec4s.
@@ -36,6 +58,7 @@ const FLOOR: Kernels = Kernels {
     shader: "ppc",
     pixels: 512,
     protos: 4,
+    block: [512, 1024],
     parts: |count| count.div_ceil(4),
     sums: |num_pixels, quads| grid(num_pixels.div_ceil(4) * quads.div_ceil(2), 64),
     constants: &[],
@@ -45,8 +68,9 @@ const SOFTWARE: Kernels = Kernels {
     shader: "ppc.software",
     pixels: 32,
     protos: 16,
+    block: [512, 1024],
     parts: |count| count.div_ceil(16),
-    sums: |num_pixels, quads| grid(num_pixels.div_ceil(32) * quads.div_ceil(4), 1),
+    sums: |num_pixels, quads| grid(num_pixels.div_ceil(32) * quads.div_ceil(8), 1),
     constants: &[],
 };
 
@@ -55,6 +79,8 @@ const GPU: Kernels = Kernels {
     shader: "ppc.gpu",
     pixels: 64,
     protos: 64,
+    // All pixels at once: a GPU wants the work. The shader knows the 64.
+    block: [64, usize::MAX],
     parts: |_| 1,
     sums: |num_pixels, quads| grid(num_pixels.div_ceil(64) * quads.div_ceil(16), 1),
     constants: &Tile::Deep.constants(),
@@ -76,8 +102,8 @@ pub struct Ppc {
     pub tau: f32,
 }
 
-/// Inputs `emb`, `protos`, `target`, the log-sum-exp `[N]`, the gradient of the first output `[N]`; output that of
-/// `emb [N,D]`.
+/// Inputs `emb`, `protos`, `target`, the log-sum-exp `[N]`, the gradient of the first output `[N]` and, if the matching's
+/// gradient is to be added, `da [N,C]` and `kstar [N,C]`; output that of `emb [N,D]`.
 #[derive(Clone, Copy, Debug)]
 pub struct PpcGrad {
     /// Temperature.
@@ -85,7 +111,7 @@ pub struct PpcGrad {
 }
 
 /// Records the contrast loss `[1]`: InfoNCE of every pixel's target among all C*K prototypes at temperature `tau`,
-/// averaged over the pixels with a target (spec section 6). Memory beyond the inputs is `O(N)` forward and `[N,64]` in the
+/// averaged over the pixels with a target (spec section 6). Memory beyond the inputs is `O(N)` forward and `O(N)` in the
 /// gradient, whatever C and K are.
 ///
 /// # Errors
@@ -119,8 +145,56 @@ fn tiles(l: &Launch<'_>, tile: usize, tau: f32) -> Vec<Params> {
         start: start as u32,
         count: tile.min(num_rows - start) as u32,
         inv_tau: 1.0 / tau,
+        first: 0,
+        pixels: emb.shape[0] as u32,
     };
     (0..num_rows).step_by(tile).map(params).collect()
+}
+
+/// Appends the running maximum and sum of all prototypes for the op's inputs `emb` and `protos`.
+pub(super) fn scan(l: &mut Launch<'_>, tau: f32, state: Slot) {
+    let (num_pixels, quads) = (l.input(0).shape[0], l.input(0).quads());
+    let bindings = [("emb", l.read(0)), ("protos", l.read(1)), ("state", state)];
+    let kernels = kernels(l.caps.variant);
+    for params in tiles(l, kernels.protos * (SCAN_ITERATIONS / quads).max(1), tau) {
+        l.dispatch(kernels.shader, "ppc_scan", &params, &bindings, grid(num_pixels, kernels.pixels));
+        l.constants(kernels.constants);
+    }
+}
+
+/// Appends what follows the scan: value and log-sum-exp for the op's input `target`.
+pub(super) fn finish(l: &mut Launch<'_>, tau: f32, state: Slot, [value, lse]: [Slot; 2]) {
+    let params = tiles(l, usize::MAX, tau)[0];
+    let bindings = [
+        ("emb", l.read(0)),
+        ("protos", l.read(1)),
+        ("assigned", l.read(2)),
+        ("state", state),
+        ("value", value),
+        ("lse", lse),
+    ];
+    l.dispatch("ppc", "ppc_finish", &params, &bindings, grid(l.input(0).shape[0], 64));
+}
+
+/// Adds the matching's gradient to the weights of a block and tile.
+fn winners(l: &mut Launch<'_>, block: &Params, weights: Slot) {
+    let &[num_classes, num_protos, _] = &l.input(1).shape[..] else { unreachable!("prototypes are [C,K,D]") };
+    let first_class = block.start as usize / num_protos;
+    let classes = ((block.start + block.count) as usize).div_ceil(num_protos) - first_class;
+    let items = block.pixels as usize * classes;
+    let params = Winners {
+        num_items: items as u32,
+        num_protos: num_protos as u32,
+        num_classes: num_classes as u32,
+        first: block.first,
+        pixels: block.pixels,
+        start: block.start,
+        count: block.count,
+        first_class: first_class as u32,
+        rows: u32::from(l.caps.variant.is_parallel()),
+    };
+    let bindings = [("da", l.read(5)), ("winner", l.read(6)), ("weights", weights)];
+    l.dispatch("match_contrast", "match_contrast_winners", &params, &bindings, grid(items, 64));
 }
 
 impl Op for Ppc {
@@ -134,19 +208,9 @@ impl Op for Ppc {
     }
 
     fn launch(&self, l: &mut Launch<'_>) {
-        let (num_pixels, quads) = (l.input(0).shape[0], l.input(0).quads());
-        let state = ("state", l.scratch(2 * num_pixels));
-        let (emb, protos) = (("emb", l.read(0)), ("protos", l.read(1)));
-        let kernels = kernels(l.caps.variant);
-        let tiles = tiles(l, kernels.protos * (SCAN_ITERATIONS / quads).max(1), self.tau);
-        for params in &tiles {
-            let groups = grid(num_pixels, kernels.pixels);
-            l.dispatch(kernels.shader, "ppc_scan", params, &[emb, protos, state], groups);
-            l.constants(kernels.constants);
-        }
-        let bindings =
-            [emb, protos, ("assigned", l.read(2)), state, ("value", l.write(0)), ("lse", l.write(1))];
-        l.dispatch("ppc", "ppc_finish", &tiles[0], &bindings, grid(num_pixels, 64));
+        let state = l.scratch(2 * l.input(0).shape[0]);
+        scan(l, self.tau, state);
+        finish(l, self.tau, state, [l.write(0), l.write(1)]);
     }
 
     fn oracle(&self, inputs: &[&Array]) -> Vec<Array> {
@@ -178,7 +242,10 @@ impl Op for PpcGrad {
     fn launch(&self, l: &mut Launch<'_>) {
         let (num_pixels, quads) = (l.input(0).shape[0], l.input(0).quads());
         let kernels = kernels(l.caps.variant);
-        let weights = l.scratch(TILE * num_pixels);
+        // Few prototypes need no whole tile, but quads of all 64 that a GPU's workgroup takes.
+        let tile = kernels.block[0].min(l.input(1).rows().next_multiple_of(64));
+        let block = kernels.block[1].min(num_pixels);
+        let weights = l.scratch(tile * block);
         let protos = ("protos", l.read(1));
         let first = [
             ("emb", l.read(0)),
@@ -189,18 +256,30 @@ impl Op for PpcGrad {
             ("weights", weights),
         ];
         let second = [protos, ("weights_in", weights), ("out", l.write(0))];
-        for params in tiles(l, TILE, self.tau) {
-            let parts = (kernels.parts)(params.count as usize);
-            let groups = grid(num_pixels.div_ceil(kernels.pixels) * parts, 1);
-            l.dispatch(kernels.shader, "ppc_weights", &params, &first, groups);
-            let groups = (kernels.sums)(num_pixels, quads);
-            l.dispatch(kernels.shader, "ppc_accumulate", &params, &second, groups);
+        for first_pixel in (0..num_pixels).step_by(block) {
+            let pixels = block.min(num_pixels - first_pixel);
+            for params in tiles(l, tile, self.tau) {
+                let (first_pixel, end) = (first_pixel as u32, (first_pixel + pixels) as u32);
+                let params = Params { num_pixels: end, first: first_pixel, pixels: pixels as u32, ..params };
+                let parts = (kernels.parts)(params.count as usize);
+                let groups = grid(pixels.div_ceil(kernels.pixels) * parts, 1);
+                l.dispatch(kernels.shader, "ppc_weights", &params, &first, groups);
+                if l.num_inputs() > 5 {
+                    winners(l, &params, weights);
+                }
+                let groups = (kernels.sums)(pixels, quads);
+                l.dispatch(kernels.shader, "ppc_accumulate", &params, &second, groups);
+            }
         }
     }
 
     fn oracle(&self, inputs: &[&Array]) -> Vec<Array> {
-        let [emb, protos, target, lse, g] = inputs[..] else { unreachable!("five inputs are recorded") };
-        vec![oracle::ppc::ppc_grad(emb, protos, target, lse, g, f64::from(self.tau))]
+        let [emb, protos, target, lse, g] = inputs[..5] else { unreachable!("five inputs are recorded") };
+        let out = oracle::ppc::ppc_grad(emb, protos, target, lse, g, f64::from(self.tau));
+        match inputs[5..] {
+            [da, kstar] => vec![oracle::proto_match::emb_grad(da, kstar, protos, Some(&out), 0)],
+            _ => vec![out],
+        }
     }
 
     fn flops(&self, inputs: &[&Value], _: &[&Value]) -> u64 {
@@ -225,6 +304,7 @@ pub(super) fn cases() -> Vec<Case> {
         on("tau 1, K 1, D 13", [600, 7, 1, 13], 0.1, 1.0),
         on("150 classes, D 64", [90, 150, 10, 64], 0.1, 0.1),
         on("several scans, D 1024", [9, 103, 10, 1024], 0.1, 0.1),
+        on("several blocks and tiles", [1061, 60, 10, 7], 0.1, 0.1),
         on("many", [40_000, 11, 10, 16], 0.1, 0.1),
     ]
 }

@@ -24,6 +24,20 @@ uniform! {
     }
 }
 
+uniform! {
+    struct Walk {
+        num_pixels: u32,
+        quads: u32,
+        num_protos: u32,
+        end_row: u32,
+        first_class: u32,
+        classes: u32,
+        begin: u32,
+        end: u32,
+        inv_tau: f32,
+    }
+}
+
 /// Inputs `emb [N,D]`, `protos [C,K,D]`; outputs `a [N,classes]` and `kstar [N,classes]` (`u32`, lowest index on ties).
 #[derive(Clone, Debug)]
 pub struct ProtoMatch {
@@ -151,6 +165,60 @@ fn tiled(l: &mut Launch<'_>, params: &Params, bindings: &[(&'static str, Slot); 
     true
 }
 
+/// Appends the match of the op's inputs `emb` and `protos` for `classes` into `a` and `kstar`.
+pub(super) fn forward(l: &mut Launch<'_>, classes: &Range<usize>, [a, kstar]: [Slot; 2]) {
+    let rows = l.input(0).rows();
+    let bindings = [("emb", l.read(0)), ("protos", l.read(1)), ("a", a), ("kstar", kstar)];
+    let base = params(rows, l.input(1), classes);
+    if tiled(l, &base, &bindings) {
+        return;
+    }
+    if l.caps.variant == Variant::Software {
+        return software(l, classes, [a, kstar], None);
+    }
+    let items = rows.div_ceil(8) * classes.len().div_ceil(4);
+    let params = Params { num_items: items as u32, ..base };
+    l.dispatch("proto_match", "proto_match", &params, &bindings, grid(items, 64));
+}
+
+/// Appends the same for software adapters with subgroups, with the contrast's scan at a temperature into its state if asked
+/// for. As many dispatches as keep the loops bounded.
+pub(super) fn software(
+    l: &mut Launch<'_>,
+    classes: &Range<usize>,
+    [a, kstar]: [Slot; 2],
+    contrast: Option<(f32, Slot)>,
+) {
+    /// Iterations of an invocation: 16 prototypes take `quads` for their products and 16 for their maxima.
+    const ITERATIONS: usize = 32_768;
+    let (emb, protos) = (l.input(0), l.input(1));
+    let (rows, quads, num_protos) = (emb.rows(), emb.quads(), protos.shape[1]);
+    let step = (16 * ITERATIONS / (quads + 16) / num_protos).max(1);
+    let mut bindings = vec![("emb", l.read(0)), ("protos", l.read(1)), ("a", a), ("kstar", kstar)];
+    let (entry, tau) = match contrast {
+        Some((tau, state)) => {
+            bindings.push(("state", state));
+            ("proto_match_contrast", tau)
+        }
+        None => ("proto_match", 1.0),
+    };
+    for begin in (0..classes.len()).step_by(step) {
+        let end = classes.len().min(begin + step);
+        let params = Walk {
+            num_pixels: rows as u32,
+            quads: quads as u32,
+            num_protos: num_protos as u32,
+            end_row: ((classes.start + end) * num_protos) as u32,
+            first_class: classes.start as u32,
+            classes: classes.len() as u32,
+            begin: begin as u32,
+            end: end as u32,
+            inv_tau: 1.0 / tau,
+        };
+        l.dispatch("proto_match.software", entry, &params, &bindings, grid(rows, 32));
+    }
+}
+
 impl Op for ProtoMatch {
     fn stem(&self) -> &'static str {
         "proto_match"
@@ -163,15 +231,7 @@ impl Op for ProtoMatch {
     }
 
     fn launch(&self, l: &mut Launch<'_>) {
-        let rows = l.input(0).rows();
-        let bindings = [("emb", l.read(0)), ("protos", l.read(1)), ("a", l.write(0)), ("kstar", l.write(1))];
-        let base = params(rows, l.input(1), &self.classes);
-        if tiled(l, &base, &bindings) {
-            return;
-        }
-        let items = rows.div_ceil(8) * self.classes.len().div_ceil(4);
-        let params = Params { num_items: items as u32, ..base };
-        l.dispatch("proto_match", "proto_match", &params, &bindings, grid(items, 64));
+        forward(l, &self.classes, [l.write(0), l.write(1)]);
     }
 
     fn oracle(&self, inputs: &[&Array]) -> Vec<Array> {

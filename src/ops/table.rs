@@ -157,6 +157,12 @@ pub static TABLE: &[Row] = &[
     row("l2_normalize", "x / |x| over channels or width", super::l2_normalize::cases, bench::l2_normalize),
     row("layer_norm", "norm over the channels of a row", super::layer_norm::cases, bench::layer_norm),
     row(
+        "match_contrast",
+        "matching and contrast in one pass",
+        super::match_contrast::cases,
+        bench::match_contrast,
+    ),
+    row(
         "nearest_prototype",
         "nearest prototype of a pixel's class",
         super::nearest_prototype::cases,

@@ -20,6 +20,7 @@ pub mod group_by_class;
 pub mod gumbel;
 pub mod l2_normalize;
 pub mod layer_norm;
+pub mod match_contrast;
 pub mod nearest_prototype;
 pub mod own_similarity;
 pub mod ppc;

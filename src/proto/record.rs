@@ -87,6 +87,7 @@ pub fn cluster(
 }
 
 /// Records the contrast loss and the distance loss, `[1]` each, unweighted (spec section 6). Their gradients flow to `emb`.
+/// `contrast [N]` is every pixel's contrast, if the matching has found it on its way.
 ///
 /// # Errors
 /// [`Error::Shape`] if the shapes do not go together.
@@ -96,9 +97,14 @@ pub fn losses(
     protos: ValueId,
     clustering: &Clustering,
     options: &Cluster,
+    contrast: Option<ValueId>,
 ) -> Result<(ValueId, ValueId)> {
     tape.scoped("losses", |tape| {
-        let ppc = ops::ppc(tape, emb, protos, clustering.target, options.tau, options.empty_loss)?;
+        let (target, empty) = (clustering.target, options.empty_loss);
+        let ppc = match contrast {
+            Some(contrast) => ops::valid_mean(tape, contrast, target, empty)?.0,
+            None => ops::ppc(tape, emb, protos, target, options.tau, empty)?,
+        };
         let ppd = ops::ppd(tape, emb, protos, clustering.target, options.empty_loss)?;
         Ok((tape.name(ppc, "loss_ppc"), tape.name(ppd, "loss_ppd")))
     })
@@ -143,7 +149,7 @@ mod tests {
         let options = Cluster::default();
         ops::prototype_normalise(&mut tape, protos).expect("a rule");
         let clustering = cluster(&mut tape, emb, protos, gt, &options, None).expect("shapes fit");
-        let (ppc, ppd) = losses(&mut tape, emb, protos, &clustering, &options).expect("shapes fit");
+        let (ppc, ppd) = losses(&mut tape, emb, protos, &clustering, &options, None).expect("shapes fit");
         let total = ops::add(&mut tape, ppc, ppd, 0.1).expect("shapes fit");
         let gradient = ops::backward(&mut tape, total, &[emb]).expect("rules")[0].expect("a gradient");
         update(&mut tape, emb, protos, predicted, &clustering, &options).expect("shapes fit");
