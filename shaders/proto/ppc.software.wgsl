@@ -9,6 +9,7 @@
 //!include lib/total.wgsl
 //!include lib/ppc.wgsl
 //!include lib/contrast.wgsl
+//!include lib/lane_of_8.wgsl
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> emb: array<vec4<f32>>;
