@@ -15,21 +15,11 @@
 // Workgroup: 64 invocations, neighbouring positions of `order`. Two barriers per workgroup. Iterations per invocation:
 // at most N / (64 * segments) with segments >= 2, so 31,250 for N = 4 million in one class, plus `segments`.
 //!include lib/lanes.wgsl
+//!include lib/sinkhorn.wgsl
 //!include lib/total.wgsl
 
 // vec4s per row: a pipeline constant, so that the unused ones vanish from the loops.
 override num_quads: u32 = 4u;
-
-struct Params {
-    // N, C and K; `segments` workgroups share a class.
-    num_pixels: u32,
-    num_classes: u32,
-    num_protos: u32,
-    segments: u32,
-    rounds: u32,
-    // 1 / kappa, the inverse smoothness.
-    inv_kappa: f32,
-}
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> own: array<vec4<f32>>;

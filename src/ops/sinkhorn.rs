@@ -4,7 +4,7 @@ use super::proto_rule::expect;
 use super::table::{Case, Fill, Input};
 use super::{group_by_class, own_similarity};
 use crate::error::{Error, Result};
-use crate::gpu::{Slot, grid, uniform};
+use crate::gpu::{Slot, Variant, grid, uniform};
 use crate::oracle::{self, Array};
 use crate::tape::{DType, Launch, Op, Spec, Tape, Value, ValueId};
 
@@ -49,6 +49,70 @@ pub fn sinkhorn(
     Ok((out[0], out[1]))
 }
 
+impl Sinkhorn {
+    fn params(&self, l: &Launch<'_>, segments: usize) -> Params {
+        let own = l.input(0);
+        Params {
+            num_pixels: own.shape[0] as u32,
+            num_classes: l.output(1).shape[0] as u32,
+            num_protos: own.channels() as u32,
+            segments: segments as u32,
+            rounds: self.iterations as u32,
+            inv_kappa: 1.0 / self.kappa,
+        }
+    }
+
+    fn launch_plain(&self, l: &mut Launch<'_>) {
+        let (quads, classes) = (l.input(0).quads(), l.output(1).shape[0]);
+        // Enough workgroups for a GPU when there are few classes; at least 2, which bounds the loops.
+        let segments = (512 / classes).clamp(2, 32);
+        let params = self.params(l, segments);
+        let common = [("own", l.read(0)), ("order", l.read(2)), ("offsets", l.read(3))];
+        let floats = classes * segments * quads * 4;
+        let (mut last, mut next) = (l.scratch(floats), l.scratch(floats));
+        let (q, r) = (l.write(0), l.write(1));
+        let mut run = |entry, num_classes: usize, extra: &[(&'static str, Slot)]| {
+            let bindings = [&common[..], extra].concat();
+            l.dispatch("sinkhorn", entry, &params, &bindings, grid(num_classes * segments, 1));
+            l.constants(&[("num_quads", quads as f64)]);
+        };
+        run("sinkhorn_first", classes, &[("next", next)]);
+        for _ in 1..self.iterations {
+            (last, next) = (next, last);
+            run("sinkhorn_round", classes, &[("last", last), ("next", next)]);
+        }
+        // One class more: the ignored pixels.
+        run("sinkhorn_finish", classes + 1, &[("last", next), ("q", q), ("r", r)]);
+    }
+
+    fn launch_software(&self, l: &mut Launch<'_>) {
+        let (own, classes) = (l.input(0), l.output(1).shape[0]);
+        let (pixels, protos, quads) = (own.shape[0], own.channels(), own.quads());
+        // A workgroup costs as much as about 100 pixels, and a class may have any number of them. Powers of two are dealt
+        // evenly to the processors. The shader's loops are made for 2^20 pixels at most.
+        let wanted = (pixels / (1024 * classes)).clamp(1, 16);
+        let segments = (1 << wanted.ilog2()).max(pixels.div_ceil(1 << 20));
+        let params = self.params(l, segments);
+        let (own, order, offsets) = (("own", l.read(0)), ("order", l.read(2)), ("offsets", l.read(3)));
+        let floats = classes * segments * quads * 4;
+        let (mut last, mut next) = (l.scratch(floats), l.scratch(floats));
+        let exps = ("exps", l.scratch((pixels.div_ceil(4) + classes) * protos * 4));
+        let (q, r) = (("q", l.write(0)), ("r", l.write(1)));
+        let mut run = |entry, bindings: &[(&'static str, Slot)]| {
+            // One class more: the ignored pixels.
+            let groups = grid((classes + 1) * segments, 1);
+            l.dispatch("sinkhorn.software", entry, &params, bindings, groups);
+            l.constants(&[("row_count", protos as f64)]);
+        };
+        run("sinkhorn_first", &[own, order, offsets, exps, ("next", next)]);
+        for _ in 1..self.iterations {
+            (last, next) = (next, last);
+            run("sinkhorn_round", &[offsets, exps, ("last", last), ("next", next)]);
+        }
+        run("sinkhorn_finish", &[order, offsets, exps, ("last", next), q, r]);
+    }
+}
+
 impl Op for Sinkhorn {
     fn stem(&self) -> &'static str {
         "sinkhorn"
@@ -75,34 +139,7 @@ impl Op for Sinkhorn {
     }
 
     fn launch(&self, l: &mut Launch<'_>) {
-        let (own, classes) = (l.input(0), l.output(1).shape[0]);
-        let quads = own.quads();
-        // Enough workgroups for a GPU when there are few classes; at least 2, which bounds the loops.
-        let segments = (512 / classes).clamp(2, 32);
-        let params = Params {
-            num_pixels: own.shape[0] as u32,
-            num_classes: classes as u32,
-            num_protos: own.channels() as u32,
-            segments: segments as u32,
-            rounds: self.iterations as u32,
-            inv_kappa: 1.0 / self.kappa,
-        };
-        let common = [("own", l.read(0)), ("order", l.read(2)), ("offsets", l.read(3))];
-        let floats = classes * segments * quads * 4;
-        let (mut last, mut next) = (l.scratch(floats), l.scratch(floats));
-        let (q, r) = (l.write(0), l.write(1));
-        let mut run = |entry, num_classes: usize, extra: &[(&'static str, Slot)]| {
-            let bindings = [&common[..], extra].concat();
-            l.dispatch("sinkhorn", entry, &params, &bindings, grid(num_classes * segments, 1));
-            l.constants(&[("num_quads", quads as f64)]);
-        };
-        run("sinkhorn_first", classes, &[("next", next)]);
-        for _ in 1..self.iterations {
-            (last, next) = (next, last);
-            run("sinkhorn_round", classes, &[("last", last), ("next", next)]);
-        }
-        // One class more: the ignored pixels.
-        run("sinkhorn_finish", classes + 1, &[("last", next), ("q", q), ("r", r)]);
+        if l.caps.variant == Variant::Software { self.launch_software(l) } else { self.launch_plain(l) }
     }
 
     fn oracle(&self, inputs: &[&Array]) -> Vec<Array> {
@@ -146,6 +183,7 @@ pub(super) fn cases() -> Vec<Case> {
         on("K 1, one class", [1, 1, 16], 70, random(1, 0.1), 3, 0.05),
         on("150 classes", [150, 10, 64], 5000, random(150, 0.1), 3, 0.05),
         on("600 classes, most absent, kappa 1", [600, 7, 16], 300, random(600, 0.1), 10, 1.0),
+        on("two classes, 16 workgroups for each", [2, 5, 16], 40_000, random(2, 0.1), 3, 0.05),
         on("one class holds nearly all", [11, 10, 16], 60_000, Fill::Values(nearly_one), 3, 0.05),
     ]
 }
