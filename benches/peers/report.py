@@ -23,7 +23,7 @@ def load(folder):
         document = json.loads(path.read_text())
         if "peer" not in document:
             who = "ours"
-            facts.setdefault("ours", {k: document[k] for k in ("version", "adapter", "tier", "software")})
+            facts.setdefault("ours", {k: document[k] for k in ("version", "adapter", "variant", "software")})
             if document.get("start"):
                 facts["start"] = document["start"]
             if path.name.startswith("ours-all"):
@@ -142,7 +142,7 @@ def table(head, rows):
 
 def markdown(best, operations, facts, found, own):
     ours = facts["ours"]
-    lines = [f"Adapter: {ours['adapter']}, tier {ours['tier']}; protoseg {ours['version']}, {platform.machine()}."]
+    lines = [f"Adapter: {ours['adapter']}, kernels {ours['variant']}; protoseg {ours['version']}, {platform.machine()}."]
     names = {"torch": "torch", "torch1": "torch", "cuda": "torch CUDA", "onnxruntime": "onnxruntime", "burn": "burn"}
     versions = sorted({f"{names[who]} {facts[who]['version']}" for who in names if who in facts})
     lines += [f"Peers: {', '.join(versions)}.", "", "**Against others** (time of the other over ours: above 1, ours is faster)", ""]
