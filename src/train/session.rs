@@ -27,8 +27,8 @@ pub struct Session {
     pub(super) gpu: Arc<Gpu>,
     pub(super) config: Config,
     out: PathBuf,
-    spec: ModelSpec,
-    train: Arc<Dataset>,
+    pub(super) spec: ModelSpec,
+    pub(super) train: Arc<Dataset>,
     val: Dataset,
     pub(super) store: Store,
     first_step: u64,
@@ -161,7 +161,7 @@ impl Session {
         TrainStep::record(&self.spec, &self.step_options(), phase)
     }
 
-    fn step_options(&self) -> TrainOptions {
+    pub(super) fn step_options(&self) -> TrainOptions {
         let crop = &self.config.augment;
         self.config.step_options(self.config.train.batch, [crop.crop_height, crop.crop_width])
     }
@@ -234,6 +234,10 @@ impl Session {
             if prepared.as_ref().is_none_or(|(current, _)| *current != phase) {
                 // Dropped first: two plans at a time may be more than the device holds.
                 drop(prepared.take());
+                if self.spec.head.sets_prototypes_before(step) {
+                    let event = self.set_prototypes(step).await?;
+                    listener.tell(&event);
+                }
                 let (next, event) = self.prepare(phase).await?;
                 listener.tell(&event);
                 prepared = Some((phase, next));
