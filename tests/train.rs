@@ -131,6 +131,39 @@ fn prototypes_are_set_once_wherever_the_run_is_stopped() {
     }
 }
 
+#[test]
+fn unused_prototypes_are_revived_wherever_the_run_is_stopped() {
+    let gpu = gpu();
+    let temp = TempDir::new("train-revive");
+    let root = temp.path();
+    street(root);
+    let count = |event: &Event| match event {
+        Event::PrototypesRevived { step, classes, .. } => {
+            Some((*step, classes.iter().map(|c| c.set).sum::<usize>()))
+        }
+        _ => None,
+    };
+    let revived = |events: &[Event]| events.iter().filter_map(count).collect::<Vec<_>>();
+    // Of 16 random directions in 8 dimensions some are nearest to no pixel.
+    let sets = [
+        "model.prototypes=16",
+        "head.prototype_init=\"random\"",
+        "head.warmup_steps=1",
+        "head.revive_every=2",
+        "train.eval_every=0",
+    ];
+    let whole = revived(&train(&gpu, root, "whole", &sets, None, false));
+    assert!(matches!(whole[..], [(4, 1..), (6, _)]), "{whole:?}");
+    for stop in [2, 3, 4] {
+        let out = format!("stopped-{stop}");
+        let before = revived(&train(&gpu, root, &out, &sets, Some(stop), false));
+        let after = revived(&train(&gpu, root, &out, &sets, None, true));
+        assert_eq!([before, after].concat(), whole, "{out}");
+        let same = bytes(root, "whole/last.safetensors") == bytes(root, &format!("{out}/last.safetensors"));
+        assert!(same, "{out}: another model");
+    }
+}
+
 /// Evaluating reads the model and nothing else (spec, quirk Q24): how often, and on how much, leaves no trace in it.
 #[test]
 fn evaluations_change_nothing() {

@@ -116,6 +116,9 @@ options! {
     /// step that uses prototypes, which is the one after the warm-up. Random in models from before there was a choice.
     #[serde(default)]
     prototype_init: PrototypeInit = PrototypeInit::Random, PrototypeInit::Kmeans, PrototypeInit::Random;
+    /// Steps between two looks for prototypes that no pixel is nearest to, which are moved onto pixels; 0 for never.
+    #[serde(default)]
+    revive_every: u64 = 0, 0, 0;
     /// Momentum mu of the prototypes.
     momentum: f64 = 0.999, 0.999, 0.999;
     /// Smoothness kappa of the clustering.
@@ -145,6 +148,13 @@ impl HeadOptions {
             if !(value.is_finite() && value >= 0.0) {
                 return Err(Error::config(format!("head.{key} is {value}"), "it must be 0 or more"));
             }
+        }
+        if self.revive_every > 0 && !(self.use_prototype && self.update_prototype) {
+            let still = if self.use_prototype { "update_prototype" } else { "use_prototype" };
+            return Err(Error::config(
+                format!("head.revive_every is {} and head.{still} is false", self.revive_every),
+                "set head.revive_every = 0, since nothing else moves the prototypes either",
+            ));
         }
         self.cluster().validate()
     }
@@ -176,6 +186,13 @@ impl HeadOptions {
         self.use_prototype && self.prototype_init == PrototypeInit::Kmeans && step == self.warmup_steps
     }
 
+    /// Whether unused prototypes are looked for just before `step`.
+    #[must_use]
+    pub const fn revives_before(&self, step: u64) -> bool {
+        let started = self.use_prototype && step > self.warmup_steps;
+        started && self.revive_every > 0 && (step - self.warmup_steps).is_multiple_of(self.revive_every)
+    }
+
     /// Whether gradients train the prototypes in a warm-up step.
     #[must_use]
     pub const fn learns_prototypes(&self) -> bool {
@@ -204,6 +221,9 @@ mod tests {
         let error =
             toml::from_str::<HeadConfig>("prototype_init = \"k-means\"").expect_err("another spelling");
         assert!(error.message().contains("`random` or `kmeans`"), "{error}");
+        let frozen = "revive_every = 5\nupdate_prototype = false";
+        let frozen: HeadConfig = toml::from_str(frozen).expect("known keys");
+        assert!(frozen.resolve().is_err_and(|e| e.to_string().contains("head.update_prototype is false")));
         let config = HeadConfig { kappa: Some(0.0), ..HeadConfig::default() };
         assert!(config.resolve().is_err_and(|e| e.to_string().contains("kappa")));
     }

@@ -107,8 +107,10 @@ mod tests {
         let old = |spec: &mut Value| {
             let head = spec.pointer_mut("/head").and_then(Value::as_object_mut).expect("options");
             head.remove("prototype_init").expect("an option");
+            head.remove("revive_every").expect("an option");
         };
-        assert_eq!(read(old).expect("a good description").head.prototype_init, PrototypeInit::Random);
+        let head = read(old).expect("a good description").head;
+        assert_eq!((head.prototype_init, head.revive_every), (PrototypeInit::Random, 0));
     }
 
     #[test]

@@ -12,9 +12,10 @@ mod health;
 mod kmeans;
 mod options;
 mod record;
+mod samples;
 
 pub use crate::ops::{EmptyLoss, SmallClass, prototype_normalise as normalise, sample_labels};
 pub use health::{ClassHealth, TWIN_COSINE, health};
-pub use kmeans::ClassSamples;
 pub use options::{Cluster, Profile, PrototypeInit, UpdateAssign, UpdatePixels};
 pub use record::{Clustering, Noise, cluster, losses, update};
+pub use samples::ClassSamples;

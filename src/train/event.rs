@@ -75,7 +75,16 @@ pub enum Event {
         /// Prototypes per class, K.
         of: usize,
         /// One entry per class.
-        classes: Vec<PrototypeStart>,
+        classes: Vec<SetPrototypes>,
+    },
+    /// Prototypes that no pixel of their class was nearest to were looked for, and moved onto pixels.
+    PrototypesRevived {
+        /// As for [`Event::PrototypesSet`].
+        step: u64,
+        /// Batches whose pixels were used.
+        batches: usize,
+        /// The classes of which some were moved.
+        classes: Vec<SetPrototypes>,
     },
     /// How far apart the prototypes of each class are; told after every evaluation.
     Prototypes {
@@ -119,6 +128,7 @@ impl Event {
             | Self::Step { step, .. }
             | Self::Evaluation { step, .. }
             | Self::PrototypesSet { step, .. }
+            | Self::PrototypesRevived { step, .. }
             | Self::Prototypes { step, .. }
             | Self::Saved { step, .. }
             | Self::Done { step, .. } => Some(*step),
@@ -159,9 +169,9 @@ pub struct PrototypeCosines {
     pub max: f64,
 }
 
-/// How the prototypes of one class start.
+/// The prototypes of one class that were set from pixels.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PrototypeStart {
+pub struct SetPrototypes {
     /// Class name.
     pub name: String,
     /// Labelled pixels of the class that were looked at.

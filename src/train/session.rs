@@ -231,15 +231,25 @@ impl Session {
         let mut snapshot = Snapshot::default();
         for step in self.first_step..config.steps {
             let phase = if self.spec.head.warms_up(step) { Phase::WarmUp } else { Phase::Main };
-            if prepared.as_ref().is_none_or(|(current, _)| *current != phase) {
+            let changes = prepared.as_ref().is_none_or(|(current, _)| *current != phase);
+            let revives = self.spec.head.revives_before(step);
+            if let Some((_, prepared)) = &prepared
+                && revives
+                && !self.is_healthy(0.0, true).await?
+            {
+                // Looked at now: the steps done again from a snapshot do not include a revival.
+                return Err(self.trace(prepared, &snapshot, step - 1).await?);
+            }
+            if changes || revives {
                 // Dropped first: two plans at a time may be more than the device holds.
                 drop(prepared.take());
-                if self.spec.head.sets_prototypes_before(step) {
-                    let event = self.set_prototypes(step).await?;
+                if let Some(event) = self.set_prototypes(step).await? {
                     listener.tell(&event);
                 }
                 let (next, event) = self.prepare(phase).await?;
-                listener.tell(&event);
+                if changes {
+                    listener.tell(&event);
+                }
                 prepared = Some((phase, next));
                 snapshot.take(&self.gpu, &self.store, step)?;
             }
