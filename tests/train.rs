@@ -92,6 +92,78 @@ fn same_seed_same_bytes_and_resumed_equals_uninterrupted() {
     );
 }
 
+/// The step at which prototypes were set and the names of the classes that have all of theirs set.
+fn starts(events: &[Event]) -> Vec<(u64, Vec<&str>)> {
+    let whole = |event| match event {
+        &Event::PrototypesSet { step, of, ref classes, .. } => {
+            let set = classes.iter().filter(|c| c.set == of && c.pixels as usize >= of);
+            Some((step, set.map(|c| &c.name[..]).collect()))
+        }
+        _ => None,
+    };
+    events.iter().filter_map(whole).collect()
+}
+
+#[test]
+fn prototypes_are_set_once_wherever_the_run_is_stopped() {
+    let gpu = gpu();
+    let temp = TempDir::new("train-start");
+    let root = temp.path();
+    street(root);
+    let warm = ["head.warmup_steps=3", "train.eval_every=0"];
+    let events = train(&gpu, root, "whole", &warm, None, false);
+    let starts_of = |events: &[Event]| starts(events).into_iter().map(|s| s.0).collect::<Vec<_>>();
+    let [(4, classes)] = &starts(&events)[..] else { panic!("{:?}", starts(&events)) };
+    assert!(["Sky", "Building", "Road", "Car"].iter().all(|c| classes.contains(c)), "{classes:?}");
+    // In the warm-up, between its last step and the prototypes' start, and after that.
+    for (stop, before, after) in [(2, &[][..], &[4][..]), (3, &[], &[4]), (4, &[4], &[])] {
+        let out = format!("stopped-{stop}");
+        assert_eq!(starts_of(&train(&gpu, root, &out, &warm, Some(stop), false)), before, "{out}");
+        assert_eq!(starts_of(&train(&gpu, root, &out, &warm, None, true)), after, "{out}");
+        let same = bytes(root, "whole/last.safetensors") == bytes(root, &format!("{out}/last.safetensors"));
+        assert!(same, "{out}: another model");
+    }
+    for sets in
+        [&["head.prototype_init=\"random\""][..], &["head.profile=\"off\""], &["head.use_prototype=false"]]
+    {
+        let events = train(&gpu, root, &sets.join("").replace(['.', '"', '='], ""), sets, None, false);
+        assert!(starts_of(&events).is_empty(), "{sets:?}");
+    }
+}
+
+#[test]
+fn unused_prototypes_are_revived_wherever_the_run_is_stopped() {
+    let gpu = gpu();
+    let temp = TempDir::new("train-revive");
+    let root = temp.path();
+    street(root);
+    let count = |event: &Event| match event {
+        Event::PrototypesRevived { step, classes, .. } => {
+            Some((*step, classes.iter().map(|c| c.set).sum::<usize>()))
+        }
+        _ => None,
+    };
+    let revived = |events: &[Event]| events.iter().filter_map(count).collect::<Vec<_>>();
+    // Of 16 random directions in 8 dimensions some are nearest to no pixel.
+    let sets = [
+        "model.prototypes=16",
+        "head.prototype_init=\"random\"",
+        "head.warmup_steps=1",
+        "head.revive_every=2",
+        "train.eval_every=0",
+    ];
+    let whole = revived(&train(&gpu, root, "whole", &sets, None, false));
+    assert!(matches!(whole[..], [(4, 1..), (6, _)]), "{whole:?}");
+    for stop in [2, 3, 4] {
+        let out = format!("stopped-{stop}");
+        let before = revived(&train(&gpu, root, &out, &sets, Some(stop), false));
+        let after = revived(&train(&gpu, root, &out, &sets, None, true));
+        assert_eq!([before, after].concat(), whole, "{out}");
+        let same = bytes(root, "whole/last.safetensors") == bytes(root, &format!("{out}/last.safetensors"));
+        assert!(same, "{out}: another model");
+    }
+}
+
 /// Evaluating reads the model and nothing else (spec, quirk Q24): how often, and on how much, leaves no trace in it.
 #[test]
 fn evaluations_change_nothing() {
@@ -143,12 +215,15 @@ fn warm_up_moves_prototypes_only_if_told() {
     let warm = ["train.steps=2", "head.warmup_steps=100"];
     let fixed = prototypes("fixed", &warm);
     let learned = prototypes("learned", &[&warm[..], &["head.learnable_warmup=true"]].concat());
-    let frozen = prototypes("frozen", &["train.steps=2", "head.update_prototype=false"]);
+    let random = "head.prototype_init=\"random\"";
+    let frozen = prototypes("frozen", &["train.steps=2", "head.update_prototype=false", random]);
+    let set = prototypes("set", &["train.steps=2", "head.update_prototype=false"]);
     let moved = prototypes("moved", &["train.steps=2", "head.momentum=0.5", "head.update_pixels=\"all\""]);
     let same = |a: &[f32], b: &[f32]| a.iter().zip(b).all(|(x, y)| (x - y).abs() < 1e-6);
     assert!(same(&fixed, &frozen), "neither moves them");
     assert!(!same(&fixed, &learned), "gradients move them");
     assert!(!same(&fixed, &moved), "the update moves them");
+    assert!(!same(&fixed, &set), "they start from pixels unless told otherwise");
 }
 
 #[test]

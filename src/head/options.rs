@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::proto::{Cluster, EmptyLoss, Profile, SmallClass, UpdateAssign, UpdatePixels};
+use crate::proto::{Cluster, EmptyLoss, Profile, PrototypeInit, SmallClass, UpdateAssign, UpdatePixels};
 
 /// Axis of the first L2 norm (quirk Q1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,14 +30,14 @@ pub enum LogitKind {
 }
 
 macro_rules! options {
-    ($($(#[doc = $doc:literal])+ $name:ident : $ty:ty = $off:expr, $rec:expr, $pap:expr;)+) => {
+    ($($(#[$meta:meta])+ $name:ident : $ty:ty = $off:expr, $rec:expr, $pap:expr;)+) => {
         /// The `[head]` section: a profile, and whatever departs from it.
         #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
         #[serde(deny_unknown_fields, default)]
         pub struct HeadConfig {
             /// Where the options that are not given come from.
             pub profile: Profile,
-            $($(#[doc = $doc])+
+            $($(#[$meta])+
             #[serde(skip_serializing_if = "Option::is_none")]
             pub $name: Option<$ty>,)+
         }
@@ -45,7 +45,7 @@ macro_rules! options {
         /// Every option, resolved.
         #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
         pub struct HeadOptions {
-            $($(#[doc = $doc])+
+            $($(#[$meta])+
             pub $name: $ty,)+
         }
 
@@ -112,6 +112,13 @@ options! {
     empty_loss: EmptyLoss = EmptyLoss::Nan, EmptyLoss::Zero, EmptyLoss::Zero;
     /// Classes with fewer pixels than prototypes.
     small_class: SmallClass = SmallClass::Sinkhorn, SmallClass::Sinkhorn, SmallClass::Sinkhorn;
+    /// Where the prototypes start: `"kmeans"` replaces the random directions by centres of each class's pixels before the first
+    /// step that uses prototypes, which is the one after the warm-up. Random in models from before there was a choice.
+    #[serde(default)]
+    prototype_init: PrototypeInit = PrototypeInit::Random, PrototypeInit::Kmeans, PrototypeInit::Random;
+    /// Steps between two looks for prototypes that no pixel is nearest to, which are moved onto pixels; 0 for never.
+    #[serde(default)]
+    revive_every: u64 = 0, 0, 0;
     /// Momentum mu of the prototypes.
     momentum: f64 = 0.999, 0.999, 0.999;
     /// Smoothness kappa of the clustering.
@@ -142,6 +149,13 @@ impl HeadOptions {
                 return Err(Error::config(format!("head.{key} is {value}"), "it must be 0 or more"));
             }
         }
+        if self.revive_every > 0 && !(self.use_prototype && self.update_prototype) {
+            let still = if self.use_prototype { "update_prototype" } else { "use_prototype" };
+            return Err(Error::config(
+                format!("head.revive_every is {} and head.{still} is false", self.revive_every),
+                "set head.revive_every = 0, since nothing else moves the prototypes either",
+            ));
+        }
         self.cluster().validate()
     }
 
@@ -166,6 +180,19 @@ impl HeadOptions {
         !self.use_prototype || step < self.warmup_steps
     }
 
+    /// Whether the prototypes are set from pixels just before `step`.
+    #[must_use]
+    pub fn sets_prototypes_before(&self, step: u64) -> bool {
+        self.use_prototype && self.prototype_init == PrototypeInit::Kmeans && step == self.warmup_steps
+    }
+
+    /// Whether unused prototypes are looked for just before `step`.
+    #[must_use]
+    pub const fn revives_before(&self, step: u64) -> bool {
+        let started = self.use_prototype && step > self.warmup_steps;
+        started && self.revive_every > 0 && (step - self.warmup_steps).is_multiple_of(self.revive_every)
+    }
+
     /// Whether gradients train the prototypes in a warm-up step.
     #[must_use]
     pub const fn learns_prototypes(&self) -> bool {
@@ -183,11 +210,20 @@ mod tests {
         let options = config.resolve().expect("valid");
         assert_eq!(options.ppc_tau, 0.5);
         assert_eq!(options.proj_norm, ProjNorm::Width);
+        let init = |profile| HeadOptions::profile(profile).prototype_init;
+        assert_eq!(init(Profile::Rec), PrototypeInit::Kmeans);
+        assert_eq!([Profile::Off, Profile::Pap].map(init), [PrototypeInit::Random; 2]);
     }
 
     #[test]
     fn unknown_keys_and_values_out_of_range_are_refused() {
         assert!(toml::from_str::<HeadConfig>("kapa = 0.1").is_err());
+        let error =
+            toml::from_str::<HeadConfig>("prototype_init = \"k-means\"").expect_err("another spelling");
+        assert!(error.message().contains("`random` or `kmeans`"), "{error}");
+        let frozen = "revive_every = 5\nupdate_prototype = false";
+        let frozen: HeadConfig = toml::from_str(frozen).expect("known keys");
+        assert!(frozen.resolve().is_err_and(|e| e.to_string().contains("head.update_prototype is false")));
         let config = HeadConfig { kappa: Some(0.0), ..HeadConfig::default() };
         assert!(config.resolve().is_err_and(|e| e.to_string().contains("kappa")));
     }

@@ -83,7 +83,7 @@ mod tests {
     use crate::data::{Classes, Normalisation};
     use crate::head::HeadOptions;
     use crate::model::{NetOptions, Provenance};
-    use crate::proto::Profile;
+    use crate::proto::{Profile, PrototypeInit};
 
     /// Reads the description of a model after `change`.
     fn read(change: impl FnOnce(&mut Value)) -> Result<ModelSpec> {
@@ -100,6 +100,17 @@ mod tests {
         let metadata = BTreeMap::from([(KEY.to_owned(), json.to_string())]);
         let bytes = model_file::encode(&model_file::Tensors::new(), &metadata)?;
         read_spec(&model_file::ModelFile::from_bytes("m.safetensors", bytes)?)
+    }
+
+    #[test]
+    fn a_description_from_before_prototypes_could_start_from_pixels_is_read() {
+        let old = |spec: &mut Value| {
+            let head = spec.pointer_mut("/head").and_then(Value::as_object_mut).expect("options");
+            head.remove("prototype_init").expect("an option");
+            head.remove("revive_every").expect("an option");
+        };
+        let head = read(old).expect("a good description").head;
+        assert_eq!((head.prototype_init, head.revive_every), (PrototypeInit::Random, 0));
     }
 
     #[test]

@@ -1,11 +1,13 @@
 //! A model: backbone, neck, embedding, prototypes; what is needed to record it, to train it and to save it.
 
+mod embed_step;
 mod file;
 mod objective;
 mod record;
 mod spec;
 mod step;
 
+pub use embed_step::EmbedStep;
 pub use file::{load_backbone, load_model, read_spec, save_model};
 pub use objective::{Losses, Objective, Phase, Supervision, record_objective};
 pub use record::{HeadSizes, Network, PROTOTYPES, record_head, record_network};

@@ -22,8 +22,8 @@ pub struct Network {
     pub size: [usize; 3],
     /// The embedding and the values on the way to it.
     pub embedded: Embedded,
-    /// Prototypes `[C,K,D]`, normalised before anything reads them: in place for training, a value of the tape's own for
-    /// inference, which leaves the stored ones as they are (quirk Q24).
+    /// Prototypes `[C,K,D]`, normalised before anything reads them: in place for training, a value of the tape's own
+    /// otherwise, which leaves the stored ones as they are (quirk Q24).
     pub protos: ValueId,
     /// Scale and shift of the class LayerNorm, if there is one.
     pub mask_norm: Option<(ValueId, ValueId)>,
@@ -109,7 +109,7 @@ pub fn record_head(
             proto::normalise(b.tape, protos)?;
             protos
         }
-        Mode::Eval => ops::l2_normalize(b.tape, protos, Axis::Channel)?,
+        Mode::Probe | Mode::Eval => ops::l2_normalize(b.tape, protos, Axis::Channel)?,
     };
     let mask_norm = if options.class_logit == LogitKind::Layernorm {
         let gamma = b.param("head.mask_norm.weight", &[classes], Layout::Same, Init::Constant(1.0));

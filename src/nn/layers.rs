@@ -6,11 +6,13 @@ use crate::tape::{DType, Tape, ValueId};
 
 use super::weights::{Entry, Init, Layout, Weights};
 
-/// Training or evaluation.
+/// What the network is recorded for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     /// Batch statistics (and their running means are updated), dropout on.
     Train,
+    /// What training computes, without a trace of it in the store: batch statistics, dropout off.
+    Probe,
     /// Running statistics, dropout off.
     Eval,
 }
@@ -32,7 +34,7 @@ pub struct ConvBn {
 pub struct Builder<'a> {
     /// The tape recorded on.
     pub tape: &'a mut Tape,
-    /// Training or evaluation.
+    /// What it is recorded for.
     pub mode: Mode,
     /// What was catalogued so far.
     pub weights: Weights,
@@ -150,7 +152,9 @@ impl<'a> Builder<'a> {
         let act = if skip.is_none() { layer.act } else { Act::None };
         let out = ops::batch_norm(self.tape, y, gamma, beta, BN_EPS, act)?;
         let rows = self.tape.value(y).rows();
-        ops::running_stats(self.tape, [out.mean, out.variance], [mean, variance], rows, BN_MOMENTUM)?;
+        if self.mode == Mode::Train {
+            ops::running_stats(self.tape, [out.mean, out.variance], [mean, variance], rows, BN_MOMENTUM)?;
+        }
         let Some(skip) = skip else { return Ok(out.y) };
         let sum = ops::add(self.tape, skip, out.y, 1.0)?;
         match layer.act {

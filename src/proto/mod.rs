@@ -1,5 +1,5 @@
-//! The prototypes: online clustering of each class's pixels, the two losses that shape the embedding, the update, and
-//! the prototypes' health. Spec sections 5 to 7; the class logits belong to the head.
+//! The prototypes: where they start, online clustering of each class's pixels, the two losses that shape the embedding,
+//! the update, and the prototypes' health. Spec sections 5 to 7; the class logits belong to the head.
 //!
 //! ```text
 //! normalise(protos) -> cluster(emb, protos, gt) -> losses -> backward -> update(protos)
@@ -9,10 +9,13 @@
 //! after the reverse pass.
 
 mod health;
+mod kmeans;
 mod options;
 mod record;
+mod samples;
 
 pub use crate::ops::{EmptyLoss, SmallClass, prototype_normalise as normalise, sample_labels};
 pub use health::{ClassHealth, TWIN_COSINE, health};
-pub use options::{Cluster, Profile, UpdateAssign, UpdatePixels};
+pub use options::{Cluster, Profile, PrototypeInit, UpdateAssign, UpdatePixels};
 pub use record::{Clustering, Noise, cluster, losses, update};
+pub use samples::ClassSamples;

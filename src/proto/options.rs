@@ -27,6 +27,17 @@ pub enum UpdatePixels {
     All,
 }
 
+/// Where the prototypes start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PrototypeInit {
+    /// Random directions (spec section 7).
+    #[default]
+    Random,
+    /// The centres of a k-means on embeddings of each class's pixels, taken before the first step that uses prototypes.
+    Kmeans,
+}
+
 /// Options of the clustering and of what is made from it. The default is that of the recommended profile.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Cluster {

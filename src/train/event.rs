@@ -66,6 +66,26 @@ pub enum Event {
         /// Whether this is the best mIoU so far.
         best: bool,
     },
+    /// The prototypes were set to centres of their classes' pixels.
+    PrototypesSet {
+        /// The step, counted from 1, before which this was done: a run that is resumed from before that step does it again.
+        step: u64,
+        /// Batches whose pixels were used.
+        batches: usize,
+        /// Prototypes per class, K.
+        of: usize,
+        /// One entry per class.
+        classes: Vec<SetPrototypes>,
+    },
+    /// Prototypes that no pixel of their class was nearest to were looked for, and moved onto pixels.
+    PrototypesRevived {
+        /// As for [`Event::PrototypesSet`].
+        step: u64,
+        /// Batches whose pixels were used.
+        batches: usize,
+        /// The classes of which some were moved.
+        classes: Vec<SetPrototypes>,
+    },
     /// How far apart the prototypes of each class are; told after every evaluation.
     Prototypes {
         /// Steps done so far.
@@ -107,6 +127,8 @@ impl Event {
             | Self::Tick { step }
             | Self::Step { step, .. }
             | Self::Evaluation { step, .. }
+            | Self::PrototypesSet { step, .. }
+            | Self::PrototypesRevived { step, .. }
             | Self::Prototypes { step, .. }
             | Self::Saved { step, .. }
             | Self::Done { step, .. } => Some(*step),
@@ -145,6 +167,17 @@ pub struct PrototypeCosines {
     pub mean: f64,
     /// The closest pair's; twins are above 0.98.
     pub max: f64,
+}
+
+/// The prototypes of one class that were set from pixels.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetPrototypes {
+    /// Class name.
+    pub name: String,
+    /// Labelled pixels of the class that were looked at.
+    pub pixels: u32,
+    /// Prototypes that were set; the others are where they were.
+    pub set: usize,
 }
 
 /// What a front end answers an event with.

@@ -89,6 +89,10 @@ mod tests {
         Event::Step { step, loss: 1.0, ce: 1.0, ppc: 0.5, ppd: 0.5, lr: 0.1, images_per_sec: 2.0 }
     }
 
+    fn set(step: u64) -> Event {
+        Event::PrototypesSet { step, batches: 1, of: 3, classes: Vec::new() }
+    }
+
     fn steps(log: &Log) -> Vec<Option<u64>> {
         log.events().iter().map(Event::step).collect()
     }
@@ -97,7 +101,7 @@ mod tests {
     fn a_resumed_log_is_that_of_one_run() {
         let temp = TempDir::new("log");
         let mut log = Log::new(temp.path());
-        for event in [start(0), step(2), step(4), Event::Tick { step: 5 }, step(6)] {
+        for event in [start(0), step(2), step(4), Event::Tick { step: 5 }, set(5), step(6)] {
             log.add(&event).expect("written");
         }
         std::fs::write(temp.path().join("log.jsonl"), {
@@ -106,12 +110,12 @@ mod tests {
         })
         .expect("temporary folder");
         let mut log = Log::new(temp.path());
-        for event in [start(4), step(6)] {
+        for event in [start(4), set(5), step(6)] {
             log.add(&event).expect("written");
         }
-        assert_eq!(steps(&log), [0, 2, 4, 4, 6].map(Some));
+        assert_eq!(steps(&log), [0, 2, 4, 4, 5, 6].map(Some));
         let text = std::fs::read_to_string(temp.path().join("log.jsonl")).expect("log");
-        assert_eq!(text.lines().count(), 5);
+        assert_eq!(text.lines().count(), 6);
     }
 
     #[test]

@@ -27,8 +27,8 @@ pub struct Session {
     pub(super) gpu: Arc<Gpu>,
     pub(super) config: Config,
     out: PathBuf,
-    spec: ModelSpec,
-    train: Arc<Dataset>,
+    pub(super) spec: ModelSpec,
+    pub(super) train: Arc<Dataset>,
     val: Dataset,
     pub(super) store: Store,
     first_step: u64,
@@ -161,7 +161,7 @@ impl Session {
         TrainStep::record(&self.spec, &self.step_options(), phase)
     }
 
-    fn step_options(&self) -> TrainOptions {
+    pub(super) fn step_options(&self) -> TrainOptions {
         let crop = &self.config.augment;
         self.config.step_options(self.config.train.batch, [crop.crop_height, crop.crop_width])
     }
@@ -231,11 +231,25 @@ impl Session {
         let mut snapshot = Snapshot::default();
         for step in self.first_step..config.steps {
             let phase = if self.spec.head.warms_up(step) { Phase::WarmUp } else { Phase::Main };
-            if prepared.as_ref().is_none_or(|(current, _)| *current != phase) {
+            let changes = prepared.as_ref().is_none_or(|(current, _)| *current != phase);
+            let revives = self.spec.head.revives_before(step);
+            if let Some((_, prepared)) = &prepared
+                && revives
+                && !self.is_healthy(0.0, true).await?
+            {
+                // Looked at now: the steps done again from a snapshot do not include a revival.
+                return Err(self.trace(prepared, &snapshot, step - 1).await?);
+            }
+            if changes || revives {
                 // Dropped first: two plans at a time may be more than the device holds.
                 drop(prepared.take());
+                if let Some(event) = self.set_prototypes(step).await? {
+                    listener.tell(&event);
+                }
                 let (next, event) = self.prepare(phase).await?;
-                listener.tell(&event);
+                if changes {
+                    listener.tell(&event);
+                }
                 prepared = Some((phase, next));
                 snapshot.take(&self.gpu, &self.store, step)?;
             }

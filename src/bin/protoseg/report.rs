@@ -145,6 +145,22 @@ fn summary(config: &Config, history: &[Event], model: &Model, num_counted: usize
     }
     row("Trained", format!("{steps} steps in {seconds:.0} s"));
     row("Model shown", format!("the best one, of step {}", model.spec().provenance.step));
+    let set = |e: &Event| match e {
+        Event::PrototypesSet { step, of, classes, .. } => {
+            let set = classes.iter().map(|c| c.set).sum::<usize>();
+            Some(format!("k-means of pixels before step {step} ({set} of {})", of * classes.len()))
+        }
+        _ => None,
+    };
+    row("Prototypes' start", last(&set).unwrap_or_else(|| "random directions".into()));
+    let moved = |e: &Event| match e {
+        Event::PrototypesRevived { classes, .. } => classes.iter().map(|c| c.set).sum(),
+        _ => 0,
+    };
+    let moved: usize = history.iter().map(moved).sum();
+    if moved > 0 {
+        row("Prototypes revived", format!("{moved}, moved onto pixels because none was nearest to them"));
+    }
     row("Prototypes' shares", format!("of the pixels predicted in {num_counted} validation images"));
     let net = &model.spec().net;
     let arch =

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use indicatif::ProgressBar;
 use protoseg::data::Dataset;
 use protoseg::infer::Model;
-use protoseg::train::{Command, Config, Event, Log};
+use protoseg::train::{Command, Config, Event, Log, SetPrototypes};
 use protoseg::{Error, Result};
 
 use crate::args::{Cli, TrainArgs};
@@ -153,9 +153,36 @@ fn show(bar: &ProgressBar, lines: &mut Lines, event: &Event) {
             let mark = if *best { ", the best so far" } else { "" };
             line(bar, &format!("step {step}: mIoU {:.2} % on {images} images{mark}", 100.0 * scores.miou));
         }
+        Event::PrototypesSet { batches, of, classes, .. } => {
+            line(bar, &first_prototypes(*batches, *of, classes))
+        }
+        Event::PrototypesRevived { step, classes, .. } if !classes.is_empty() => {
+            let moved: Vec<String> = classes.iter().map(|c| format!("{} ({})", c.name, c.set)).collect();
+            line(
+                bar,
+                &format!("before step {step}: unused prototypes moved onto pixels: {}", moved.join(", ")),
+            );
+        }
         Event::Warning { text } => line(bar, &format!("warning: {text}")),
-        Event::Prototypes { .. } | Event::Saved { .. } | Event::Done { .. } => {}
+        Event::PrototypesRevived { .. }
+        | Event::Prototypes { .. }
+        | Event::Saved { .. }
+        | Event::Done { .. } => {}
     }
+}
+
+/// What the prototypes start from, and which of them start at random.
+fn first_prototypes(batches: usize, of: usize, classes: &[SetPrototypes]) -> String {
+    let pixels: u64 = classes.iter().map(|c| u64::from(c.pixels)).sum();
+    let whole = classes.iter().filter(|c| c.set == of).count();
+    let lacking = |c: &SetPrototypes| format!("{} ({} of {of})", c.name, of - c.set);
+    let random: Vec<String> = classes.iter().filter(|c| c.set < of).map(lacking).collect();
+    let rest =
+        if random.is_empty() { String::new() } else { format!("; left at random: {}", random.join(", ")) };
+    format!(
+        "prototypes of {whole} of {} classes set by k-means of {pixels} labelled pixels in {batches} batches{rest}",
+        classes.len()
+    )
 }
 
 /// A line that survives the bar, also where standard error is no terminal.
