@@ -3,7 +3,7 @@
 mod support;
 
 use protoseg::gpu::Caps;
-use protoseg::head::{ClassLogit, Classifier, KEPT_CLASSES, Targets};
+use protoseg::head::{ClassLogit, Classifier, KEPT_CLASSES, Targets, tiles};
 use protoseg::ops::table::{Case, Fill, Input};
 use protoseg::ops::{EmptyLoss, add, backward, check, valid_mean};
 use protoseg::oracle::{Array, dot};
@@ -239,4 +239,13 @@ fn a_norm_is_asked_for() {
         let error = Classifier::new(&tape, emb, protos, norm, LAYER_NORM).expect_err("no fitting norm");
         assert!(error.to_string().contains("[5]"), "{error}");
     }
+}
+
+#[test]
+fn a_map_that_no_device_could_bind_is_cut_into_tiles() {
+    // 128 MiB are 2^25 floats: 256 classes of 2^17 pixels.
+    assert_eq!(tiles(256, 1 << 17).collect::<Vec<_>>(), [0..256]);
+    assert_eq!(tiles(256, (1 << 17) + 1).count(), 8);
+    assert_eq!(tiles(253, (1 << 17) + 1).count(), 8, "rows are padded to whole vec4s");
+    assert_eq!(tiles(252, (1 << 17) + 1).count(), 1);
 }

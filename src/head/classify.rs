@@ -1,6 +1,6 @@
 //! Classification by the nearest prototype, over tiles of classes (spec sections 4, 6, 9.1-9.3, 9.9, 11).
 //!
-//! Up to [`KEPT_CLASSES`] classes are one tile, whose similarities and logits are kept for the backward pass. More classes
+//! Up to [`KEPT_CLASSES`] classes are one tile (if the device can hold the map), whose similarities and logits are kept for the backward pass. More classes
 //! are walked in tiles of [`TILE_CLASSES`], what spans them is running state per pixel, and every pass computes the
 //! similarities again: the mask norm needs two passes forward (statistics, logits) and two backward (sums, gradients), the
 //! other logits one each. So memory is `O(N) + O(C K D)` whatever C is.
@@ -19,6 +19,9 @@ pub const KEPT_CLASSES: usize = 256;
 /// Classes in one tile where there are more; a multiple of 4.
 pub const TILE_CLASSES: usize = 32;
 
+/// Bytes of one such map at most: what every device can bind.
+const KEPT_BYTES: usize = 128 << 20;
+
 /// How class logits follow from class similarities (spec section 4).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum ClassLogit {
@@ -36,10 +39,15 @@ pub enum ClassLogit {
     Plain,
 }
 
-/// The tiles of `num_classes` classes, in order.
-pub fn tiles(num_classes: usize) -> impl Iterator<Item = Range<usize>> {
-    let tile = if num_classes <= KEPT_CLASSES { num_classes.max(1) } else { TILE_CLASSES };
+/// The tiles of `num_classes` classes for `num_pixels` pixels, in order.
+pub fn tiles(num_classes: usize, num_pixels: usize) -> impl Iterator<Item = Range<usize>> {
+    let tile = if kept(num_classes, num_pixels) { num_classes.max(1) } else { TILE_CLASSES };
     (0..num_classes).step_by(tile).map(move |first| first..num_classes.min(first + tile))
+}
+
+/// Whether all classes are one tile.
+const fn kept(num_classes: usize, num_pixels: usize) -> bool {
+    num_classes <= KEPT_CLASSES && 4 * num_pixels * num_classes.next_multiple_of(4) <= KEPT_BYTES
 }
 
 /// What is recorded of one tile.
@@ -105,6 +113,7 @@ pub struct Classifier {
     emb: ValueId,
     protos: ValueId,
     num_classes: usize,
+    num_pixels: usize,
     logit: Logit,
     /// Class similarities and winners of all classes, if they are there already.
     matched: Option<(ValueId, ValueId)>,
@@ -144,7 +153,7 @@ impl Classifier {
             let problem = format!("embeddings {rows:?} [N,D] against prototypes {shape:?} [C,K,D]");
             return Err(Error::shape("classifier", problem));
         }
-        let num_classes = shape[0];
+        let (num_classes, num_pixels) = (shape[0], tape.value(emb).rows());
         let logit = match (logit, norm) {
             (ClassLogit::LayerNorm { eps }, Some((gamma, beta)))
                 if [gamma, beta].iter().all(|&v| tape.value(v).shape == [num_classes]) =>
@@ -158,17 +167,17 @@ impl Classifier {
             (ClassLogit::Scaled { tau }, _) => Logit::Scaled(tau),
             (ClassLogit::Plain, _) => Logit::Plain,
         };
-        Ok(Self { emb, protos, num_classes, logit, matched: None })
+        Ok(Self { emb, protos, num_classes, num_pixels, logit, matched: None })
     }
 
     /// Records the match of all classes together with the contrast of `target i32 [N]` at temperature `tau`, for what is
-    /// recorded with this classifier from here on; returns the contrast `[N]`. `None`, and nothing recorded, for more
-    /// than [`KEPT_CLASSES`].
+    /// recorded with this classifier from here on; returns the contrast `[N]`. `None`, and nothing recorded, where
+    /// there are several tiles.
     ///
     /// # Errors
     /// [`Error::Shape`] if the target is not `[N]`.
     pub fn record_match(&mut self, tape: &mut Tape, target: ValueId, tau: f32) -> Result<Option<ValueId>> {
-        if self.num_classes > KEPT_CLASSES {
+        if !self.kept() {
             return Ok(None);
         }
         let found = ops::match_contrast(tape, self.emb, self.protos, target, tau)?;
@@ -262,17 +271,21 @@ impl Classifier {
         let mut stats = None;
         let mut only = self.matched;
         if matches!(self.logit, Logit::LayerNorm { .. }) {
-            for classes in tiles(self.num_classes) {
+            for classes in tiles(self.num_classes, self.num_pixels) {
                 let matched = self.matched(tape, classes, only)?;
                 stats = Some(ops::class_stats(tape, matched.0, stats)?);
-                only = (self.num_classes <= KEPT_CLASSES).then_some(matched);
+                only = self.kept().then_some(matched);
             }
         }
-        for classes in tiles(self.num_classes) {
+        for classes in tiles(self.num_classes, self.num_pixels) {
             let tile = self.tile(tape, classes, only, stats)?;
             each(tape, tile)?;
         }
         Ok(stats)
+    }
+
+    const fn kept(&self) -> bool {
+        kept(self.num_classes, self.num_pixels)
     }
 
     /// Similarities and winners of `classes`: `known`, or computed.
@@ -321,7 +334,7 @@ impl Classifier {
             pred = Some(ops::argmax_rows(tape, tile.logits, pred, tile.classes.start)?);
             let place = self.place(&tile, targets);
             state = Some(ops::cross_entropy_tile(tape, tile.logits, targets.labels, state, place)?);
-            only = (self.num_classes <= KEPT_CLASSES).then_some(tile);
+            only = self.kept().then_some(tile);
             Ok(())
         })?;
         let (lse, own) = some(state)?;
@@ -341,7 +354,7 @@ impl Classifier {
         d_loss: ValueId,
         mut each: impl FnMut(&mut Tape, &Tile, ValueId) -> Result<()>,
     ) -> Result<()> {
-        for classes in tiles(self.num_classes) {
+        for classes in tiles(self.num_classes, self.num_pixels) {
             let tile = match &kept.tile {
                 Some(tile) => tile.clone(),
                 None => self.tile(tape, classes, None, kept.stats)?,

@@ -136,7 +136,7 @@ impl Step<'_> {
         let num_protos = c.classes * c.prototypes;
         let each = self.tape.reshape(self.net.protos, &[num_protos, 1, c.embedding])?;
         let (mut sims, mut winner) = (Vec::new(), None);
-        for tile in tiles(num_protos) {
+        for tile in tiles(num_protos, c.pixels()) {
             let first = tile.start;
             let (sim, _) = ops::proto_match(self.tape, embedded.emb, each, tile)?;
             winner = Some(ops::argmax_rows(self.tape, sim, winner, first)?);
