@@ -244,7 +244,7 @@ fn a_norm_is_asked_for() {
 #[test]
 fn a_map_that_no_device_could_bind_is_cut_into_tiles() {
     // 128 MiB are 2^25 floats: 256 classes of 2^17 pixels.
-    assert_eq!(tiles(256, 1 << 17).collect::<Vec<_>>(), [0..256]);
+    assert_eq!(tiles(256, 1 << 17).map(|t| t.len()).collect::<Vec<_>>(), [256]);
     assert_eq!(tiles(256, (1 << 17) + 1).count(), 8);
     assert_eq!(tiles(253, (1 << 17) + 1).count(), 8, "rows are padded to whole vec4s");
     assert_eq!(tiles(252, (1 << 17) + 1).count(), 1);
