@@ -8,7 +8,9 @@ use protoseg::data::{ClassInfo, Classes, Normalisation, RgbImage};
 use protoseg::gpu::{Caps, Gpu, Variant};
 use protoseg::head::HeadConfig;
 use protoseg::infer::Predictor;
-use protoseg::model::{ModelSpec, NetOptions, Phase, Provenance, Recompute, TrainOptions, TrainStep};
+use protoseg::model::{
+    ModelSpec, NetOptions, Optimiser, Phase, Provenance, Recompute, TrainOptions, TrainStep,
+};
 use protoseg::nn::Arch;
 use protoseg::ops;
 use protoseg::rng::Rng;
@@ -43,8 +45,9 @@ fn options() -> TrainOptions {
         batch: 2,
         height: 32,
         width: 48,
-        momentum: 0.9,
+        optimiser: Optimiser::Sgd { momentum: 0.9 },
         weight_decay: 1e-4,
+        decay_norms: true,
         backbone_lr: 0.5,
         seed: 5,
         recompute: Recompute::Never,

@@ -92,6 +92,34 @@ fn same_seed_same_bytes_and_resumed_equals_uninterrupted() {
     );
 }
 
+#[test]
+fn every_choice_of_the_optimiser_counts_and_is_resumed() {
+    let gpu = gpu();
+    let temp = TempDir::new("train-optimiser");
+    let root = temp.path();
+    street(root);
+    let choices = [
+        &["train.optimiser=\"sgd\""][..],
+        &["train.optimiser=\"adamw\"", "train.lr=0.002"],
+        &["train.optimiser=\"adamw\"", "train.lr=0.002", "train.betas=[0.5, 0.9]"],
+        &["train.decay_norms=false", "train.weight_decay=0.1"],
+        &["train.weight_decay=0.1"],
+        &["train.schedule=\"cosine\""],
+        &["train.min_lr=0.01"],
+    ];
+    let mut models: Vec<Vec<u8>> = Vec::new();
+    for (i, sets) in choices.iter().enumerate() {
+        train(&gpu, root, &format!("whole-{i}"), sets, None, false);
+        train(&gpu, root, &format!("resumed-{i}"), sets, Some(4), false);
+        train(&gpu, root, &format!("resumed-{i}"), sets, None, true);
+        // Weights alone: the models' descriptions hold no setting of the optimiser.
+        let model = bytes(root, &format!("whole-{i}/last.safetensors"));
+        assert!(model == bytes(root, &format!("resumed-{i}/last.safetensors")), "{sets:?}: resumed differs");
+        assert!(!models.contains(&model), "{sets:?} changes nothing");
+        models.push(model);
+    }
+}
+
 /// The step at which prototypes were set and the names of the classes that have all of theirs set.
 fn starts(events: &[Event]) -> Vec<(u64, Vec<&str>)> {
     let whole = |event| match event {

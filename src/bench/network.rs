@@ -4,7 +4,7 @@ use crate::data::{ClassInfo, Classes, Normalisation};
 use crate::error::Result;
 use crate::head::HeadOptions;
 use crate::model::{
-    ModelSpec, NetOptions, Phase, Provenance, Recompute, TrainOptions, TrainStep, record_network,
+    ModelSpec, NetOptions, Optimiser, Phase, Provenance, Recompute, TrainOptions, TrainStep, record_network,
 };
 use crate::nn::{Builder, Mode};
 use crate::proto::Profile;
@@ -41,8 +41,9 @@ pub fn training(batch: usize, [height, width]: [usize; 2]) -> Result<Job> {
         batch,
         height,
         width,
-        momentum: 0.9,
+        optimiser: Optimiser::Sgd { momentum: 0.9 },
         weight_decay: 5e-4,
+        decay_norms: true,
         backbone_lr: 1.0,
         seed: 1,
         recompute: Recompute::Never,

@@ -61,7 +61,7 @@ mod tests {
     use super::*;
     use crate::data::{Classes, Normalisation};
     use crate::head::HeadOptions;
-    use crate::model::{NetOptions, Provenance, Recompute, TrainStep};
+    use crate::model::{NetOptions, Optimiser, Provenance, Recompute, TrainStep};
     use crate::proto::Profile;
 
     #[test]
@@ -77,8 +77,9 @@ mod tests {
             batch: 2,
             height: 64,
             width: 96,
-            momentum: 0.9,
+            optimiser: Optimiser::Sgd { momentum: 0.9 },
             weight_decay: 0.0,
+            decay_norms: true,
             backbone_lr: 1.0,
             seed: 0,
             recompute: Recompute::Never,

@@ -11,11 +11,9 @@ use crate::rng;
 use crate::tape::{DType, Keep, Program, Role, Tape, Value, ValueId};
 
 use super::objective::{Losses, Phase, Supervision, record_objective};
+use super::optimiser::Optimiser;
 use super::record::record_network;
 use super::spec::ModelSpec;
-
-/// Momentum buffers are stored under this prefix plus the weight's name.
-pub const VELOCITY: &str = "velocity/";
 
 /// Streams of the step's seed. Dropout and noise count steps and elements alike: of one seed they would draw the same bits.
 const DROPOUT: u32 = 1;
@@ -78,10 +76,12 @@ pub struct TrainOptions {
     pub height: usize,
     /// Columns of an image.
     pub width: usize,
-    /// Momentum of the optimiser.
-    pub momentum: f32,
+    /// How gradients move weights.
+    pub optimiser: Optimiser,
     /// Weight decay.
     pub weight_decay: f32,
+    /// Whether norms and biases decay too.
+    pub decay_norms: bool,
     /// Learning rate of the backbone as a multiple of the head's.
     pub backbone_lr: f32,
     /// Seed that those of dropout and Gumbel noise are drawn from.
@@ -167,11 +167,11 @@ impl TrainStep {
         tape.enter("optimise");
         for (&param, gradient) in params.iter().zip(grads) {
             let Some(gradient) = gradient else { continue };
-            let (name, shape) = (tape.value(param).name.clone(), tape.value(param).shape.clone());
-            let velocity = tape.state(&format!("{VELOCITY}{name}"), &shape, DType::F32);
-            let factor = if spec.net.arch.owns(&name) { o.backbone_lr } else { 1.0 };
-            let sgd = ops::Sgd { momentum: o.momentum, weight_decay: o.weight_decay, lr_scale: factor };
-            ops::sgd(&mut tape, param, gradient, velocity, lr, sgd)?;
+            let value = tape.value(param);
+            let factor = if spec.net.arch.owns(&value.name) { o.backbone_lr } else { 1.0 };
+            // Scales and shifts of norms, and biases, are the vectors among the weights.
+            let decay = if o.decay_norms || value.shape.len() > 1 { o.weight_decay } else { 0.0 };
+            o.optimiser.record(&mut tape, [param, gradient], [lr, step], decay, factor)?;
         }
         tape.leave();
         objective.record_update(&mut tape, &net, &spec.head)?;

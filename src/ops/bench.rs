@@ -4,7 +4,7 @@
 //! Only the operation itself is recorded; what others would compute for it comes as an input.
 
 use super::table::{Case, Fill, Input};
-use super::{Act, Axis, Conv, Corners, DropMode, EmptyLoss, Sgd, SmallClass, UpsampleArgmax};
+use super::{Act, AdamW, Axis, Conv, Corners, DropMode, EmptyLoss, Sgd, SmallClass, UpsampleArgmax};
 use crate::error::Result;
 use crate::tape::{Tape, ValueId};
 use crate::{ops, rng};
@@ -51,6 +51,17 @@ fn grouped(pixels: usize, classes: usize) -> [Input; 3] {
         Input::u32(&[pixels], Fill::Values(order.iter().map(|&i| i as f32).collect())),
         Input::u32(&[classes + 1], Fill::Values(starts.collect())),
     ]
+}
+
+pub(super) fn adamw() -> Vec<Case> {
+    let weight = || Input::fixed(&[2_236_682], Fill::Uniform(0.0, 1.0));
+    let lr = Input::fixed(&[1], Fill::Values(vec![1e-3]));
+    let step = Input::u32(&[1], Fill::Values(vec![9.0]));
+    let rule = AdamW { betas: [0.9, 0.999], weight_decay: 0.01, lr_scale: 1.0 };
+    vec![Case::new("2.2 M weights", vec![weight(), weight(), weight(), weight(), lr, step], move |t, v| {
+        ops::adamw(t, v[0], v[1], [v[2], v[3]], [v[4], v[5]], rule)?;
+        Ok(vec![v[0], v[2], v[3]])
+    })]
 }
 
 pub(super) fn add() -> Vec<Case> {

@@ -120,6 +120,7 @@ const fn row(
 
 /// Every operation, by stem.
 pub static TABLE: &[Row] = &[
+    row("adamw", "Adam with decoupled decay, in place", super::adamw::cases, bench::adamw),
     row("add", "a + factor * b", super::add::cases, bench::add),
     row(
         "argmax_rows",

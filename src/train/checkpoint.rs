@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::data::Classes;
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
-use crate::model::VELOCITY;
+use crate::model::is_optimiser_state;
 use crate::model_file::{self, ModelFile, Tensor};
 use crate::tape::{self, Store};
 
@@ -155,7 +155,7 @@ pub(super) fn read(path: &Path) -> Result<(ModelFile, State)> {
 /// checkpoint did not have starts at zero.
 pub(super) fn load(gpu: &Gpu, store: &mut Store, wanted: &[tape::Value], file: &ModelFile) -> Result<()> {
     for value in wanted {
-        if value.name.starts_with(VELOCITY) && !file.contains(&value.name) {
+        if is_optimiser_state(&value.name) && !file.contains(&value.name) {
             continue;
         }
         let tensor = file.get(&value.name, &value.shape)?;

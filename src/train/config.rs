@@ -8,7 +8,7 @@ use crate::data::{AugmentSettings, Normalisation};
 use crate::error::{Error, Result};
 use crate::fs_atomic::write_atomic;
 use crate::head::HeadConfig;
-use crate::model::{NetOptions, Recompute, TrainOptions};
+use crate::model::{NetOptions, Optimiser, Recompute, TrainOptions};
 
 /// A training run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -61,6 +61,28 @@ fn val_split() -> String {
     "val".into()
 }
 
+/// The rule by which gradients move weights.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OptimiserKind {
+    /// Gradient descent with momentum, decay inside the gradient.
+    #[default]
+    Sgd,
+    /// Adam with decoupled weight decay.
+    Adamw,
+}
+
+/// How the learning rate falls.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Schedule {
+    /// By `(1 - step / steps)^power`.
+    #[default]
+    Poly,
+    /// By half a cosine.
+    Cosine,
+}
+
 /// Schedule and optimiser (spec section 13).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -79,14 +101,24 @@ pub struct TrainConfig {
     pub lr: f32,
     /// The backbone's learning rate as a multiple of the head's.
     pub backbone_lr: f32,
-    /// The schedule is `lr * (1 - step / steps)^power`.
+    /// `"poly"`, or `"cosine"`: from `lr` at the first step to `min_lr` behind the last.
+    pub schedule: Schedule,
+    /// Exponent of `"poly"`: the rate is `min_lr + (lr - min_lr) (1 - step / steps)^power`.
     pub power: f32,
+    /// Lowest learning rate of the head.
+    pub min_lr: f32,
     /// Steps over which the learning rate rises linearly from 0.
     pub warmup_steps: u64,
-    /// Momentum of the optimiser.
+    /// `"sgd"` or `"adamw"`.
+    pub optimiser: OptimiserKind,
+    /// Momentum of `"sgd"`.
     pub momentum: f32,
+    /// Shares of the old moments that stay, of `"adamw"`.
+    pub betas: [f32; 2],
     /// Weight decay.
     pub weight_decay: f32,
+    /// Whether scales and shifts of norms, and biases, decay too. The usual recipes of `"adamw"` set `false`.
+    pub decay_norms: bool,
     /// Evaluate once before the first step.
     pub eval_first: bool,
     /// Steps between evaluations; 0 for one at the end only.
@@ -113,10 +145,15 @@ impl Default for TrainConfig {
             batch: 8,
             lr: 0.01,
             backbone_lr: 1.0,
+            schedule: Schedule::Poly,
             power: 0.9,
+            min_lr: 0.0,
             warmup_steps: 0,
+            optimiser: OptimiserKind::Sgd,
             momentum: 0.9,
+            betas: [0.9, 0.999],
             weight_decay: 5e-4,
+            decay_norms: true,
             eval_first: false,
             eval_every: 1000,
             log_every: 10,
@@ -134,7 +171,12 @@ impl TrainConfig {
     pub fn lr_at(&self, step: u64) -> f32 {
         let progress = step as f64 / self.steps as f64;
         let rise = ((step + 1) as f64 / (self.warmup_steps + 1) as f64).min(1.0);
-        (f64::from(self.lr) * rise * (1.0 - progress).powf(f64::from(self.power))) as f32
+        let fall = match self.schedule {
+            Schedule::Poly => (1.0 - progress).powf(f64::from(self.power)),
+            Schedule::Cosine => 0.5 * (1.0 + (std::f64::consts::PI * progress).cos()),
+        };
+        let (lr, least) = (f64::from(self.lr), f64::from(self.min_lr));
+        ((lr - least) * rise * fall + least * rise) as f32
     }
 }
 
@@ -179,6 +221,7 @@ impl Config {
             ("train.backbone_lr", t.backbone_lr),
             ("train.power", t.power),
             ("train.momentum", t.momentum),
+            ("train.min_lr", t.min_lr),
             ("train.weight_decay", t.weight_decay),
         ] {
             if !(value.is_finite() && value >= 0.0) {
@@ -187,6 +230,12 @@ impl Config {
         }
         if t.momentum >= 1.0 {
             return wrong("train.momentum", t.momentum.to_string(), "below 1");
+        }
+        if t.min_lr > t.lr {
+            return wrong("train.min_lr", t.min_lr.to_string(), "at most train.lr");
+        }
+        if !t.betas.iter().all(|beta| (0.0..1.0).contains(beta)) {
+            return wrong("train.betas", format!("{:?}", t.betas), "two numbers from 0 to below 1");
         }
         if t.log_every == 0 {
             return wrong("train.log_every", "0".into(), "at least 1");
@@ -211,8 +260,12 @@ impl Config {
             batch,
             height,
             width,
-            momentum: t.momentum,
+            optimiser: match t.optimiser {
+                OptimiserKind::Sgd => Optimiser::Sgd { momentum: t.momentum },
+                OptimiserKind::Adamw => Optimiser::AdamW { betas: t.betas },
+            },
             weight_decay: t.weight_decay,
+            decay_norms: t.decay_norms,
             backbone_lr: t.backbone_lr,
             seed: t.seed,
             recompute: t.recompute,
@@ -319,4 +372,28 @@ fn set(table: &mut toml::Table, text: &str, as_toml: bool) -> Result<()> {
     }
     place.insert(last.to_owned(), value);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rate_rises_and_falls_as_scheduled() {
+        let base = TrainConfig { steps: 100, lr: 0.1, power: 1.0, ..TrainConfig::default() };
+        let near = |config: &TrainConfig, step, want: f32| {
+            let found = config.lr_at(step);
+            assert!((found - want).abs() < 1e-6, "{step}: {found}, {want} expected");
+        };
+        near(&base, 0, 0.1);
+        near(&base, 75, 0.025);
+        let floor = TrainConfig { min_lr: 0.02, warmup_steps: 3, ..base.clone() };
+        near(&floor, 0, 0.025);
+        near(&floor, 50, 0.06);
+        near(&floor, 100, 0.02);
+        let cosine = TrainConfig { schedule: Schedule::Cosine, ..base };
+        near(&cosine, 0, 0.1);
+        near(&cosine, 25, 0.085_355_34);
+        near(&cosine, 50, 0.05);
+    }
 }
