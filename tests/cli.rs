@@ -86,6 +86,54 @@ fn a_run_leaves_what_the_contract_names_and_every_command_reads_it() {
 }
 
 #[test]
+fn eval_tells_what_is_confused_and_what_is_absent() {
+    let temp = project("cli-scores", true);
+    let root = temp.path();
+    let eval = |more: &[&str]| {
+        protoseg(root, &[&["eval", "run/best.safetensors", "--data", "street"], more].concat())
+    };
+    let mask = root.join("street/masks/val/street00003.png");
+    let half = |x: u32| image::Luma([if x < 32 { 3 } else { 255 }]);
+    image::GrayImage::from_fn(64, 48, |x, _| half(x)).save(&mask).expect("mask");
+    let found = json(&eval(&["--json", "--masks", "maps"]));
+    let predicted = protoseg::data::read_mask(root.join("maps/street00003.png")).expect("a mask");
+    assert_eq!((predicted.width, predicted.height), (64, 48));
+    let classes = found["classes"].as_array().expect("a list");
+    let mut row = vec![0_u64; classes.len()];
+    for (at, &label) in predicted.labels.iter().enumerate() {
+        row[usize::from(label)] += u64::from(at % 64 < 32);
+    }
+    for (index, class) in classes.iter().enumerate() {
+        let counts: Vec<u64> = if index == 3 { row.clone() } else { vec![0; row.len()] };
+        assert_eq!(found["confusion"]["pixels"][index], serde_json::json!(counts), "{class}");
+        assert_eq!(found["confusion"]["classes"][index], class["name"]);
+        assert_eq!((class["iou"].is_null(), class["acc"].is_null()), (index != 3, index != 3), "{class}");
+        assert!(index == 3 || class["boundary_f"].is_null(), "{class}");
+    }
+    assert_eq!(found["absent"].as_array().map(Vec::len), Some(classes.len() - 1));
+    assert_eq!(found["boundary_tolerance"], 0.0075);
+    let text = eval(&["--confusion"]);
+    let text = String::from_utf8_lossy(&text.stdout);
+    let kinds = row.iter().enumerate().filter(|&(index, &pixels)| index != 3 && pixels > 0).count();
+    let name = classes[3]["name"].as_str().expect("a name");
+    let (_, worst) = text.split_once("taken for").unwrap_or((&text, ""));
+    assert_eq!(worst.lines().filter(|line| line.starts_with(name)).count(), kinds.min(10), "{text}");
+    assert_eq!(
+        text.lines().filter(|line| line.contains("absent") && line.ends_with(" 0")).count(),
+        8,
+        "{text}"
+    );
+    assert!(text.contains("absent from the images, in no mean: "), "{text}");
+    for usage in [&["--confusion", "--json"][..], &["--confusion=0"]] {
+        assert_eq!(eval(usage).status.code(), Some(2), "{usage:?}");
+    }
+    let replacing = ["eval", "run/best.safetensors", "--data", "street", "--masks", "street/masks/val"];
+    refused(root, &replacing, &["street00003.png", "would replace", "--masks"]);
+    image::GrayImage::from_pixel(64, 48, image::Luma([255])).save(&mask).expect("mask");
+    refused(root, &replacing[..4], &["no labelled pixel", "`val`"]);
+}
+
+#[test]
 fn wrong_usage_exits_with_2() {
     let temp = TempDir::new("cli-usage");
     let wrong = [

@@ -171,7 +171,7 @@ fn summary(history: &[Event], out: &Path) {
     };
     let evaluations: Vec<_> = history.iter().filter_map(scores).collect();
     if let (Some((first_step, first)), Some((step, last))) = (evaluations.first(), evaluations.last()) {
-        crate::eval::print(last);
+        crate::eval::print(last, None);
         if first_step < step {
             say!(
                 "mIoU {:.2} % before (step {first_step}), {:.2} % after (step {step})",
