@@ -43,6 +43,12 @@ fn project(label: &str, trained: bool) -> TempDir {
     temp
 }
 
+/// Files of TensorBoard in a run folder.
+fn event_files(run: &Path) -> usize {
+    let entries = fs::read_dir(run.join("tensorboard")).map_or(Vec::new(), Iterator::collect);
+    entries.iter().flatten().filter(|e| e.file_name().to_string_lossy().contains("tfevents")).count()
+}
+
 fn json(output: &Output) -> serde_json::Value {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).expect("standard output is one JSON document")
@@ -57,6 +63,7 @@ fn a_run_leaves_what_the_contract_names_and_every_command_reads_it() {
     for file in files {
         assert!(root.join("run").join(file).exists(), "{file}");
     }
+    assert_eq!(event_files(&root.join("run")), 1);
     let log = fs::read_to_string(root.join("run/log.jsonl")).expect("log");
     assert!(log.lines().all(|l| serde_json::from_str::<serde_json::Value>(l).is_ok()));
     let model = "run/best.safetensors";
@@ -219,6 +226,11 @@ fn bad_configurations_are_refused_in_words() {
         &["class_weights"],
     );
     refused(root, &["train", "c.toml", "--set", "augment.scale_min=0"], &["augment.scale_min"]);
+    refused(
+        root,
+        &["train", "c.toml", "--set", "train.tensorboard=yes"],
+        &["train.tensorboard=yes", "boolean"],
+    );
     fs::write(root.join("bad.toml"), CONFIG.replace("batch = 1", "batch = \"one\"")).expect("writable");
     refused(root, &["train", "bad.toml"], &["bad.toml line 16", "batch = \"one\""]);
     refused(root, &["--adapter", "no such thing", "train", "c.toml"], &["no such thing"]);
@@ -400,6 +412,7 @@ fn the_help_and_the_run_folder_name_every_key() {
         "scale_max",
         "std",
         "checkpoint_every",
+        "tensorboard",
     ] {
         assert!(help.contains(key), "{key} in {help}");
         assert!(resolved.contains(key), "{key} in {resolved}");
@@ -415,6 +428,10 @@ fn a_finished_run_is_reported_again_with_its_history() {
     let again = protoseg(root, &["train", "c.toml", "--out", "run", "--resume", "--report", "Car,Person"]);
     let said = String::from_utf8_lossy(&again.stderr);
     assert!(again.status.success() && said.contains("all 2 steps are done already"), "{said}");
+    assert_eq!(event_files(&root.join("run")), 1, "nothing was drawn again");
+    let without = ["train", "c.toml", "--out", "plain", "--set", "train.tensorboard=false"];
+    assert!(protoseg(root, &without).status.success());
+    assert!(!root.join("plain/tensorboard").exists() && root.join("plain/log.jsonl").exists());
     let curves = |page: &str| page.matches("<polyline").count() + page.matches("<path").count();
     assert_eq!(curves(&first), curves(&report()), "the curves are those of the whole run");
 }

@@ -1,6 +1,6 @@
 //! Scores of a model over a split.
 
-use crate::data::Dataset;
+use crate::data::{Dataset, Sample};
 use crate::error::Result;
 use crate::tape::Store;
 
@@ -20,7 +20,16 @@ pub struct Evaluated<'a> {
     pub predicted: &'a [u32],
 }
 
-/// Scores the images with these indices, each whole and once; `progress` is told the number done.
+/// Scores of a model, and how its prototypes share the work.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Evaluation {
+    /// The scores.
+    pub scores: Scores,
+    /// Places of the feature maps by predicted class and nearest prototype of that class, `[C,K]`, ignored ones among them.
+    pub usage: Vec<u64>,
+}
+
+/// Evaluates on the images with these indices, each whole and once; `progress` is told the number done.
 ///
 /// # Errors
 /// Those of reading and of the device.
@@ -30,17 +39,18 @@ pub async fn evaluate(
     data: &Dataset,
     images: &[usize],
     progress: &mut dyn FnMut(usize),
-) -> Result<Scores> {
-    let plain = Ensemble { scales: vec![1.0], flip: false, window: None };
-    let mut done = 0;
-    let mut each = |_: &Evaluated<'_>| {
-        done += 1;
-        progress(done);
-        Ok(())
-    };
-    let confusion = evaluate_ensemble(predictor, store, data, images, &plain, &mut each).await?;
+) -> Result<Evaluation> {
+    let [num_classes, num_prototypes] = [predictor.spec().num_classes(), predictor.spec().net.prototypes];
+    let mut confusion = Confusion::new(num_classes);
+    let mut usage = vec![0; num_classes * num_prototypes];
+    for (done, &index) in images.iter().enumerate() {
+        let sample = data.load(index)?;
+        let predicted = predictor.classes_and_usage(store, &sample.image, &mut usage).await?;
+        confusion.add(&labels(data, &sample), &predicted);
+        progress(done + 1);
+    }
     let names: Vec<String> = predictor.spec().classes.classes.iter().map(|c| c.name.clone()).collect();
-    Ok(confusion.scores(&names))
+    Ok(Evaluation { scores: confusion.scores(&names), usage })
 }
 
 /// Counts pixels by true and predicted class, with several passes per image; `each` sees every image in turn.
@@ -55,7 +65,6 @@ pub async fn evaluate_ensemble(
     ensemble: &Ensemble,
     each: &mut dyn FnMut(&Evaluated<'_>) -> Result<()>,
 ) -> Result<Confusion> {
-    let classes = data.classes();
     let mut confusion = Confusion::new(predictor.spec().num_classes());
     for &index in images {
         let sample = data.load(index)?;
@@ -64,10 +73,15 @@ pub async fn evaluate_ensemble(
         } else {
             ensemble.classes(predictor, store, &sample.image).await?
         };
-        let labels: Vec<i32> = sample.mask.labels.iter().map(|&l| classes.training_label(l)).collect();
+        let labels = labels(data, &sample);
         confusion.add(&labels, &predicted);
         let size = [sample.mask.height, sample.mask.width];
         each(&Evaluated { index, size, labels: &labels, predicted: &predicted })?;
     }
     Ok(confusion)
+}
+
+/// The class of every pixel of a sample, -1 where it is ignored.
+fn labels(data: &Dataset, sample: &Sample) -> Vec<i32> {
+    sample.mask.labels.iter().map(|&label| data.classes().training_label(label)).collect()
 }

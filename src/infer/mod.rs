@@ -9,6 +9,6 @@ mod window;
 
 pub use boundary::{BOUNDARY_TOLERANCE, BoundaryF};
 pub use ensemble::Ensemble;
-pub use evaluate::{Evaluated, evaluate, evaluate_ensemble};
+pub use evaluate::{Evaluated, Evaluation, evaluate, evaluate_ensemble};
 pub use metrics::{ClassScore, Confusion, Mistake, Scores};
 pub use predict::{Model, Prediction, Predictor, record_inference};

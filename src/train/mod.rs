@@ -6,10 +6,12 @@ mod event;
 mod log;
 mod recover;
 mod session;
+mod tensorboard;
 mod trace;
 
 pub use config::{Config, DataConfig, TrainConfig};
-pub use event::{Command, Event, PrototypeCosines};
+pub use event::{ClassPrototypes, Command, Event};
 pub use log::Log;
 pub use recover::run;
 pub use session::Session;
+pub use tensorboard::TensorBoard;

@@ -62,6 +62,10 @@ pub struct TrainArgs {
     /// Configuration (TOML); examples are in examples/
     pub config: PathBuf,
     /// Run folder; by default runs/NAME, after the configuration's name
+    ///
+    /// It gets config.toml (resolved), log.jsonl (one event a line), last.safetensors, best.safetensors, checkpoints/ and, unless
+    /// train.tensorboard is false, tensorboard/ with losses, learning rate, images/s, mIoU, mAcc, aAcc and the health of the
+    /// prototypes; a resumed run goes on in all of them
     #[arg(long, value_name = "RUN")]
     pub out: Option<PathBuf>,
     /// Go on from the run folder's last checkpoint
@@ -94,7 +98,7 @@ pub struct EvalArgs {
     /// Average with the mirror image
     #[arg(long)]
     pub flip: bool,
-    /// Print the N worst confusions too: which class is taken for which, and the share of its pixels
+    /// Print the N worst confusions too (10 if N is not given): which class is taken for which, and the share of its pixels
     #[arg(
         long,
         value_name = "N",
