@@ -43,6 +43,12 @@ fn project(label: &str, trained: bool) -> TempDir {
     temp
 }
 
+/// Files of TensorBoard in a run folder.
+fn event_files(run: &Path) -> usize {
+    let entries = fs::read_dir(run.join("tensorboard")).map_or(Vec::new(), Iterator::collect);
+    entries.iter().flatten().filter(|e| e.file_name().to_string_lossy().contains("tfevents")).count()
+}
+
 fn json(output: &Output) -> serde_json::Value {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).expect("standard output is one JSON document")
@@ -57,6 +63,7 @@ fn a_run_leaves_what_the_contract_names_and_every_command_reads_it() {
     for file in files {
         assert!(root.join("run").join(file).exists(), "{file}");
     }
+    assert_eq!(event_files(&root.join("run")), 1);
     let log = fs::read_to_string(root.join("run/log.jsonl")).expect("log");
     assert!(log.lines().all(|l| serde_json::from_str::<serde_json::Value>(l).is_ok()));
     let model = "run/best.safetensors";
@@ -83,6 +90,54 @@ fn a_run_leaves_what_the_contract_names_and_every_command_reads_it() {
     let figure = ["figure", model, "--data", "street", "--classes", "Car", "--out", "fig.png"];
     assert!(protoseg(root, &figure).status.success());
     assert!(root.join("fig.png").exists());
+}
+
+#[test]
+fn eval_tells_what_is_confused_and_what_is_absent() {
+    let temp = project("cli-scores", true);
+    let root = temp.path();
+    let eval = |more: &[&str]| {
+        protoseg(root, &[&["eval", "run/best.safetensors", "--data", "street"], more].concat())
+    };
+    let mask = root.join("street/masks/val/street00003.png");
+    let half = |x: u32| image::Luma([if x < 32 { 3 } else { 255 }]);
+    image::GrayImage::from_fn(64, 48, |x, _| half(x)).save(&mask).expect("mask");
+    let found = json(&eval(&["--json", "--masks", "maps"]));
+    let predicted = protoseg::data::read_mask(root.join("maps/street00003.png")).expect("a mask");
+    assert_eq!((predicted.width, predicted.height), (64, 48));
+    let classes = found["classes"].as_array().expect("a list");
+    let mut row = vec![0_u64; classes.len()];
+    for (at, &label) in predicted.labels.iter().enumerate() {
+        row[usize::from(label)] += u64::from(at % 64 < 32);
+    }
+    for (index, class) in classes.iter().enumerate() {
+        let counts: Vec<u64> = if index == 3 { row.clone() } else { vec![0; row.len()] };
+        assert_eq!(found["confusion"]["pixels"][index], serde_json::json!(counts), "{class}");
+        assert_eq!(found["confusion"]["classes"][index], class["name"]);
+        assert_eq!((class["iou"].is_null(), class["acc"].is_null()), (index != 3, index != 3), "{class}");
+        assert!(index == 3 || class["boundary_f"].is_null(), "{class}");
+    }
+    assert_eq!(found["absent"].as_array().map(Vec::len), Some(classes.len() - 1));
+    assert_eq!(found["boundary_tolerance"], 0.0075);
+    let text = eval(&["--confusion"]);
+    let text = String::from_utf8_lossy(&text.stdout);
+    let kinds = row.iter().enumerate().filter(|&(index, &pixels)| index != 3 && pixels > 0).count();
+    let name = classes[3]["name"].as_str().expect("a name");
+    let (_, worst) = text.split_once("taken for").unwrap_or((&text, ""));
+    assert_eq!(worst.lines().filter(|line| line.starts_with(name)).count(), kinds.min(10), "{text}");
+    assert_eq!(
+        text.lines().filter(|line| line.contains("absent") && line.ends_with(" 0")).count(),
+        8,
+        "{text}"
+    );
+    assert!(text.contains("absent from the images, in no mean: "), "{text}");
+    for usage in [&["--confusion", "--json"][..], &["--confusion=0"]] {
+        assert_eq!(eval(usage).status.code(), Some(2), "{usage:?}");
+    }
+    let replacing = ["eval", "run/best.safetensors", "--data", "street", "--masks", "street/masks/val"];
+    refused(root, &replacing, &["street00003.png", "would replace", "--masks"]);
+    image::GrayImage::from_pixel(64, 48, image::Luma([255])).save(&mask).expect("mask");
+    refused(root, &replacing[..4], &["no labelled pixel", "`val`"]);
 }
 
 #[test]
@@ -171,6 +226,11 @@ fn bad_configurations_are_refused_in_words() {
         &["class_weights"],
     );
     refused(root, &["train", "c.toml", "--set", "augment.scale_min=0"], &["augment.scale_min"]);
+    refused(
+        root,
+        &["train", "c.toml", "--set", "train.tensorboard=yes"],
+        &["train.tensorboard=yes", "boolean"],
+    );
     fs::write(root.join("bad.toml"), CONFIG.replace("batch = 1", "batch = \"one\"")).expect("writable");
     refused(root, &["train", "bad.toml"], &["bad.toml line 16", "batch = \"one\""]);
     refused(root, &["--adapter", "no such thing", "train", "c.toml"], &["no such thing"]);
@@ -352,6 +412,7 @@ fn the_help_and_the_run_folder_name_every_key() {
         "scale_max",
         "std",
         "checkpoint_every",
+        "tensorboard",
     ] {
         assert!(help.contains(key), "{key} in {help}");
         assert!(resolved.contains(key), "{key} in {resolved}");
@@ -367,6 +428,10 @@ fn a_finished_run_is_reported_again_with_its_history() {
     let again = protoseg(root, &["train", "c.toml", "--out", "run", "--resume", "--report", "Car,Person"]);
     let said = String::from_utf8_lossy(&again.stderr);
     assert!(again.status.success() && said.contains("all 2 steps are done already"), "{said}");
+    assert_eq!(event_files(&root.join("run")), 1, "nothing was drawn again");
+    let without = ["train", "c.toml", "--out", "plain", "--set", "train.tensorboard=false"];
+    assert!(protoseg(root, &without).status.success());
+    assert!(!root.join("plain/tensorboard").exists() && root.join("plain/log.jsonl").exists());
     let curves = |page: &str| page.matches("<polyline").count() + page.matches("<path").count();
     assert_eq!(curves(&first), curves(&report()), "the curves are those of the whole run");
 }

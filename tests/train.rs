@@ -227,6 +227,15 @@ fn loss_falls_and_every_event_is_told() {
             && matches!(events.last(), Some(Event::Done { .. }))
     );
     assert_eq!(events.iter().filter(|e| matches!(e, Event::Evaluation { .. })).count(), 1);
+    let told = events
+        .iter()
+        .find_map(|e| if let Event::Prototypes { classes, .. } = e { Some(classes) } else { None });
+    let effective: Vec<f64> =
+        told.expect("told after the evaluation").iter().filter_map(|c| c.effective).collect();
+    assert!(
+        !effective.is_empty() && effective.iter().all(|e| (1.0..3.0 + 1e-9).contains(e)),
+        "{effective:?}"
+    );
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Scores of a model over a split.
 
-use crate::data::Dataset;
+use crate::data::{Dataset, Sample};
 use crate::error::Result;
 use crate::tape::Store;
 
@@ -8,7 +8,28 @@ use super::ensemble::Ensemble;
 use super::metrics::{Confusion, Scores};
 use super::predict::Predictor;
 
-/// Scores the images with these indices, each whole and once; `progress` is told the number done.
+/// One image with its labels and what the model says of it.
+pub struct Evaluated<'a> {
+    /// Its place in the data set.
+    pub index: usize,
+    /// Height and width.
+    pub size: [usize; 2],
+    /// Class of every pixel, row by row; -1 where it is ignored.
+    pub labels: &'a [i32],
+    /// Predicted class of every pixel.
+    pub predicted: &'a [u32],
+}
+
+/// Scores of a model, and how its prototypes share the work.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Evaluation {
+    /// The scores.
+    pub scores: Scores,
+    /// Places of the feature maps by predicted class and nearest prototype of that class, `[C,K]`, ignored ones among them.
+    pub usage: Vec<u64>,
+}
+
+/// Evaluates on the images with these indices, each whole and once; `progress` is told the number done.
 ///
 /// # Errors
 /// Those of reading and of the device.
@@ -18,36 +39,49 @@ pub async fn evaluate(
     data: &Dataset,
     images: &[usize],
     progress: &mut dyn FnMut(usize),
-) -> Result<Scores> {
-    let plain = Ensemble { scales: vec![1.0], flip: false, window: None };
-    evaluate_ensemble(predictor, store, data, images, &plain, progress).await
+) -> Result<Evaluation> {
+    let [num_classes, num_prototypes] = [predictor.spec().num_classes(), predictor.spec().net.prototypes];
+    let mut confusion = Confusion::new(num_classes);
+    let mut usage = vec![0; num_classes * num_prototypes];
+    for (done, &index) in images.iter().enumerate() {
+        let sample = data.load(index)?;
+        let predicted = predictor.classes_and_usage(store, &sample.image, &mut usage).await?;
+        confusion.add(&labels(data, &sample), &predicted);
+        progress(done + 1);
+    }
+    let names: Vec<String> = predictor.spec().classes.classes.iter().map(|c| c.name.clone()).collect();
+    Ok(Evaluation { scores: confusion.scores(&names), usage })
 }
 
-/// The same with several passes per image.
+/// Counts pixels by true and predicted class, with several passes per image; `each` sees every image in turn.
 ///
 /// # Errors
-/// Those of reading and of the device.
+/// Those of reading, of the device, and of `each`.
 pub async fn evaluate_ensemble(
     predictor: &mut Predictor,
     store: &mut Store,
     data: &Dataset,
     images: &[usize],
     ensemble: &Ensemble,
-    progress: &mut dyn FnMut(usize),
-) -> Result<Scores> {
-    let classes = data.classes();
+    each: &mut dyn FnMut(&Evaluated<'_>) -> Result<()>,
+) -> Result<Confusion> {
     let mut confusion = Confusion::new(predictor.spec().num_classes());
-    for (done, &index) in images.iter().enumerate() {
+    for &index in images {
         let sample = data.load(index)?;
         let predicted = if ensemble.is_plain() {
             predictor.classes(store, &sample.image).await?
         } else {
             ensemble.classes(predictor, store, &sample.image).await?
         };
-        let labels: Vec<i32> = sample.mask.labels.iter().map(|&l| classes.training_label(l)).collect();
+        let labels = labels(data, &sample);
         confusion.add(&labels, &predicted);
-        progress(done + 1);
+        let size = [sample.mask.height, sample.mask.width];
+        each(&Evaluated { index, size, labels: &labels, predicted: &predicted })?;
     }
-    let names: Vec<String> = predictor.spec().classes.classes.iter().map(|c| c.name.clone()).collect();
-    Ok(confusion.scores(&names))
+    Ok(confusion)
+}
+
+/// The class of every pixel of a sample, -1 where it is ignored.
+fn labels(data: &Dataset, sample: &Sample) -> Vec<i32> {
+    sample.mask.labels.iter().map(|&label| data.classes().training_label(label)).collect()
 }

@@ -16,7 +16,7 @@ pub struct ClassScore {
     pub name: String,
     /// Intersection over union, a fraction; `None` for a class without a labelled pixel in the split.
     pub iou: Option<f64>,
-    /// Share of the class's pixels that are found.
+    /// Share of the class's pixels that are found; `None` as for `iou`.
     pub acc: Option<f64>,
     /// Labelled pixels.
     pub pixels: u64,
@@ -33,6 +33,19 @@ pub struct Scores {
     pub aacc: f64,
     /// One entry per class.
     pub classes: Vec<ClassScore>,
+}
+
+/// Pixels of one class that were taken for another.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Mistake {
+    /// True class.
+    pub label: usize,
+    /// The class they were taken for.
+    pub predicted: usize,
+    /// How many.
+    pub pixels: u64,
+    /// Their share of the true class's labelled pixels.
+    pub share: f64,
 }
 
 impl Confusion {
@@ -52,6 +65,29 @@ impl Confusion {
                 self.counts[label * self.num_classes + class as usize] += 1;
             }
         }
+    }
+
+    /// Pixels by predicted class, for each true class in order.
+    pub fn rows(&self) -> impl Iterator<Item = &[u64]> {
+        self.counts.chunks_exact(self.num_classes.max(1))
+    }
+
+    /// The `limit` worst confusions: those of the largest share of the true class's pixels, of equal ones that of more
+    /// pixels first.
+    #[must_use]
+    pub fn worst(&self, limit: usize) -> Vec<Mistake> {
+        let mut found = Vec::new();
+        for (label, row) in self.rows().enumerate() {
+            let all: u64 = row.iter().sum();
+            for (predicted, &pixels) in row.iter().enumerate() {
+                if predicted != label && pixels > 0 {
+                    found.push(Mistake { label, predicted, pixels, share: pixels as f64 / all as f64 });
+                }
+            }
+        }
+        found.sort_by(|a, b| b.share.total_cmp(&a.share).then(b.pixels.cmp(&a.pixels)));
+        found.truncate(limit);
+        found
     }
 
     /// The scores; `names` in class order.
@@ -103,5 +139,18 @@ mod tests {
         assert!((scores.miou - 0.5).abs() < 1e-12);
         assert!((scores.aacc - 3.0 / 5.0).abs() < 1e-12);
         assert!((scores.macc - (2.0 / 3.0 + 0.5) / 2.0).abs() < 1e-12);
+        assert_eq!(confusion.rows().collect::<Vec<_>>(), [[2, 1, 0], [0, 1, 1], [0, 0, 0]]);
+    }
+
+    #[test]
+    fn the_worst_confusions_come_first() {
+        let mut confusion = Confusion::new(3);
+        // Class 0: 4 pixels, 1 taken for 1 and 1 for 2. Class 1: 2 pixels, both taken for 0. Class 2: 8, 2 taken for 0.
+        confusion.add(&[0, 0, 0, 0, 1, 1], &[0, 1, 2, 0, 0, 0]);
+        confusion.add(&[2; 8], &[2, 2, 2, 0, 0, 2, 2, 2]);
+        let worst: Vec<_> =
+            confusion.worst(3).iter().map(|m| (m.label, m.predicted, m.pixels, m.share)).collect();
+        assert_eq!(worst, [(1, 0, 2, 1.0), (2, 0, 2, 0.25), (0, 1, 1, 0.25)]);
+        assert_eq!(confusion.worst(9).len(), 4);
     }
 }

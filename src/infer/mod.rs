@@ -1,12 +1,14 @@
 //! Predictions and scores: a model and an image in, classes, prototypes and confidences out.
 
+pub mod boundary;
 mod ensemble;
 mod evaluate;
 mod metrics;
 mod predict;
 mod window;
 
+pub use boundary::{BOUNDARY_TOLERANCE, BoundaryF};
 pub use ensemble::Ensemble;
-pub use evaluate::{evaluate, evaluate_ensemble};
-pub use metrics::{ClassScore, Confusion, Scores};
+pub use evaluate::{Evaluated, Evaluation, evaluate, evaluate_ensemble};
+pub use metrics::{ClassScore, Confusion, Mistake, Scores};
 pub use predict::{Model, Prediction, Predictor, record_inference};

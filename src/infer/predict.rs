@@ -41,6 +41,8 @@ pub struct Prediction {
 pub(super) enum Want {
     /// The class map.
     Classes,
+    /// The class map, and class and nearest prototype at feature resolution.
+    Usage,
     /// All of [`Prediction`].
     Everything,
     /// Class logits at feature resolution, for ensembles.
@@ -62,6 +64,8 @@ pub(super) struct Recorded {
     second: ValueId,
     nearest: ValueId,
     sims: ValueId,
+    /// Class and nearest prototype at feature resolution.
+    coarse: (ValueId, ValueId),
     pub logits: Vec<ValueId>,
     /// Height and width of the logits.
     pub size: [usize; 2],
@@ -153,10 +157,12 @@ pub(super) fn record(spec: &ModelSpec, height: usize, width: usize) -> Result<Re
     let d = tape.value(emb).channels();
     let map = tape.reshape(emb, &[1, h, w, d])?;
     let (nearest, sims) = ops::nearest_prototype(&mut tape, found.pred, map, net.protos)?;
+    let coarse = tape.reshape(scores.pred, &[1, h, w])?;
+    let coarse = (coarse, ops::nearest_prototype(&mut tape, coarse, map, net.protos)?.0);
     tape.leave();
     let logits = scores.tiles.iter().map(|t| t.logits).collect();
     let head::Prediction { pred, best, second } = found;
-    Ok(Recorded { tape, image, pred, best, second, nearest, sims, logits, size: [h, w], weights })
+    Ok(Recorded { tape, image, pred, best, second, nearest, sims, coarse, logits, size: [h, w], weights })
 }
 
 impl Predictor {
@@ -184,7 +190,7 @@ impl Predictor {
     /// # Errors
     /// Those of the device.
     pub async fn predict(&mut self, store: &mut Store, image: &RgbImage) -> Result<Prediction> {
-        self.run(store, image, Want::Everything).await
+        self.run(store, image, Want::Everything, None).await
     }
 
     /// The class map of one image `[H * W]`.
@@ -192,18 +198,36 @@ impl Predictor {
     /// # Errors
     /// Those of the device.
     pub async fn classes(&mut self, store: &mut Store, image: &RgbImage) -> Result<Vec<u32>> {
-        Ok(self.run(store, image, Want::Classes).await?.classes)
+        Ok(self.run(store, image, Want::Classes, None).await?.classes)
     }
 
-    async fn run(&mut self, store: &mut Store, image: &RgbImage, want: Want) -> Result<Prediction> {
+    /// The class map of one image `[H * W]`; adds to `usage [C * K]` how many places of the feature map have which class and
+    /// nearest prototype. That is a fraction of the work that the nearest prototype of every pixel takes. Where windows
+    /// overlap, each counts.
+    pub(super) async fn classes_and_usage(
+        &mut self,
+        store: &mut Store,
+        image: &RgbImage,
+        usage: &mut [u64],
+    ) -> Result<Vec<u32>> {
+        Ok(self.run(store, image, Want::Usage, Some(usage)).await?.classes)
+    }
+
+    async fn run(
+        &mut self,
+        store: &mut Store,
+        image: &RgbImage,
+        want: Want,
+        mut usage: Option<&mut [u64]>,
+    ) -> Result<Prediction> {
         let (height, width) = (image.height, image.width);
         let [tall, wide] = self.window(height, width, want)?;
         if [tall, wide] == [height, width] {
-            return self.whole(store, image, want).await;
+            return self.whole(store, image, want, usage).await;
         }
         let mut out = Prediction { width, height, ..Prediction::default() };
         for place in window::places(height, width, tall, wide) {
-            let part = self.whole(store, &place.cut(image), want).await?;
+            let part = self.whole(store, &place.cut(image), want, usage.as_deref_mut()).await?;
             place.paste(&part, &mut out);
         }
         Ok(out)
@@ -261,7 +285,13 @@ impl Predictor {
         Ok(&self.plans[0])
     }
 
-    async fn whole(&mut self, store: &mut Store, image: &RgbImage, want: Want) -> Result<Prediction> {
+    async fn whole(
+        &mut self,
+        store: &mut Store,
+        image: &RgbImage,
+        want: Want,
+        usage: Option<&mut [u64]>,
+    ) -> Result<Prediction> {
         let pixels = self.spec.normalisation.image(image);
         let num_prototypes = self.spec.net.prototypes;
         let single = self.spec.num_classes() == 1;
@@ -270,6 +300,13 @@ impl Predictor {
         plan.run();
         let mut out = Prediction { width: image.width, height: image.height, ..Prediction::default() };
         out.classes = plan.read(r.pred).await?;
+        if let Some(usage) = usage {
+            let (classes, nearest): (Vec<u32>, Vec<u32>) =
+                (plan.read(r.coarse.0).await?, plan.read(r.coarse.1).await?);
+            for (class, k) in std::iter::zip(classes, nearest) {
+                usage[class as usize * num_prototypes + k as usize] += 1;
+            }
+        }
         if want == Want::Everything {
             out.prototypes = plan.read(r.nearest).await?;
             let (best, second): (Vec<f32>, Vec<f32>) = (plan.read(r.best).await?, plan.read(r.second).await?);
@@ -312,6 +349,7 @@ impl Recorded {
     fn kept(&self, want: Want) -> Vec<ValueId> {
         match want {
             Want::Classes => vec![self.pred],
+            Want::Usage => vec![self.pred, self.coarse.0, self.coarse.1],
             Want::Everything => vec![self.pred, self.best, self.second, self.nearest, self.sims],
             Want::Logits => self.logits.clone(),
         }

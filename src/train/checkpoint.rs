@@ -29,7 +29,7 @@ pub(super) struct State {
 }
 
 /// Keys that may differ when a run is resumed without changing what is computed.
-const FREE: [&str; 12] = [
+const FREE: [&str; 13] = [
     "data.root",
     "data.train",
     "data.val",
@@ -42,6 +42,7 @@ const FREE: [&str; 12] = [
     "train.threads",
     "train.recompute",
     "train.memory_mib",
+    "train.tensorboard",
 ];
 
 impl State {

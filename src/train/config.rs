@@ -134,6 +134,8 @@ pub struct TrainConfig {
     pub recompute: Recompute,
     /// MiB on the device that a step may take; 0 for no bound.
     pub memory_mib: u64,
+    /// Whether the run folder gets `tensorboard/` with the numbers of `log.jsonl` for TensorBoard.
+    pub tensorboard: bool,
 }
 
 impl Default for TrainConfig {
@@ -161,6 +163,7 @@ impl Default for TrainConfig {
             threads: 0,
             recompute: Recompute::Auto,
             memory_mib: 0,
+            tensorboard: true,
         }
     }
 }

@@ -86,14 +86,14 @@ pub enum Event {
         /// The classes of which some were moved.
         classes: Vec<SetPrototypes>,
     },
-    /// How far apart the prototypes of each class are; told after every evaluation.
+    /// How far apart the prototypes of each class are, and how many are in use; told after every evaluation.
     Prototypes {
         /// Steps done so far.
         step: u64,
         /// Mean over the classes of the mean cosine between two prototypes of one class.
         mean_cosine: f64,
         /// One entry per class.
-        classes: Vec<PrototypeCosines>,
+        classes: Vec<ClassPrototypes>,
     },
     /// A model was saved.
     Saved {
@@ -158,15 +158,19 @@ impl<'a> Listener<'a> {
     }
 }
 
-/// Cosines between the prototypes of one class.
+/// The prototypes of one class.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct PrototypeCosines {
+pub struct ClassPrototypes {
     /// Class name.
     pub name: String,
-    /// Mean over the pairs.
+    /// Cosine of two prototypes, mean over the pairs.
     pub mean: f64,
-    /// The closest pair's; twins are above 0.98.
+    /// The closest pair's cosine; twins are above 0.98.
     pub max: f64,
+    /// How many prototypes do the work in the evaluated images, 1..K: exp of the entropy of their shares of what is
+    /// predicted as this class, at feature resolution; `None` where nothing is. Logs of earlier versions do not have it.
+    #[serde(default)]
+    pub effective: Option<f64>,
 }
 
 /// The prototypes of one class that were set from pixels.

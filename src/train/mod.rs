@@ -7,10 +7,12 @@ mod log;
 mod prototypes;
 mod recover;
 mod session;
+mod tensorboard;
 mod trace;
 
-pub use config::{Config, DataConfig, TrainConfig};
-pub use event::{Command, Event, PrototypeCosines, SetPrototypes};
+pub use config::{Config, DataConfig, OptimiserKind, Schedule, TrainConfig};
+pub use event::{ClassPrototypes, Command, Event, SetPrototypes};
 pub use log::Log;
 pub use recover::run;
 pub use session::Session;
+pub use tensorboard::TensorBoard;

@@ -7,7 +7,7 @@ use std::time::Instant;
 use crate::data::{Batch, ClassInfo, Dataset, Loader, LoaderSettings, audit_splits};
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
-use crate::infer::{Predictor, evaluate};
+use crate::infer::{Evaluation, Predictor, evaluate};
 use crate::model::{
     ModelSpec, PROTOTYPES, Phase, Provenance, TrainOptions, TrainStep, load_backbone, save_model,
 };
@@ -16,7 +16,7 @@ use crate::tape::{Keep, Plan, Store, tuned_caps};
 
 use super::checkpoint;
 use super::config::Config;
-use super::event::{Command, Event, Listener, PrototypeCosines};
+use super::event::{ClassPrototypes, Command, Event, Listener};
 use super::trace::Snapshot;
 
 /// Loader threads that `threads = 0` starts at most: more wait for the device on any machine.
@@ -313,19 +313,20 @@ impl Session {
     ) -> Result<()> {
         let some = spaced(self.val.len(), self.config.data.val_images);
         let mut images = some.len();
-        let mut scores = evaluate(predictor, &mut self.store, &self.val, &some, &mut |_| {}).await?;
-        let best = scores.miou > self.best_miou;
-        self.best_miou = self.best_miou.max(scores.miou);
+        let mut found = evaluate(predictor, &mut self.store, &self.val, &some, &mut |_| {}).await?;
+        let best = found.scores.miou > self.best_miou;
+        self.best_miou = self.best_miou.max(found.scores.miou);
         if all && images < self.val.len() {
             images = self.val.len();
             let every: Vec<usize> = (0..images).collect();
-            scores = evaluate(predictor, &mut self.store, &self.val, &every, &mut |_| {}).await?;
+            found = evaluate(predictor, &mut self.store, &self.val, &every, &mut |_| {}).await?;
         }
+        let Evaluation { scores, usage } = found;
         let provenance = &mut self.spec.provenance;
         (provenance.step, provenance.miou, provenance.val_images) = (done, Some(scores.miou), images);
         let weights = self.record(Phase::Main)?.weights;
         listener.tell(&Event::Evaluation { step: done, images, scores, best });
-        self.tell_prototypes(done, listener).await?;
+        self.tell_prototypes(done, &usage, listener).await?;
         for (name, wanted) in [("last", true), ("best", best)] {
             if wanted {
                 let path = self.out.join(format!("{name}.safetensors"));
@@ -336,17 +337,18 @@ impl Session {
         Ok(())
     }
 
-    /// Tells how far apart the prototypes are, and warns where two of a class have nearly become one.
-    async fn tell_prototypes(&self, step: u64, listener: &mut Listener<'_>) -> Result<()> {
+    /// Tells how far apart the prototypes are and how many share what was counted in `usage [C,K]`, and warns where two of a class
+    /// have nearly become one.
+    async fn tell_prototypes(&self, step: u64, usage: &[u64], listener: &mut Listener<'_>) -> Result<()> {
         let (shape, protos) = self.store.read(&self.gpu, PROTOTYPES).await?;
-        let counts = vec![0; shape[0] * shape[1]];
-        let found = health(&protos, &counts, [shape[0], shape[1], shape[2]]);
-        let cosines = |(h, class): (&ClassHealth, &ClassInfo)| PrototypeCosines {
+        let found = health(&protos, usage, [shape[0], shape[1], shape[2]]);
+        let of_class = |(h, class): (&ClassHealth, &ClassInfo)| ClassPrototypes {
             name: class.name.clone(),
             mean: h.mean_cosine,
             max: h.max_cosine,
+            effective: (h.effective > 0.0).then_some(h.effective),
         };
-        let classes: Vec<_> = found.iter().zip(&self.spec.classes.classes).map(cosines).collect();
+        let classes: Vec<_> = found.iter().zip(&self.spec.classes.classes).map(of_class).collect();
         let mean_cosine = classes.iter().map(|c| c.mean).sum::<f64>() / classes.len() as f64;
         for class in classes.iter().filter(|c| c.max > TWIN_COSINE) {
             let text =

@@ -35,6 +35,7 @@ pub enum Command {
     #[command(after_long_help = keys())]
     Train(TrainArgs),
     /// Score a model on a split
+    #[command(after_long_help = SCORES)]
     Eval(EvalArgs),
     /// Segment images
     Predict(PredictArgs),
@@ -61,6 +62,10 @@ pub struct TrainArgs {
     /// Configuration (TOML); examples are in examples/
     pub config: PathBuf,
     /// Run folder; by default runs/NAME, after the configuration's name
+    ///
+    /// It gets config.toml (resolved), log.jsonl (one event a line), last.safetensors, best.safetensors, checkpoints/ and, unless
+    /// train.tensorboard is false, tensorboard/ with losses, learning rate, images/s, mIoU, mAcc, aAcc and the health of the
+    /// prototypes; a resumed run goes on in all of them
     #[arg(long, value_name = "RUN")]
     pub out: Option<PathBuf>,
     /// Go on from the run folder's last checkpoint
@@ -93,10 +98,35 @@ pub struct EvalArgs {
     /// Average with the mirror image
     #[arg(long)]
     pub flip: bool,
-    /// Print one JSON document
+    /// Print the N worst confusions too (10 if N is not given): which class is taken for which, and the share of its pixels
+    #[arg(
+        long,
+        value_name = "N",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "10",
+        value_parser = clap::value_parser!(u32).range(1..),
+        conflicts_with = "json"
+    )]
+    pub confusion: Option<u32>,
+    /// Write what is predicted to DIR/NAME.png, as masks in the size and with the class ids of the data set
+    #[arg(long, value_name = "DIR")]
+    pub masks: Option<PathBuf>,
+    /// Print one JSON document, the whole confusion matrix in it
     #[arg(long)]
     pub json: bool,
 }
+
+/// What the scores of `eval` mean.
+const SCORES: &str = "\
+IoU and accuracy are counted over all pixels of the split, ignored ones left out. mIoU, mAcc and the mean boundary F are means
+over the classes that have the score: one without a labelled pixel in the split is shown as absent, and null in JSON.
+
+Boundary F (Csurka et al., BMVC 2013; DAVIS): per image and class, precision and recall of boundary pixels, which are matched by
+one of the other map no further away than 0.0075 of the image's diagonal (Euclidean, not rounded), combined as 2PR / (P + R); a
+class's score is the mean over the images in whose labels or prediction it has a boundary. A boundary pixel has a pixel of another class
+above, below, left or right. Neither the image's edge nor that of an ignored region is a boundary, and boundary pixels
+within the tolerance of an ignored pixel are not counted.";
 
 #[derive(Args)]
 pub struct PredictArgs {

@@ -1,9 +1,13 @@
 //! `eval`: scores of a model on a split.
 
+use std::path::Path;
 use std::time::Instant;
 
-use protoseg::data::Dataset;
-use protoseg::infer::{Ensemble, Model, Scores, evaluate_ensemble};
+use protoseg::data::{Dataset, write_mask_png};
+use protoseg::infer::{
+    BOUNDARY_TOLERANCE, BoundaryF, ClassScore, Confusion, Ensemble, Evaluated, Model, Scores,
+    evaluate_ensemble,
+};
 use protoseg::{Error, Result};
 use serde::Serialize;
 
@@ -11,12 +15,35 @@ use crate::args::{Cli, EvalArgs};
 
 /// The contract's JSON document.
 #[derive(Serialize)]
-struct Document {
-    #[serde(flatten)]
-    scores: Scores,
+struct Document<'a> {
+    miou: f64,
+    macc: f64,
+    aacc: f64,
+    /// Mean over the classes that have one.
+    mean_boundary_f: Option<f64>,
+    /// As a fraction of the image's diagonal.
+    boundary_tolerance: f64,
+    classes: Vec<ClassDocument<'a>>,
+    /// Names of the classes without a labelled pixel, which no mean counts.
+    absent: Vec<&'a str>,
+    confusion: ConfusionDocument<'a>,
     images: usize,
     seconds: f64,
-    adapter: String,
+    adapter: &'a str,
+}
+
+#[derive(Serialize)]
+struct ClassDocument<'a> {
+    #[serde(flatten)]
+    score: &'a ClassScore,
+    boundary_f: Option<f64>,
+}
+
+/// Rows are true classes, columns predicted ones, both in the order of `classes`.
+#[derive(Serialize)]
+struct ConfusionDocument<'a> {
+    classes: Vec<&'a str>,
+    pixels: Vec<&'a [u64]>,
 }
 
 pub async fn eval(args: &EvalArgs, cli: &Cli) -> Result<()> {
@@ -27,21 +54,86 @@ pub async fn eval(args: &EvalArgs, cli: &Cli) -> Result<()> {
     let window = args.sliding.then(|| model.spec().provenance.crop);
     let ensemble = Ensemble { scales: args.scales.clone(), flip: args.flip, window };
     ensemble.check()?;
+    if let Some(folder) = &args.masks {
+        std::fs::create_dir_all(folder).map_err(|e| Error::io("create the folder", folder, e))?;
+        let files = data.samples().iter().flat_map(|s| [&s.image, &s.mask]).map(|file| file.as_path());
+        crate::predict::keep_files(files, data.samples().iter().map(|s| s.name.as_str()), folder, "--masks")?;
+    }
     let bar = crate::progress::bar(data.len() as u64, "eval");
     let start = Instant::now();
-    let Model { predictor, store } = &mut model;
-    let mut tick = |done: usize| bar.set_position(done as u64);
     let images: Vec<usize> = (0..data.len()).collect();
-    let scores = evaluate_ensemble(predictor, store, &data, &images, &ensemble, &mut tick).await?;
+    let mut boundary = BoundaryF::new(model.spec().num_classes());
+    let mut each = |seen: &Evaluated<'_>| {
+        boundary.add(seen.labels, seen.predicted, seen.size);
+        if let Some(folder) = &args.masks {
+            save(&data, seen, folder)?;
+        }
+        bar.inc(1);
+        Ok(())
+    };
+    let Model { predictor, store } = &mut model;
+    let confusion = evaluate_ensemble(predictor, store, &data, &images, &ensemble, &mut each).await?;
     bar.finish_and_clear();
     let seconds = start.elapsed().as_secs_f64();
-    if args.json {
-        let adapter = gpu.name().to_owned();
-        return crate::print_json(&Document { scores, images: data.len(), seconds, adapter });
+    let names: Vec<String> = data.classes().classes.iter().map(|c| c.name.clone()).collect();
+    let scores = confusion.scores(&names);
+    if scores.classes.iter().all(|class| class.pixels == 0) {
+        let problem = format!("has no labelled pixel in the split `{}`", data.split());
+        return Err(Error::data(data.root(), problem, "choose a split with labels"));
     }
-    print(&scores);
+    if args.json {
+        return crate::print_json(&document(&scores, &boundary, &confusion, data.len(), seconds, gpu.name()));
+    }
+    print(&scores, Some(&boundary));
+    if let Some(limit) = args.confusion {
+        print_worst(&scores, &confusion, limit as usize);
+    }
+    if let Some(folder) = &args.masks {
+        eprintln!("wrote {} masks to {}", data.len(), folder.display());
+    }
     say!("{} images in {seconds:.1} s on {}", data.len(), gpu.name());
     Ok(())
+}
+
+fn document<'a>(
+    scores: &'a Scores,
+    boundary: &BoundaryF,
+    confusion: &'a Confusion,
+    images: usize,
+    seconds: f64,
+    adapter: &'a str,
+) -> Document<'a> {
+    let classes = std::iter::zip(&scores.classes, boundary.scores());
+    Document {
+        miou: scores.miou,
+        macc: scores.macc,
+        aacc: scores.aacc,
+        mean_boundary_f: boundary.mean(),
+        boundary_tolerance: BOUNDARY_TOLERANCE,
+        classes: classes.map(|(score, boundary_f)| ClassDocument { score, boundary_f }).collect(),
+        absent: absent(scores),
+        confusion: ConfusionDocument {
+            classes: scores.classes.iter().map(|c| c.name.as_str()).collect(),
+            pixels: confusion.rows().collect(),
+        },
+        images,
+        seconds,
+        adapter,
+    }
+}
+
+/// Names of the classes without a labelled pixel.
+fn absent(scores: &Scores) -> Vec<&str> {
+    scores.classes.iter().filter(|c| c.pixels == 0).map(|c| c.name.as_str()).collect()
+}
+
+/// Writes what was predicted as a mask of the data set.
+fn save(data: &Dataset, seen: &Evaluated<'_>, folder: &Path) -> Result<()> {
+    let path = folder.join(format!("{}.png", data.samples()[seen.index].name));
+    let ids: Vec<u8> =
+        seen.predicted.iter().map(|&class| data.classes().classes[class as usize].id).collect();
+    let [height, width] = seen.size;
+    write_mask_png(path, &ids, width, height, data.classes())
 }
 
 /// The classes of model and data set must be the same ones in the same order.
@@ -56,16 +148,50 @@ pub fn same_classes(model: &Model, data: &Dataset) -> Result<()> {
 }
 
 /// The table of scores for a person.
-pub fn print(scores: &Scores) {
-    let percent = |x: Option<f64>| x.map_or("absent".into(), |x| format!("{:6.2}", 100.0 * x));
-    say!("{:24} {:>8} {:>8} {:>12}", "class", "IoU %", "acc %", "pixels");
-    for class in &scores.classes {
-        say!("{:24} {:>8} {:>8} {:>12}", class.name, percent(class.iou), percent(class.acc), class.pixels);
+pub fn print(scores: &Scores, boundary: Option<&BoundaryF>) {
+    let percent = |x: Option<f64>, none: &str| x.map_or(none.into(), |x| format!("{:.2}", 100.0 * x));
+    // A class that fills whole images has no boundary, although it is there.
+    let boundary_scores = boundary.map_or(Vec::new(), BoundaryF::scores);
+    let column = |text: &str| if boundary.is_some() { format!(" {text:>12}") } else { String::new() };
+    say!("{:24} {:>8} {:>8}{} {:>12}", "class", "IoU %", "acc %", column("boundary F %"), "pixels");
+    for (index, class) in scores.classes.iter().enumerate() {
+        let none = if class.pixels == 0 { "absent" } else { "none" };
+        say!(
+            "{:24} {:>8} {:>8}{} {:>12}",
+            class.name,
+            percent(class.iou, none),
+            percent(class.acc, none),
+            column(&percent(boundary_scores.get(index).copied().flatten(), none)),
+            class.pixels
+        );
     }
     say!(
-        "mIoU {:.2} %   mAcc {:.2} %   aAcc {:.2} %",
+        "mIoU {:.2} %   mAcc {:.2} %   aAcc {:.2} %{}",
         100.0 * scores.miou,
         100.0 * scores.macc,
-        100.0 * scores.aacc
+        100.0 * scores.aacc,
+        boundary.and_then(BoundaryF::mean).map_or(String::new(), |f| format!(
+            "   boundary F {:.2} % (within {BOUNDARY_TOLERANCE} of the diagonal)",
+            100.0 * f
+        ))
     );
+    let absent = absent(scores);
+    if !absent.is_empty() {
+        say!("absent from the images, in no mean: {}", absent.join(", "));
+    }
+}
+
+/// Which class is taken for which.
+fn print_worst(scores: &Scores, confusion: &Confusion, limit: usize) {
+    let worst = confusion.worst(limit);
+    if worst.is_empty() {
+        say!("no pixel is taken for one of another class");
+        return;
+    }
+    say!("{:24} {:24} {:>8} {:>12}", "pixels of", "taken for", "share %", "pixels");
+    for mistake in worst {
+        let name = |class: usize| &scores.classes[class].name;
+        let (label, predicted) = (name(mistake.label), name(mistake.predicted));
+        say!("{label:24} {predicted:24} {:>8.2} {:>12}", 100.0 * mistake.share, mistake.pixels);
+    }
 }

@@ -15,7 +15,8 @@ pub async fn predict(args: &PredictArgs, cli: &Cli) -> Result<()> {
     let gpu = crate::open(cli).await?;
     let mut model = Model::open(&gpu, &args.model)?;
     std::fs::create_dir_all(&args.out).map_err(|e| Error::io("create the folder", &args.out, e))?;
-    keep_images(&files, &args.out)?;
+    let images = files.values().map(PathBuf::as_path);
+    keep_files(images, files.keys().map(String::as_str), &args.out, "--out")?;
     let bar = crate::progress::bar(files.len() as u64, "predict");
     for (name, file) in &files {
         let image = read_upright(file)?;
@@ -54,18 +55,24 @@ fn files(args: &PredictArgs) -> Result<BTreeMap<String, PathBuf>> {
     Ok(out)
 }
 
-/// Refuses an output folder where a map would replace one of the images.
-fn keep_images(files: &BTreeMap<String, PathBuf>, out: &Path) -> Result<()> {
+/// Refuses an output folder, the value of the option `option`, where `NAME.png` would replace one of `files`.
+pub fn keep_files<'a>(
+    files: impl Iterator<Item = &'a Path>,
+    mut names: impl Iterator<Item = &'a str>,
+    out: &Path,
+    option: &str,
+) -> Result<()> {
     let real = |path: &Path| std::fs::canonicalize(path).ok();
-    let images: BTreeSet<PathBuf> = files.values().filter_map(|file| real(file)).collect();
-    match files
-        .keys()
-        .find_map(|name| real(&out.join(format!("{name}.png"))).filter(|path| images.contains(path)))
-    {
+    let files: BTreeSet<PathBuf> = files.filter_map(real).collect();
+    let replaced =
+        names.find_map(|name| real(&out.join(format!("{name}.png"))).filter(|path| files.contains(path)));
+    match replaced {
         None => Ok(()),
-        Some(image) => {
-            Err(Error::data(image, "the map would replace this image", "give another folder with --out"))
-        }
+        Some(file) => Err(Error::data(
+            file,
+            "a map would replace this file",
+            format!("give another folder with {option}"),
+        )),
     }
 }
 

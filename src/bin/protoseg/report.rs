@@ -85,7 +85,7 @@ async fn scores(model: &mut Model, data: &Dataset, history: &[Event]) -> Result<
     }
     let images: Vec<usize> = (0..data.len()).collect();
     let Model { predictor, store } = model;
-    evaluate(predictor, store, data, &images, &mut |_| {}).await
+    Ok(evaluate(predictor, store, data, &images, &mut |_| {}).await?.scores)
 }
 
 /// The scores of the untrained model, if they were measured.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use indicatif::ProgressBar;
 use protoseg::data::Dataset;
 use protoseg::infer::Model;
-use protoseg::train::{Command, Config, Event, Log, SetPrototypes};
+use protoseg::train::{Command, Config, Event, Log, SetPrototypes, TensorBoard};
 use protoseg::{Error, Result};
 
 use crate::args::{Cli, TrainArgs};
@@ -23,9 +23,11 @@ pub async fn train(args: &TrainArgs, cli: &Cli) -> Result<()> {
     let bar = crate::progress::bar(config.train.steps, "train");
     let mut lines = Lines::new(config.train.steps);
     let mut log = Log::new(&out);
+    let mut board = config.train.tensorboard.then(|| TensorBoard::new(&out));
     let mut failed = None;
     let mut listen = |event: &Event| {
-        if let Err(error) = log.add(event) {
+        let written = log.add(event).and_then(|()| board.as_mut().map_or(Ok(()), |board| board.add(event)));
+        if let Err(error) = written {
             failed.get_or_insert(error);
             return Command::Stop;
         }
@@ -53,6 +55,9 @@ pub async fn train(args: &TrainArgs, cli: &Cli) -> Result<()> {
         report::write(&config, &out, log.events(), &args.report, best).await?;
     }
     summary(log.events(), &out);
+    if config.train.tensorboard {
+        say!("curves: tensorboard --logdir {}", out.display());
+    }
     if !args.report.is_empty() {
         say!("figure: {0}/figure.png; report: {0}/report.html", out.display());
     }
@@ -198,7 +203,7 @@ fn summary(history: &[Event], out: &Path) {
     };
     let evaluations: Vec<_> = history.iter().filter_map(scores).collect();
     if let (Some((first_step, first)), Some((step, last))) = (evaluations.first(), evaluations.last()) {
-        crate::eval::print(last);
+        crate::eval::print(last, None);
         if first_step < step {
             say!(
                 "mIoU {:.2} % before (step {first_step}), {:.2} % after (step {step})",

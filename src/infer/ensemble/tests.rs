@@ -83,6 +83,17 @@ fn predictor() -> (Predictor, Store) {
 }
 
 #[test]
+fn prototypes_are_counted_where_the_features_are() {
+    let (mut predictor, mut store) = predictor();
+    let image = RgbImage { width: 64, height: 48, rgb: (0..9216_u64).map(|i| (i * i / 7) as u8).collect() };
+    let mut usage = [0; 6];
+    let counting = predictor.classes_and_usage(&mut store, &image, &mut usage);
+    let counted = pollster::block_on(counting).unwrap();
+    assert_eq!(counted, pollster::block_on(predictor.classes(&mut store, &image)).unwrap());
+    assert_eq!(usage.iter().sum::<u64>(), 16 * 12, "{usage:?}");
+}
+
+#[test]
 fn a_pass_that_does_not_fit_goes_through_in_windows() {
     let (mut predictor, mut store) = predictor();
     let image =

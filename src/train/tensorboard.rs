@@ -1,0 +1,207 @@
+//! `tensorboard/`: the numbers of a run as [TensorBoard](https://www.tensorflow.org/tensorboard) draws them.
+//!
+//! | tag | what |
+//! |---|---|
+//! | `loss/total`, `loss/ce`, `loss/ppc`, `loss/ppd` | the losses of a log line; contrast and distance loss not weighted |
+//! | `train/learning_rate`, `train/images_per_sec` | the head's learning rate, the throughput |
+//! | `val/miou`, `val/macc`, `val/aacc` | the scores of an evaluation, fractions |
+//! | `prototypes/effective_mean`, `prototypes/effective_min` | how many prototypes of a class do the work in the evaluated images (exp of the entropy of their shares), over the classes that are predicted there |
+//! | `prototypes/cosine_mean`, `prototypes/cosine_max` | cosine of two prototypes of a class: mean over pairs and classes, and the closest pair's |
+//!
+//! A resumed run reads as one that was never stopped: what was written beyond its checkpoint is cut off the files, and a
+//! new file begins with the mark at which a TensorBoard that has seen those points drops them.
+
+mod record;
+
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::error::{Error, Result};
+
+use super::event::Event;
+use record::{Field, Message, fields, frame, messages};
+
+/// TensorBoard looks for `tfevents` in a file's name and reads the files of a folder in the order of their names. Files
+/// without our ending are not touched.
+const PREFIX: &str = "events.out.tfevents.";
+const SUFFIX: &str = ".protoseg";
+
+/// Field numbers of TensorFlow's `event.proto` and `summary.proto`.
+mod field {
+    pub(super) const WALL_TIME: u64 = 1;
+    pub(super) const STEP: u64 = 2;
+    pub(super) const FILE_VERSION: u64 = 3;
+    pub(super) const SUMMARY: u64 = 5;
+    pub(super) const SESSION_LOG: u64 = 7;
+    /// In `SessionLog`; the value 1 is `START`.
+    pub(super) const STATUS: u64 = 1;
+    /// In `Summary`.
+    pub(super) const VALUE: u64 = 1;
+    /// In `Summary.Value`.
+    pub(super) const TAG: u64 = 1;
+    pub(super) const SIMPLE_VALUE: u64 = 2;
+}
+
+/// Writes the scalars of a run folder.
+pub struct TensorBoard {
+    folder: PathBuf,
+    /// The file being written and its path; none before the first scalar.
+    file: Option<(File, PathBuf)>,
+    /// First step whose points are still to come.
+    next_step: u64,
+}
+
+impl TensorBoard {
+    /// That of the run folder `out`; nothing is touched before the first event.
+    #[must_use]
+    pub fn new(out: &Path) -> Self {
+        Self { folder: out.join("tensorboard"), file: None, next_step: 0 }
+    }
+
+    /// Writes what `event` has to draw. One that starts the run at step 0 removes the files of an earlier one; one that
+    /// resumes it keeps the points up to the checkpoint.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if a file cannot be read or written.
+    pub fn add(&mut self, event: &Event) -> Result<()> {
+        if let Event::Start { first_step, .. } = event {
+            self.file = None;
+            // The points of the checkpoint's own step are kept, so the new ones begin behind it.
+            self.next_step = if *first_step == 0 { 0 } else { first_step + 1 };
+            for path in self.files()? {
+                cut(&path, self.next_step)?;
+            }
+        }
+        let scalars = scalars(event);
+        if let (false, Some(step)) = (scalars.is_empty(), event.step()) {
+            self.write(step, &scalars)?;
+        }
+        Ok(())
+    }
+
+    /// The files of this run in the order of their names, which is that of their beginnings.
+    fn files(&self) -> Result<Vec<PathBuf>> {
+        let failed = |e| Error::io("list the folder", &self.folder, e);
+        let entries = match std::fs::read_dir(&self.folder) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.map_err(failed)?,
+        };
+        let mut out = Vec::new();
+        for entry in entries {
+            let path = entry.map_err(failed)?.path();
+            if started(&path).is_some() {
+                out.push(path);
+            }
+        }
+        out.sort();
+        Ok(out)
+    }
+
+    fn write(&mut self, step: u64, scalars: &[(&str, f64)]) -> Result<()> {
+        if self.file.is_none() {
+            self.file = Some(begin(&self.folder, self.files()?.last(), self.next_step)?);
+        }
+        let Some((file, path)) = &mut self.file else { return Ok(()) };
+        let mut summary = Message::default();
+        for &(tag, value) in scalars {
+            let value =
+                Message::default().bytes(field::TAG, tag.as_bytes()).float(field::SIMPLE_VALUE, value as f32);
+            summary = summary.bytes(field::VALUE, &value.finish());
+        }
+        let event = message(step).bytes(field::SUMMARY, &summary.finish());
+        let write = file.write_all(&frame(&event.finish()));
+        write.map_err(|e| Error::io("write the TensorBoard events", path.as_path(), e))
+    }
+}
+
+/// Starts a file in `folder` behind the one called `last`: its version, and the mark that whatever was read of
+/// `next_step` and later steps is to be dropped.
+fn begin(folder: &Path, last: Option<&PathBuf>, next_step: u64) -> Result<(File, PathBuf)> {
+    std::fs::create_dir_all(folder).map_err(|e| Error::io("create the folder", folder, e))?;
+    let after_last = last.and_then(|path| started(path)).map_or(0, |secs| secs.saturating_add(1));
+    let secs = (now_secs() as u64).max(after_last);
+    // Ten digits, so that the order of names is the order of seconds.
+    let path = folder.join(format!("{PREFIX}{secs:010}{SUFFIX}"));
+    let failed = |e| Error::io("write the TensorBoard events", &path, e);
+    let mut file = File::create(&path).map_err(failed)?;
+    let version =
+        Message::default().double(field::WALL_TIME, now_secs()).bytes(field::FILE_VERSION, b"brain.Event:2");
+    let status = Message::default().integer(field::STATUS, 1);
+    let start = message(next_step).bytes(field::SESSION_LOG, &status.finish());
+    let head = [version, start].map(|event| frame(&event.finish())).concat();
+    file.write_all(&head).map_err(failed)?;
+    Ok((file, path))
+}
+
+/// When the file of this name was started, in seconds since 1970; `None` for a file that is not ours.
+fn started(path: &Path) -> Option<u64> {
+    path.file_name()?.to_str()?.strip_prefix(PREFIX)?.strip_suffix(SUFFIX)?.parse().ok()
+}
+
+/// The beginning of an event of `step`.
+fn message(step: u64) -> Message {
+    Message::default().double(field::WALL_TIME, now_secs()).integer(field::STEP, step)
+}
+
+fn now_secs() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64())
+}
+
+/// Cuts the file at `path` before its first event of `next_step` or later, or where it is damaged; without a point left it is removed.
+fn cut(path: &Path, next_step: u64) -> Result<()> {
+    let failed = |e| Error::io("cut the TensorBoard events", path, e);
+    let bytes = std::fs::read(path).map_err(failed)?;
+    let (mut end, mut points) = (0, 0);
+    for (event, behind) in messages(&bytes) {
+        let step = fields(event).find_map(|found| match found {
+            (field::STEP, Field::Integer(step)) => Some(step),
+            _ => None,
+        });
+        if step.is_some_and(|step| step >= next_step) {
+            break;
+        }
+        points += u32::from(fields(event).any(|(number, _)| number == field::SUMMARY));
+        end = behind;
+    }
+    if points == 0 {
+        return std::fs::remove_file(path).map_err(failed);
+    }
+    if end < bytes.len() {
+        let file = File::options().write(true).open(path).map_err(failed)?;
+        file.set_len(end as u64).map_err(failed)?;
+    }
+    Ok(())
+}
+
+/// What is drawn of an event, by tag.
+fn scalars(event: &Event) -> Vec<(&'static str, f64)> {
+    match event {
+        Event::Step { loss, ce, ppc, ppd, lr, images_per_sec, .. } => vec![
+            ("loss/total", f64::from(*loss)),
+            ("loss/ce", f64::from(*ce)),
+            ("loss/ppc", f64::from(*ppc)),
+            ("loss/ppd", f64::from(*ppd)),
+            ("train/learning_rate", f64::from(*lr)),
+            ("train/images_per_sec", *images_per_sec),
+        ],
+        Event::Evaluation { scores, .. } => {
+            vec![("val/miou", scores.miou), ("val/macc", scores.macc), ("val/aacc", scores.aacc)]
+        }
+        Event::Prototypes { mean_cosine, classes, .. } => {
+            let mut out = vec![("prototypes/cosine_mean", *mean_cosine)];
+            out.extend(classes.iter().map(|c| c.max).reduce(f64::max).map(|x| ("prototypes/cosine_max", x)));
+            let effective: Vec<f64> = classes.iter().filter_map(|c| c.effective).collect();
+            if let Some(min) = effective.iter().copied().reduce(f64::min) {
+                let mean = effective.iter().sum::<f64>() / effective.len() as f64;
+                out.extend([("prototypes/effective_mean", mean), ("prototypes/effective_min", min)]);
+            }
+            out
+        }
+        _ => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests;
