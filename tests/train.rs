@@ -93,7 +93,7 @@ fn same_seed_same_bytes_and_resumed_equals_uninterrupted() {
 }
 
 #[test]
-fn every_choice_of_the_optimiser_counts_and_is_resumed() {
+fn every_choice_of_how_to_train_counts_and_is_resumed() {
     let gpu = gpu();
     let temp = TempDir::new("train-optimiser");
     let root = temp.path();
@@ -106,6 +106,7 @@ fn every_choice_of_the_optimiser_counts_and_is_resumed() {
         &["train.weight_decay=0.1"],
         &["train.schedule=\"cosine\""],
         &["train.min_lr=0.01"],
+        &["data.balance=0.5"],
     ];
     let mut models: Vec<Vec<u8>> = Vec::new();
     for (i, sets) in choices.iter().enumerate() {

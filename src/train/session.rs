@@ -36,6 +36,8 @@ pub struct Session {
     pub(super) checkpoint: Option<u64>,
     best_miou: f64,
     warnings: Vec<String>,
+    /// Of the cross-entropy, `[C]`.
+    class_weights: Vec<f32>,
 }
 
 /// A recorded training step with its plan.
@@ -68,7 +70,8 @@ impl Session {
         let train = Arc::new(Dataset::open(&config.data.root, &config.data.train)?);
         let val = Dataset::open(&config.data.root, &config.data.val)?;
         let classes = train.classes().clone();
-        config.data.check_weights(classes.len())?;
+        let shares: Vec<f64> = audit.splits[0].classes.iter().map(|class| class.share).collect();
+        let class_weights = config.data.weights(&shares)?;
         let checkpoint = checkpoint::path(out);
         match (resume, checkpoint.exists()) {
             (false, true) => {
@@ -113,6 +116,7 @@ impl Session {
             checkpoint: None,
             best_miou: -1.0,
             warnings,
+            class_weights,
             config,
         };
         let recorded = session.record(Phase::Main)?;
@@ -177,9 +181,7 @@ impl Session {
             recomputed: step.recomputed,
         };
         let plan = Plan::new(&self.gpu, &step.tape, &program, &mut self.store)?;
-        let weights = &self.config.data.class_weights;
-        let ones = vec![1.0; self.spec.num_classes()];
-        plan.write(step.class_weights, if weights.is_empty() { &ones } else { weights });
+        plan.write(step.class_weights, &self.class_weights);
         Ok((Prepared { step, plan }, event))
     }
 
