@@ -1,6 +1,15 @@
-// Similarities of 32 pixels to 16 prototypes by broadcast, for software adapters with subgroups of 8. A lane owns 4 of the
-// pixels, 8 apart. Expects `emb`, `protos`, `params.quads`, total.wgsl, and pixel_row(n), proto_row(j): where a row starts,
-// another one standing in beyond the end, since no lane may leave before a broadcast.
+// Similarities of 32 pixels to 16 prototypes by broadcast, for software adapters with subgroups of 8, and what the contrast
+// makes of them. A lane owns 4 of the pixels, 8 apart. Expects `emb`, `protos`, params.{num_pixels,num_rows,quads}, total.wgsl
+// and contrast.wgsl.
+
+// Where a row starts. Beyond the end the last one stands in: no lane may leave before a broadcast.
+fn pixel_row(n: u32) -> u32 {
+    return min(n, params.num_pixels - 1u) * params.quads;
+}
+
+fn proto_row(j: u32) -> u32 {
+    return min(j, params.num_rows - 1u) * params.quads;
+}
 
 // Of 4 pixels (first digit) to 16 prototypes (second: four each).
 struct Products {
@@ -46,4 +55,10 @@ fn products(n: u32, j: u32, lane: u32) -> Products {
         a23 += four(e2, b30, b31, b32, b33); a33 += four(e3, b30, b31, b32, b33);
     }
     return Products(a00, a01, a02, a03, a10, a11, a12, a13, a20, a21, a22, a23, a30, a31, a32, a33);
+}
+
+// The running sum of a pixel with 16 prototypes more, number j and on.
+fn folded(known: vec2<f32>, j: u32, s0: vec4<f32>, s1: vec4<f32>, s2: vec4<f32>, s3: vec4<f32>) -> vec2<f32> {
+    let low = fold(fold(known, logits(s0, j)), logits(s1, j + 4u));
+    return fold(fold(low, logits(s2, j + 8u)), logits(s3, j + 12u));
 }

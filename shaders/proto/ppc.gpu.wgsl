@@ -58,13 +58,6 @@ fn stage(first: u32, j: u32, round: u32, place: u32, invocations: u32) {
     }
 }
 
-// Logits from similarities; j is the first of four prototypes.
-fn logits(s: vec4<f32>, j: u32) -> vec4<f32> {
-    // A repeated prototype must not enter the sum of exponentials twice.
-    let real = vec4<u32>(j) + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(params.num_rows);
-    return select(vec4<f32>(LOWEST), s * params.inv_tau, real);
-}
-
 // Rounds over D: uniform, since barriers stand in their loop.
 fn rounds() -> u32 {
     return (params.quads + STEP - 1u) / STEP;

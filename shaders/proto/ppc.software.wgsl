@@ -22,29 +22,7 @@
 @group(0) @binding(8) var<storage, read> weights_in: array<vec4<f32>>;
 @group(0) @binding(9) var<storage, read_write> out: array<vec4<f32>>;
 
-// Pixels past the end repeat the last one: no lane may leave before a broadcast.
-fn pixel_row(n: u32) -> u32 {
-    return min(n, params.num_pixels - 1u) * params.quads;
-}
-
-fn proto_row(j: u32) -> u32 {
-    return min(j, params.num_rows - 1u) * params.quads;
-}
-
 //!include lib/products.wgsl
-
-// Logits from similarities; j is the first of four prototypes.
-fn logits(s: vec4<f32>, j: u32) -> vec4<f32> {
-    // Masked here and not later: a repeated prototype must not enter the sum of exponentials twice.
-    let real = vec4<u32>(j) + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(params.num_rows);
-    return select(vec4<f32>(LOWEST), s * params.inv_tau, real);
-}
-
-// The running sum of a pixel with 16 prototypes more, number j and on.
-fn folded(known: vec2<f32>, j: u32, s0: vec4<f32>, s1: vec4<f32>, s2: vec4<f32>, s3: vec4<f32>) -> vec2<f32> {
-    let low = fold(fold(known, logits(s0, j)), logits(s1, j + 4u));
-    return fold(fold(low, logits(s2, j + 8u)), logits(s3, j + 12u));
-}
 
 fn load_state(n: u32) -> vec2<f32> {
     // Nothing is known before the first tile: an empty sum with the lowest maximum.

@@ -58,14 +58,9 @@ fn products(n: u32, j: u32) -> Products {
         a4 += four(emb[n4 + d], p0, p1, p2, p3); a5 += four(emb[n5 + d], p0, p1, p2, p3);
         a6 += four(emb[n6 + d], p0, p1, p2, p3); a7 += four(emb[n7 + d], p0, p1, p2, p3);
     }
-    // A repeated prototype must not enter the sum of exponentials twice.
-    let real = rows < vec4<u32>(params.num_rows);
-    let lowest = vec4<f32>(LOWEST);
     return Products(
-        select(lowest, a0 * params.inv_tau, real), select(lowest, a1 * params.inv_tau, real),
-        select(lowest, a2 * params.inv_tau, real), select(lowest, a3 * params.inv_tau, real),
-        select(lowest, a4 * params.inv_tau, real), select(lowest, a5 * params.inv_tau, real),
-        select(lowest, a6 * params.inv_tau, real), select(lowest, a7 * params.inv_tau, real),
+        logits(a0, j), logits(a1, j), logits(a2, j), logits(a3, j),
+        logits(a4, j), logits(a5, j), logits(a6, j), logits(a7, j),
     );
 }
 

@@ -11,9 +11,9 @@
 struct Params {
     num_pixels: u32,
     quads: u32,
-    // K, and the prototype after the last one of the dispatch.
+    // K, and where the dispatch's rows of prototypes end.
     num_protos: u32,
-    end_row: u32,
+    num_rows: u32,
     // The range of classes of a, and the part of it that this dispatch takes.
     first_class: u32,
     classes: u32,
@@ -29,29 +29,10 @@ struct Params {
 @group(0) @binding(4) var<storage, read_write> kstar: array<u32>;
 @group(0) @binding(5) var<storage, read_write> state: array<vec2<f32>>;
 
-fn pixel_row(n: u32) -> u32 {
-    return min(n, params.num_pixels - 1u) * params.quads;
-}
-
-fn proto_row(j: u32) -> u32 {
-    return min(j, params.end_row - 1u) * params.quads;
-}
-
 //!include lib/products.wgsl
 
 // Running (maximum, sum of exponentials) of a lane's four pixels.
 struct Running { t0: vec2<f32>, t1: vec2<f32>, t2: vec2<f32>, t3: vec2<f32> }
-
-fn logits(s: vec4<f32>, j: u32) -> vec4<f32> {
-    // A repeated prototype must not enter the sum of exponentials twice.
-    let real = vec4<u32>(j) + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(params.end_row);
-    return select(vec4<f32>(LOWEST), s * params.inv_tau, real);
-}
-
-fn folded(known: vec2<f32>, j: u32, s0: vec4<f32>, s1: vec4<f32>, s2: vec4<f32>, s3: vec4<f32>) -> vec2<f32> {
-    let low = fold(fold(known, logits(s0, j)), logits(s1, j + 4u));
-    return fold(fold(low, logits(s2, j + 8u)), logits(s3, j + 12u));
-}
 
 // Stores class c of pixel n.
 fn put(n: u32, c: u32, best: f32, winner: u32) {
@@ -70,7 +51,7 @@ fn walk(n: u32, lane: u32, known: Running, contrast: bool) -> Running {
     var best = vec4<f32>(0.0);
     var winner = vec4<u32>(0u);
     var j = (params.first_class + params.begin) * params.num_protos;
-    for (; j < params.end_row; j += 16u) {
+    for (; j < params.num_rows; j += 16u) {
         let x = products(n, j, lane);
         if (contrast) {
             t.t0 = folded(t.t0, j, x.s00, x.s01, x.s02, x.s03); t.t1 = folded(t.t1, j, x.s10, x.s11, x.s12, x.s13);
@@ -87,7 +68,7 @@ fn walk(n: u32, lane: u32, known: Running, contrast: bool) -> Running {
             vec4(x.s03.x, x.s13.x, x.s23.x, x.s33.x), vec4(x.s03.y, x.s13.y, x.s23.y, x.s33.y),
             vec4(x.s03.z, x.s13.z, x.s23.z, x.s33.z), vec4(x.s03.w, x.s13.w, x.s23.w, x.s33.w),
         );
-        for (var q = 0u; q < min(16u, params.end_row - j); q++) {
+        for (var q = 0u; q < min(16u, params.num_rows - j); q++) {
             // Strictly more: the lowest k wins a tie. The first is taken as it is: a NaN loses every comparison, and an
             // embedding that is none must show.
             let more = (s[q] > best) | vec4<bool>(k == 0u);

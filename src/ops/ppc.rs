@@ -111,8 +111,8 @@ pub struct PpcGrad {
 }
 
 /// Records the contrast loss `[1]`: InfoNCE of every pixel's target among all C*K prototypes at temperature `tau`,
-/// averaged over the pixels with a target (spec section 6). Memory beyond the inputs is `O(N)` forward and `O(N)` in the
-/// gradient, whatever C and K are.
+/// averaged over the pixels with a target (spec section 6). Memory beyond the inputs is `O(N)` forward; in the gradient a
+/// block of fixed size, or `[N,64]` on GPUs, whatever C and K are.
 ///
 /// # Errors
 /// [`Error::Shape`](crate::Error::Shape) if the shapes do not go together.
