@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::infer::Scores;
 
@@ -42,12 +42,16 @@ pub enum Event {
         /// Steps done so far.
         step: u64,
         /// Total loss.
+        #[serde(deserialize_with = "loss")]
         loss: f32,
         /// Cross-entropy.
+        #[serde(deserialize_with = "loss")]
         ce: f32,
         /// Pixel-prototype contrastive loss, not weighted.
+        #[serde(deserialize_with = "loss")]
         ppc: f32,
         /// Pixel-prototype distance loss, not weighted.
+        #[serde(deserialize_with = "loss")]
         ppd: f32,
         /// Learning rate of the head.
         lr: f32,
@@ -135,6 +139,11 @@ impl Event {
             Self::Plan { .. } | Self::Warning { .. } => None,
         }
     }
+}
+
+/// A loss in a log: JSON has no NaN, which a batch without a label may give, and its lines hold `null` instead.
+fn loss<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f32, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or(f32::NAN))
 }
 
 /// Whoever listens to a run, and whether one of the answers was to stop.

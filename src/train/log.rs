@@ -119,6 +119,28 @@ mod tests {
     }
 
     #[test]
+    fn a_loss_of_nan_stays_in_a_resumed_log() {
+        let temp = TempDir::new("log");
+        let nan = Event::Step {
+            step: 2,
+            loss: f32::NAN,
+            ce: f32::NAN,
+            ppc: 0.5,
+            ppd: 0.5,
+            lr: 0.1,
+            images_per_sec: 2.0,
+        };
+        for events in [vec![start(0), nan, step(4)], vec![start(4), step(6)]] {
+            let mut log = Log::new(temp.path());
+            events.iter().for_each(|event| log.add(event).expect("written"));
+            if events.len() == 2 {
+                assert_eq!(steps(&log), [0, 2, 4, 4, 6].map(Some));
+                assert!(matches!(log.events()[1], Event::Step { loss, ppc: 0.5, .. } if loss.is_nan()));
+            }
+        }
+    }
+
+    #[test]
     fn a_run_from_the_beginning_starts_anew() {
         let temp = TempDir::new("log");
         for _ in 0..2 {
