@@ -1,5 +1,8 @@
 //! The training configuration: one struct is the TOML file, the defaults and the resolved copy in the run folder.
 
+mod data;
+mod optimisation;
+
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -8,7 +11,10 @@ use crate::data::{AugmentSettings, Normalisation};
 use crate::error::{Error, Result};
 use crate::fs_atomic::write_atomic;
 use crate::head::HeadConfig;
-use crate::model::{NetOptions, Optimiser, Recompute, TrainOptions};
+use crate::model::NetOptions;
+
+pub use data::DataConfig;
+pub use optimisation::{OptimiserKind, Schedule, TrainConfig};
 
 /// A training run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -31,160 +37,6 @@ pub struct Config {
     /// Schedule and optimiser.
     #[serde(default)]
     pub train: TrainConfig,
-}
-
-/// Where the data set is. Relative paths are relative to the configuration file.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DataConfig {
-    /// The data set's folder (`images/SPLIT`, `masks/SPLIT`, `classes.json`).
-    pub root: PathBuf,
-    /// Split to train on.
-    #[serde(default = "train_split")]
-    pub train: String,
-    /// Split to evaluate on.
-    #[serde(default = "val_split")]
-    pub val: String,
-    /// Evaluate on at most this many images while training; 0 for all. The last evaluation always takes all.
-    #[serde(default)]
-    pub val_images: usize,
-    /// Weights of the classes in the cross-entropy; empty for 1 each.
-    #[serde(default)]
-    pub class_weights: Vec<f32>,
-    /// Weights from the training split in place of given ones: `(median share / share of the class)^balance`. 0 for none, 0.5
-    /// for the square root, 1 for median frequency balancing. A class that the split does not hold gets 1.
-    #[serde(default)]
-    pub balance: f32,
-}
-
-fn train_split() -> String {
-    "train".into()
-}
-
-fn val_split() -> String {
-    "val".into()
-}
-
-/// The rule by which gradients move weights.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum OptimiserKind {
-    /// Gradient descent with momentum, decay inside the gradient.
-    #[default]
-    Sgd,
-    /// Adam with decoupled weight decay.
-    Adamw,
-}
-
-/// How the learning rate falls.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Schedule {
-    /// By `(1 - step / steps)^power`.
-    #[default]
-    Poly,
-    /// By half a cosine.
-    Cosine,
-}
-
-/// Schedule and optimiser (spec section 13).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct TrainConfig {
-    /// Pretrained backbone weights (safetensors, torchvision names); absent to start from random ones. A relative path is
-    /// relative to the configuration file.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub weights: Option<PathBuf>,
-    /// Seed of everything random.
-    pub seed: u32,
-    /// Optimiser steps.
-    pub steps: u64,
-    /// Images per step.
-    pub batch: usize,
-    /// First learning rate of the head.
-    pub lr: f32,
-    /// The backbone's learning rate as a multiple of the head's.
-    pub backbone_lr: f32,
-    /// `"poly"`, or `"cosine"`: from `lr` at the first step to `min_lr` behind the last.
-    pub schedule: Schedule,
-    /// Exponent of `"poly"`: the rate is `min_lr + (lr - min_lr) (1 - step / steps)^power`.
-    pub power: f32,
-    /// Lowest learning rate of the head.
-    pub min_lr: f32,
-    /// Steps over which the learning rate rises linearly from 0.
-    pub warmup_steps: u64,
-    /// `"sgd"` or `"adamw"`.
-    pub optimiser: OptimiserKind,
-    /// Momentum of `"sgd"`.
-    pub momentum: f32,
-    /// Shares of the old moments that stay, of `"adamw"`.
-    pub betas: [f32; 2],
-    /// Weight decay.
-    pub weight_decay: f32,
-    /// Whether scales and shifts of norms, and biases, decay too. The usual recipes of `"adamw"` set `false`.
-    pub decay_norms: bool,
-    /// Evaluate once before the first step.
-    pub eval_first: bool,
-    /// Steps between evaluations; 0 for one at the end only.
-    pub eval_every: u64,
-    /// Steps between log lines.
-    pub log_every: u64,
-    /// Steps between checkpoints, beyond those of every evaluation; 0 for none beyond those.
-    pub checkpoint_every: u64,
-    /// Threads that load and augment images; 0 for one per core.
-    pub threads: usize,
-    /// Whether the reverse pass computes blocks of the backbone again instead of keeping them in memory: `true`, `false`, or
-    /// `"auto"` for where a step would take more than `memory_mib`. The result is the same to the bit.
-    pub recompute: Recompute,
-    /// MiB on the device that a step may take; 0 for no bound.
-    pub memory_mib: u64,
-    /// Whether the run folder gets `tensorboard/` with the numbers of `log.jsonl` for TensorBoard.
-    pub tensorboard: bool,
-}
-
-impl Default for TrainConfig {
-    fn default() -> Self {
-        Self {
-            weights: None,
-            seed: 0,
-            steps: 10_000,
-            batch: 8,
-            lr: 0.01,
-            backbone_lr: 1.0,
-            schedule: Schedule::Poly,
-            power: 0.9,
-            min_lr: 0.0,
-            warmup_steps: 0,
-            optimiser: OptimiserKind::Sgd,
-            momentum: 0.9,
-            betas: [0.9, 0.999],
-            weight_decay: 5e-4,
-            decay_norms: true,
-            eval_first: false,
-            eval_every: 1000,
-            log_every: 10,
-            checkpoint_every: 250,
-            threads: 0,
-            recompute: Recompute::Auto,
-            memory_mib: 0,
-            tensorboard: true,
-        }
-    }
-}
-
-impl TrainConfig {
-    /// Learning rate of the head at `step` (counted from 0).
-    #[must_use]
-    pub fn lr_at(&self, step: u64) -> f32 {
-        let progress = step as f64 / self.steps as f64;
-        let rise = ((step + 1) as f64 / (self.warmup_steps + 1) as f64).min(1.0);
-        let fall = match self.schedule {
-            Schedule::Poly => (1.0 - progress).powf(f64::from(self.power)),
-            Schedule::Cosine => 0.5 * (1.0 + (std::f64::consts::PI * progress).cos()),
-        };
-        let (lr, least) = (f64::from(self.lr), f64::from(self.min_lr));
-        ((lr - least) * rise * fall + least * rise) as f32
-    }
 }
 
 impl Config {
@@ -213,40 +65,7 @@ impl Config {
     fn check(&self) -> Result<()> {
         self.augment.validate()?;
         self.normalisation.validate()?;
-        let t = &self.train;
-        let wrong = |key: &str, value: String, want: &str| {
-            Err(Error::config(format!("{key} is {value}"), format!("it must be {want}")))
-        };
-        if t.steps == 0 {
-            return wrong("train.steps", "0".into(), "at least 1");
-        }
-        if t.batch == 0 {
-            return wrong("train.batch", "0".into(), "at least 1");
-        }
-        for (key, value) in [
-            ("train.lr", t.lr),
-            ("train.backbone_lr", t.backbone_lr),
-            ("train.power", t.power),
-            ("train.momentum", t.momentum),
-            ("train.min_lr", t.min_lr),
-            ("train.weight_decay", t.weight_decay),
-        ] {
-            if !(value.is_finite() && value >= 0.0) {
-                return wrong(key, value.to_string(), "a finite number of 0 or more");
-            }
-        }
-        if t.momentum >= 1.0 {
-            return wrong("train.momentum", t.momentum.to_string(), "below 1");
-        }
-        if t.min_lr > t.lr {
-            return wrong("train.min_lr", t.min_lr.to_string(), "at most train.lr");
-        }
-        if !t.betas.iter().all(|beta| (0.0..1.0).contains(beta)) {
-            return wrong("train.betas", format!("{:?}", t.betas), "two numbers from 0 to below 1");
-        }
-        if t.log_every == 0 {
-            return wrong("train.log_every", "0".into(), "at least 1");
-        }
+        self.train.check()?;
         self.model.check()?;
         self.head.resolve().map(|_| ())
     }
@@ -257,27 +76,6 @@ impl Config {
     /// [`Error::Config`] for an option of the head that is out of range.
     pub fn resolved(&self) -> Result<Self> {
         Ok(Self { head: self.head.resolved()?, ..self.clone() })
-    }
-
-    /// What a training step of images of `height` x `width`, `batch` at a time, needs beside the model's spec.
-    #[must_use]
-    pub fn step_options(&self, batch: usize, [height, width]: [usize; 2]) -> TrainOptions {
-        let t = &self.train;
-        TrainOptions {
-            batch,
-            height,
-            width,
-            optimiser: match t.optimiser {
-                OptimiserKind::Sgd => Optimiser::Sgd { momentum: t.momentum },
-                OptimiserKind::Adamw => Optimiser::AdamW { betas: t.betas },
-            },
-            weight_decay: t.weight_decay,
-            decay_norms: t.decay_norms,
-            backbone_lr: t.backbone_lr,
-            seed: t.seed,
-            recompute: t.recompute,
-            max_bytes: (t.memory_mib > 0).then(|| t.memory_mib.saturating_mul(1 << 20)),
-        }
     }
 
     /// Writes the resolved configuration with its paths made absolute, so that it can be used from where it lies.
@@ -301,54 +99,6 @@ impl Config {
             .map_err(|e| Error::config(e.to_string(), "report this"))
             .and_then(|config| config.resolved());
         config.ok().and_then(|config| toml::to_string(&config).ok()).unwrap_or_default()
-    }
-}
-
-impl DataConfig {
-    /// The weight of each class whose shares of the training split's labelled pixels are `shares`.
-    pub(super) fn weights(&self, shares: &[f64]) -> Result<Vec<f32>> {
-        self.check_weights(shares.len())?;
-        let mut held: Vec<f64> = shares.iter().copied().filter(|&share| share > 0.0).collect();
-        held.sort_by(f64::total_cmp);
-        let Some(&median) = held.get(held.len() / 2).filter(|_| self.balance > 0.0) else {
-            let given = &self.class_weights;
-            return Ok(if given.is_empty() { vec![1.0; shares.len()] } else { given.clone() });
-        };
-        let weight = |&share: &f64| {
-            if share > 0.0 { (median / share).powf(f64::from(self.balance)) as f32 } else { 1.0 }
-        };
-        Ok(shares.iter().map(weight).collect())
-    }
-
-    /// Checks the class weights against the number of classes.
-    fn check_weights(&self, num_classes: usize) -> Result<()> {
-        let weights = &self.class_weights;
-        if !(self.balance.is_finite() && self.balance >= 0.0) {
-            return Err(Error::config(
-                format!("data.balance is {}", self.balance),
-                "it must be 0 or more; 0.5 is a good choice",
-            ));
-        }
-        if self.balance > 0.0 && !weights.is_empty() {
-            return Err(Error::config(
-                "data.balance and data.class_weights are both given",
-                "leave one of them out: balance takes the weights from the training split",
-            ));
-        }
-        if !weights.is_empty() && weights.len() != num_classes {
-            return Err(Error::config(
-                format!("data.class_weights has {} numbers for {num_classes} classes", weights.len()),
-                "give one per class, in the order of classes.json, or none",
-            ));
-        }
-        let usable = weights.iter().all(|w| w.is_finite() && *w >= 0.0);
-        if !usable || !weights.is_empty() && weights.iter().all(|w| *w == 0.0) {
-            return Err(Error::config(
-                format!("data.class_weights is {weights:?}"),
-                "give finite numbers of 0 or more, not all 0",
-            ));
-        }
-        Ok(())
     }
 }
 
@@ -411,21 +161,6 @@ fn set(table: &mut toml::Table, text: &str, as_toml: bool) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn rare_classes_weigh_more_as_far_as_asked() {
-        let data = |text: &str| toml::from_str::<DataConfig>(&format!("root = \"x\"\n{text}")).expect("keys");
-        let shares = [0.64, 0.16, 0.0, 0.04];
-        assert_eq!(data("").weights(&shares).expect("valid"), [1.0; 4]);
-        assert_eq!(data("balance = 1.0").weights(&shares).expect("valid"), [0.25, 1.0, 1.0, 4.0]);
-        assert_eq!(data("balance = 0.5").weights(&shares).expect("valid"), [0.5, 1.0, 1.0, 2.0]);
-        let given = "class_weights = [1.0, 2.0, 3.0, 4.0]";
-        assert_eq!(data(given).weights(&shares).expect("valid"), [1.0, 2.0, 3.0, 4.0]);
-        for wrong in ["balance = -1.0", "balance = 0.5\nclass_weights = [1.0, 2.0, 3.0, 4.0]"] {
-            let error = data(wrong).weights(&shares).expect_err("refused").to_string();
-            assert!(error.contains("data.balance"), "{error}");
-        }
-    }
 
     #[test]
     fn the_rate_rises_and_falls_as_scheduled() {

@@ -167,7 +167,7 @@ impl Session {
 
     pub(super) fn step_options(&self) -> TrainOptions {
         let crop = &self.config.augment;
-        self.config.step_options(self.config.train.batch, [crop.crop_height, crop.crop_width])
+        self.config.train.step_options(self.config.train.batch, [crop.crop_height, crop.crop_width])
     }
 
     pub(super) async fn prepare(&mut self, phase: Phase) -> Result<(Prepared, Event)> {

@@ -100,7 +100,7 @@ fn record(args: &PlanArgs, caps: &Caps) -> Result<(Tape, Program, Vec<ValueId>)>
         let batch = args.batch.unwrap_or(config.train.batch);
         check_pixels(batch, [height, width])?;
         let spec = spec(&config, args.classes)?;
-        let options = config.step_options(batch, [height, width]);
+        let options = config.train.step_options(batch, [height, width]);
         let phase = if spec.head.warms_up(config.train.steps) { Phase::WarmUp } else { Phase::Main };
         let (step, program) = TrainStep::plan(&spec, &options, phase, caps)?;
         let kept = step.losses.all();

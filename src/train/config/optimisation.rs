@@ -1,0 +1,189 @@
+//! The `[train]` section: schedule, optimiser and what is written when.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::model::{Optimiser, Recompute, TrainOptions};
+
+/// The rule by which gradients move weights.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OptimiserKind {
+    /// Gradient descent with momentum, decay inside the gradient.
+    #[default]
+    Sgd,
+    /// Adam with decoupled weight decay.
+    Adamw,
+}
+
+/// How the learning rate falls.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Schedule {
+    /// By `(1 - step / steps)^power`.
+    #[default]
+    Poly,
+    /// By half a cosine.
+    Cosine,
+}
+
+/// Schedule and optimiser (spec section 13).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TrainConfig {
+    /// Pretrained backbone weights (safetensors, torchvision names); absent to start from random ones. A relative path is
+    /// relative to the configuration file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weights: Option<PathBuf>,
+    /// Seed of everything random.
+    pub seed: u32,
+    /// Optimiser steps.
+    pub steps: u64,
+    /// Images per step.
+    pub batch: usize,
+    /// First learning rate of the head.
+    pub lr: f32,
+    /// The backbone's learning rate as a multiple of the head's.
+    pub backbone_lr: f32,
+    /// `"poly"`, or `"cosine"`: from `lr` at the first step to `min_lr` behind the last.
+    pub schedule: Schedule,
+    /// Exponent of `"poly"`: the rate is `min_lr + (lr - min_lr) (1 - step / steps)^power`.
+    pub power: f32,
+    /// Lowest learning rate of the head.
+    pub min_lr: f32,
+    /// Steps over which the learning rate rises linearly from 0.
+    pub warmup_steps: u64,
+    /// `"sgd"` or `"adamw"`.
+    pub optimiser: OptimiserKind,
+    /// Momentum of `"sgd"`.
+    pub momentum: f32,
+    /// Shares of the old moments that stay, of `"adamw"`.
+    pub betas: [f32; 2],
+    /// Weight decay.
+    pub weight_decay: f32,
+    /// Whether scales and shifts of norms, and biases, decay too. The usual recipes of `"adamw"` set `false`.
+    pub decay_norms: bool,
+    /// Evaluate once before the first step.
+    pub eval_first: bool,
+    /// Steps between evaluations; 0 for one at the end only.
+    pub eval_every: u64,
+    /// Steps between log lines.
+    pub log_every: u64,
+    /// Steps between checkpoints, beyond those of every evaluation; 0 for none beyond those.
+    pub checkpoint_every: u64,
+    /// Threads that load and augment images; 0 for one per core.
+    pub threads: usize,
+    /// Whether the reverse pass computes blocks of the backbone again instead of keeping them in memory: `true`, `false`, or
+    /// `"auto"` for where a step would take more than `memory_mib`. The result is the same to the bit.
+    pub recompute: Recompute,
+    /// MiB on the device that a step may take; 0 for no bound.
+    pub memory_mib: u64,
+    /// Whether the run folder gets `tensorboard/` with the numbers of `log.jsonl` for TensorBoard.
+    pub tensorboard: bool,
+}
+
+impl Default for TrainConfig {
+    fn default() -> Self {
+        Self {
+            weights: None,
+            seed: 0,
+            steps: 10_000,
+            batch: 8,
+            lr: 0.01,
+            backbone_lr: 1.0,
+            schedule: Schedule::Poly,
+            power: 0.9,
+            min_lr: 0.0,
+            warmup_steps: 0,
+            optimiser: OptimiserKind::Sgd,
+            momentum: 0.9,
+            betas: [0.9, 0.999],
+            weight_decay: 5e-4,
+            decay_norms: true,
+            eval_first: false,
+            eval_every: 1000,
+            log_every: 10,
+            checkpoint_every: 250,
+            threads: 0,
+            recompute: Recompute::Auto,
+            memory_mib: 0,
+            tensorboard: true,
+        }
+    }
+}
+
+impl TrainConfig {
+    /// Learning rate of the head at `step` (counted from 0).
+    #[must_use]
+    pub fn lr_at(&self, step: u64) -> f32 {
+        let progress = step as f64 / self.steps as f64;
+        let rise = ((step + 1) as f64 / (self.warmup_steps + 1) as f64).min(1.0);
+        let fall = match self.schedule {
+            Schedule::Poly => (1.0 - progress).powf(f64::from(self.power)),
+            Schedule::Cosine => 0.5 * (1.0 + (std::f64::consts::PI * progress).cos()),
+        };
+        let (lr, least) = (f64::from(self.lr), f64::from(self.min_lr));
+        ((lr - least) * rise * fall + least * rise) as f32
+    }
+
+    /// Checks what the types do not.
+    pub(super) fn check(&self) -> Result<()> {
+        let t = self;
+        let wrong = |key: &str, value: String, want: &str| {
+            Err(Error::config(format!("{key} is {value}"), format!("it must be {want}")))
+        };
+        if t.steps == 0 {
+            return wrong("train.steps", "0".into(), "at least 1");
+        }
+        if t.batch == 0 {
+            return wrong("train.batch", "0".into(), "at least 1");
+        }
+        for (key, value) in [
+            ("train.lr", t.lr),
+            ("train.backbone_lr", t.backbone_lr),
+            ("train.power", t.power),
+            ("train.momentum", t.momentum),
+            ("train.min_lr", t.min_lr),
+            ("train.weight_decay", t.weight_decay),
+        ] {
+            if !(value.is_finite() && value >= 0.0) {
+                return wrong(key, value.to_string(), "a finite number of 0 or more");
+            }
+        }
+        if t.momentum >= 1.0 {
+            return wrong("train.momentum", t.momentum.to_string(), "below 1");
+        }
+        if t.min_lr > t.lr {
+            return wrong("train.min_lr", t.min_lr.to_string(), "at most train.lr");
+        }
+        if !t.betas.iter().all(|beta| (0.0..1.0).contains(beta)) {
+            return wrong("train.betas", format!("{:?}", t.betas), "two numbers from 0 to below 1");
+        }
+        if t.log_every == 0 {
+            return wrong("train.log_every", "0".into(), "at least 1");
+        }
+        Ok(())
+    }
+
+    /// What a training step of images of `height` x `width`, `batch` at a time, needs beside the model's spec.
+    #[must_use]
+    pub fn step_options(&self, batch: usize, [height, width]: [usize; 2]) -> TrainOptions {
+        TrainOptions {
+            batch,
+            height,
+            width,
+            optimiser: match self.optimiser {
+                OptimiserKind::Sgd => Optimiser::Sgd { momentum: self.momentum },
+                OptimiserKind::Adamw => Optimiser::AdamW { betas: self.betas },
+            },
+            weight_decay: self.weight_decay,
+            decay_norms: self.decay_norms,
+            backbone_lr: self.backbone_lr,
+            seed: self.seed,
+            recompute: self.recompute,
+            max_bytes: (self.memory_mib > 0).then(|| self.memory_mib.saturating_mul(1 << 20)),
+        }
+    }
+}
