@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::model::is_optimiser_state;
 use crate::model_file::{self, ModelFile, Tensor};
+use crate::proto::CollapseWatch;
 use crate::tape::{self, Store};
 
 use super::config::Config;
@@ -22,6 +23,9 @@ pub(super) struct State {
     pub step: u64,
     /// Best validation mIoU so far, -1 before the first evaluation.
     pub best_miou: f64,
+    /// Collapses of prototypes that have been told.
+    #[serde(default)]
+    pub collapse: CollapseWatch,
     /// The configuration, every default filled in, as JSON: text, since a number that goes through f64 is another f32.
     config: String,
     /// Class names in order.
@@ -52,6 +56,7 @@ impl State {
         Ok(Self {
             step,
             best_miou,
+            collapse: CollapseWatch::default(),
             config,
             classes: classes.classes.iter().map(|c| c.name.clone()).collect(),
         })
