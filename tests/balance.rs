@@ -16,13 +16,17 @@ const WHEELS: usize = 100;
 const PIXELS: usize = BODY + WHEELS;
 const D: usize = 8;
 
-/// Unit vectors: first those around axis 0, wide along axis 2, then those around axis 1.
+/// How far along axis 1 the two parts lie from axis 0: their centres have a cosine of 0.78, as parts of a class have.
+const APART: f32 = 0.35;
+
+/// Unit vectors: first the body, which is wide along axis 2, then the wheels.
 fn car() -> Vec<f32> {
     let mut rng = Rng::new(17, 0);
     let mut pixel = |n: usize| {
-        let mut row: Vec<f32> = (0..D).map(|_| 0.05 * rng.normal()).collect();
-        row[usize::from(n >= BODY)] += 1.0;
-        row[2] += if n < BODY { rng.range(-0.4, 0.4) } else { 0.0 };
+        let mut row: Vec<f32> = (0..D).map(|_| 0.03 * rng.normal()).collect();
+        row[0] += 1.0;
+        row[1] += if n < BODY { -APART } else { APART };
+        row[2] += if n < BODY { rng.range(-0.3, 0.3) } else { 0.0 };
         let norm = row.iter().map(|x| x * x).sum::<f32>().sqrt();
         row.into_iter().map(|x| x / norm).collect::<Vec<_>>()
     };
@@ -42,7 +46,7 @@ fn learn(gpu: &Arc<Gpu>, balance: Balance) -> [f64; 2] {
     proto::update(&mut tape, emb, protos, predicted, &found, &options).expect("shapes fit");
     let mut store = Store::new();
     let mut centres = vec![0.0; 2 * D];
-    (centres[0], centres[D + 1]) = (1.0, 1.0);
+    (centres[0], centres[1], centres[D], centres[D + 1]) = (1.0, -APART, 1.0, APART);
     store.set(gpu, tape.value(protos), &centres).expect("prototypes fit");
     let program = Program::new(&tape, gpu.caps(), Keep::Only(&[found.k]));
     let plan = Plan::new(gpu, &tape, &program, &mut store).expect("a small plan");
@@ -63,7 +67,7 @@ fn equal_parts_split_the_body_and_relaxed_ones_find_the_wheels() {
         (0.3..0.6).contains(&body) && wheels > 0.9,
         "balanced: {body} of the body, {wheels} of the wheels"
     );
-    for rho in [0.0, 0.05, 0.1] {
+    for rho in [0.0, 0.05, 0.2] {
         let [body, wheels] = learn(&gpu, Balance::Relaxed(rho));
         assert!(body < 0.01 && wheels > 0.99, "rho {rho}: {body} of the body, {wheels} of the wheels");
     }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::health::{ClassHealth, TWIN_COSINE};
 use super::options::UpdateAssign;
+use crate::ops::Balance;
 
 /// Below this effective number one prototype does nearly all the work: two prototypes reach it at shares of 96 % and 4 %.
 pub const ONE_EFFECTIVE: f64 = 1.2;
@@ -44,6 +45,8 @@ pub struct Circumstances {
     pub momentum: f64,
     /// Assignment that moves them.
     pub update_assign: UpdateAssign,
+    /// How equal their parts are made.
+    pub balance: Balance,
     /// Whether they started as centres of pixels.
     pub from_pixels: bool,
     /// Whether unused ones are revived.
@@ -160,6 +163,9 @@ fn for_shares(now: Circumstances) -> String {
     if !now.from_pixels {
         out.push("head.prototype_init = \"kmeans\"".to_owned());
     }
+    if now.balance != Balance::Balanced {
+        out.push("head.sinkhorn_balance = \"balanced\", or a larger number".to_owned());
+    }
     out.push(smaller_momentum(now));
     out.join(", ")
 }
@@ -200,6 +206,7 @@ mod tests {
     const REC: Circumstances = Circumstances {
         momentum: 0.999,
         update_assign: UpdateAssign::Argmax,
+        balance: Balance::Balanced,
         from_pixels: true,
         revives: false,
         learnable: false,

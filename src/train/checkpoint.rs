@@ -49,6 +49,9 @@ const FREE: [&str; 13] = [
     "train.tensorboard",
 ];
 
+/// Keys that checkpoints of earlier versions lack, with the value (as JSON) of what those versions did.
+const ADDED: [(&str, &str); 2] = [("head.sinkhorn_balance", "\"balanced\""), ("head.merge_cosine", "0.0")];
+
 impl State {
     pub(super) fn new(step: u64, best_miou: f64, config: &Config, classes: &Classes) -> Result<Self> {
         let config = serde_json::to_string(&config.resolved()?)
@@ -89,6 +92,9 @@ impl State {
                 )
             })?;
             flatten(&value, "", map);
+        }
+        for (key, value) in ADDED {
+            then.entry(key.into()).or_insert_with(|| value.parse().unwrap_or_default());
         }
         let keys: BTreeSet<&String> = then.keys().chain(given.keys()).collect();
         let differ =

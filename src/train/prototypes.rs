@@ -104,6 +104,7 @@ impl Session {
         let circumstances = Circumstances {
             momentum: head.momentum,
             update_assign: head.update_assign,
+            balance: head.sinkhorn_balance,
             from_pixels: head.prototype_init == PrototypeInit::Kmeans,
             revives: head.revive_every > 0,
             learnable: !head.use_prototype,

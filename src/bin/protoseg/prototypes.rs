@@ -93,9 +93,10 @@ pub fn line(mean_cosine: f64, classes: &[ClassPrototypes]) -> Option<String> {
 
 /// What was moved onto pixels, by class.
 pub fn moved(classes: &[SetPrototypes]) -> String {
-    let class = |c: &SetPrototypes| match c.merged {
-        0 => format!("{} ({})", c.name, c.set),
-        merged => format!("{} ({}, {merged} of them twins)", c.name, c.set),
+    let class = |c: &SetPrototypes| match (c.set - c.merged, c.merged) {
+        (unused, 0) => format!("{} ({unused} unused)", c.name),
+        (0, twins) => format!("{} ({twins} twins)", c.name),
+        (unused, twins) => format!("{} ({unused} unused, {twins} twins)", c.name),
     };
     classes.iter().map(class).collect::<Vec<_>>().join(", ")
 }

@@ -163,7 +163,7 @@ fn show(bar: &ProgressBar, lines: &mut Lines, event: &Event) {
         }
         Event::PrototypesRevived { step, classes, .. } if !classes.is_empty() => {
             let moved = prototypes::moved(classes);
-            line(bar, &format!("before step {step}: unused prototypes moved onto pixels: {moved}"));
+            line(bar, &format!("before step {step}: prototypes moved onto pixels: {moved}"));
         }
         Event::Prototypes { mean_cosine, classes, .. } => {
             if let Some(text) = prototypes::line(*mean_cosine, classes) {
