@@ -71,8 +71,24 @@ fn a_run_leaves_what_the_contract_names_and_every_command_reads_it() {
     for key in ["miou", "macc", "aacc", "classes", "images", "seconds", "adapter"] {
         assert!(scores.get(key).is_some(), "{key}");
     }
+    let prototypes = scores["prototypes"]["classes"].as_array().expect("a list");
+    assert_eq!((prototypes.len(), scores["prototypes"]["per_class"].as_u64()), (9, Some(2)));
+    for class in prototypes {
+        assert!(class["mean_cosine"].is_number() && class["mean_cosine"] == class["max_cosine"], "{class}");
+        let shares =
+            class["usage"].as_array().map(|u| u.iter().filter_map(serde_json::Value::as_f64).sum::<f64>());
+        assert_eq!(shares.is_none(), class["effective"].is_null(), "{class}");
+        assert!(shares.is_none_or(|sum| (sum - 1.0).abs() < 1e-9), "{class}");
+    }
+    let table = protoseg(root, &["eval", model, "--data", "street", "--prototypes"]);
+    let table = String::from_utf8_lossy(&table.stdout).into_owned();
+    assert!(table.contains("share of each prototype %"), "{table}");
+    let report = fs::read_to_string(root.join("run/report.html")).expect("report");
+    assert!(report.contains("Prototypes at work per class") && report.contains("effective"));
     let tta = ["eval", model, "--data", "street", "--json", "--flip", "--scales", "0.75,1", "--sliding"];
-    assert!(json(&protoseg(root, &tta))["miou"].is_number());
+    let several = json(&protoseg(root, &tta));
+    assert!(several["miou"].is_number());
+    assert_eq!(several["prototypes"], scores["prototypes"], "counted over the whole images");
     for file in ["c.toml", model] {
         let plan = json(&protoseg(root, &["plan", file, "--json", "--size", "32x48"]));
         for key in ["bytes", "weights_bytes", "flops", "dispatches", "nodes"] {

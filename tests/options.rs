@@ -9,7 +9,7 @@ use protoseg::nn::{Builder, Mode};
 use protoseg::ops::check::{self, Difference};
 use protoseg::ops::table::{Case, Fill, Input};
 use protoseg::ops::{EmptyLoss, SmallClass};
-use protoseg::proto::{Noise, Profile, UpdateAssign, UpdatePixels};
+use protoseg::proto::{Balance, Noise, Profile, UpdateAssign, UpdatePixels};
 use protoseg::rng::Rng;
 use support::gpu;
 
@@ -47,6 +47,8 @@ const ROWS: &[Row] = &[
     row("momentum = 0.5", |o| o.momentum = 0.5),
     row("kappa = 0.2", |o| o.kappa = 0.2),
     row("sinkhorn_iterations = 1", |o| o.sinkhorn_iterations = 1),
+    row("sinkhorn_balance = 0.1", |o| o.sinkhorn_balance = Balance::Relaxed(0.1)),
+    row("sinkhorn_balance = 0", |o| o.sinkhorn_balance = Balance::Relaxed(0.0)),
     row("update_prototype = false", |o| o.update_prototype = false),
     Row { name: "use_prototype = false", phase: Phase::WarmUp, set: |o| o.use_prototype = false },
 ];

@@ -193,6 +193,83 @@ fn unused_prototypes_are_revived_wherever_the_run_is_stopped() {
     }
 }
 
+#[test]
+fn twins_and_relaxed_shares_count_and_are_resumed() {
+    let gpu = gpu();
+    let temp = TempDir::new("train-twins");
+    let root = temp.path();
+    street(root);
+    let twins = |events: &[Event]| -> usize {
+        let merged = |event: &Event| match event {
+            Event::PrototypesRevived { classes, .. } => classes.iter().map(|c| c.merged).sum(),
+            _ => 0,
+        };
+        events.iter().map(merged).sum()
+    };
+    let sets = [
+        "model.prototypes=16",
+        "head.prototype_init=\"random\"",
+        "head.momentum=0.5",
+        "head.revive_every=2",
+        "head.merge_cosine=0.4",
+        "head.sinkhorn_balance=0.05",
+        "train.eval_every=0",
+    ];
+    let events = train(&gpu, root, "whole", &sets, None, false);
+    assert!(twins(&events) > 0);
+    let whole = bytes(root, "whole/last.safetensors");
+    for stop in [2, 3] {
+        let out = format!("stopped-{stop}");
+        let before = twins(&train(&gpu, root, &out, &sets, Some(stop), false));
+        let after = twins(&train(&gpu, root, &out, &sets, None, true));
+        assert_eq!(before + after, twins(&events), "{out}");
+        assert!(whole == bytes(root, &format!("{out}/last.safetensors")), "{out}: another model");
+    }
+    for (i, other) in [(4, "head.merge_cosine=0"), (5, "head.sinkhorn_balance=\"balanced\"")] {
+        let mut changed = sets;
+        changed[i] = other;
+        let events = train(&gpu, root, &format!("other-{i}"), &changed, None, false);
+        assert_eq!(twins(&events) == 0, i == 4, "{other}");
+        // Weights alone: the description of the model holds the option.
+        let prototypes = |out: &str| {
+            let file = protoseg::model_file::read(root.join(out).join("last.safetensors")).expect("model");
+            file.f32("prototypes").expect("prototypes")
+        };
+        assert!(prototypes("whole") != prototypes(&format!("other-{i}")), "{other} changes nothing");
+    }
+}
+
+#[test]
+fn a_collapse_is_told_once_wherever_the_run_is_stopped() {
+    let gpu = gpu();
+    let temp = TempDir::new("train-collapse");
+    let root = temp.path();
+    street(root);
+    let told = |events: &[Event]| -> Vec<String> {
+        let text = |event: &Event| match event {
+            Event::Warning { text } if text.contains("nearly all the work") => Some(text.clone()),
+            _ => None,
+        };
+        events.iter().filter_map(text).collect()
+    };
+    // Prototypes that hardly move, of which one is nearest to what a class's pixels have in common.
+    let sets =
+        ["model.prototypes=6", "head.prototype_init=\"random\"", "train.eval_every=1", "train.lr=0.001"];
+    let events = train(&gpu, root, "whole", &sets, None, false);
+    let whole = told(&events);
+    assert!(!whole.is_empty() && whole.len() < 6, "{whole:?}");
+    let before = told(&train(&gpu, root, "stopped", &sets, Some(3), false));
+    let after = told(&train(&gpu, root, "stopped", &sets, None, true));
+    assert_eq!([before, after].concat(), whole);
+    let shares = |event: &Event| match event {
+        Event::Prototypes { classes, .. } => Some(classes.clone()),
+        _ => None,
+    };
+    for class in events.iter().filter_map(shares).flatten().filter(|class| class.effective.is_some()) {
+        assert!(class.usage.len() == 6 && (class.usage.iter().sum::<f64>() - 1.0).abs() < 1e-9, "{class:?}");
+    }
+}
+
 /// Evaluating reads the model and nothing else (spec, quirk Q24): how often, and on how much, leaves no trace in it.
 #[test]
 fn evaluations_change_nothing() {
@@ -356,6 +433,15 @@ fn a_run_is_resumed_with_what_it_began_with() {
     assert!(message.contains("step 4") && message.contains("train.steps = 3"), "{message}");
     let message = fails(&gpu, root, "nowhere", &[], true);
     assert!(message.contains("no checkpoint") && !root.join("nowhere").exists(), "{message}");
+    // As an earlier version wrote it, before it had these keys; spaces keep the lengths.
+    let checkpoint = root.join("run/checkpoints/last.safetensors");
+    let mut written = std::fs::read(&checkpoint).expect("checkpoint");
+    for key in [r#"\\\"sinkhorn_balance\\\":\\\"balanced\\\","#, r#"\\\"merge_cosine\\\":0.0,"#] {
+        let at = written.windows(key.len()).position(|part| part == key.as_bytes());
+        let at = at.expect("every key of the configuration is in it");
+        written[at..at + key.len()].fill(b' ');
+    }
+    std::fs::write(&checkpoint, written).expect("checkpoint");
     let events = train(&gpu, root, "run", &["train.lr=0.01", "train.threads=1"], None, true);
     let warnings: Vec<&str> = events
         .iter()

@@ -8,4 +8,15 @@ struct Params {
     rounds: u32,
     // 1 / kappa, the inverse smoothness.
     inv_kappa: f32,
+    // p = rho / (rho + kappa) for parts drawn to equal ones with strength rho; 1 for equal parts.
+    exponent: f32,
+}
+
+// r_k = (wanted / sum_k)^p, the row step of the KL-relaxed marginal; p = 1 is that of Sinkhorn-Knopp.
+fn row_factor(wanted: f32, sums: vec4<f32>, exponent: f32) -> vec4<f32> {
+    if (exponent == 1.0) {
+        return wanted / sums;
+    }
+    // In logarithms: the quotient may be no f32 although its power is.
+    return exp(exponent * (log(wanted) - log(sums)));
 }

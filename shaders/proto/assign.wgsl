@@ -1,6 +1,6 @@
 // Hard assignment of every pixel to a prototype of its class.
 //   k      = argmax_k q[n,k], the lowest on ties;   label_proto = gt*K + k
-//   k = 0 in a class with one pixel: there every q is 1/K in exact arithmetic, and rounding must not decide
+//   k = 0 in a class with one pixel and equal shares: there every q is 1/K in exact arithmetic, and rounding must not decide
 //   small classes (option nearest: N_c < K or N_c = 1) take argmax_k of the similarity instead
 //   khat   = argmax_k (q + noise), for the prototype update with Gumbel noise; small classes under `nearest` keep k
 // Ignored pixels get -1 everywhere.
@@ -17,6 +17,8 @@ struct Params {
     quads: u32,
     // 1: small classes take the most similar prototype.
     nearest: u32,
+    // 1: so does the only pixel of a class, since shares need not be equal.
+    single_nearest: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -75,7 +77,7 @@ fn assign(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups)
     }
     let label = gt[n];
     let size = class_size(label);
-    let nearest = takes_nearest(size);
+    let nearest = takes_nearest(size) || (params.single_nearest == 1u && size == 1u);
     // Below the value that masks padding, so that the first real score always enters.
     var best = Best(-3.4e38, 0);
     for (var quad = 0u; quad < params.quads; quad++) {

@@ -91,7 +91,7 @@ fn row_sum(class_index: u32, lane: u32, quad: u32) -> vec4<f32> {
 
 fn factor(mass: f32, sum: vec4<f32>, quad: u32, protos: u32) -> vec4<f32> {
     // Not a product with the mask: 0 / 0 must not come through.
-    return masked(mass / sum, quad, protos);
+    return masked(row_factor(mass, sum, params.exponent), quad, protos);
 }
 
 // The row step: r from the last sums.

@@ -1,8 +1,9 @@
 // Within-class Sinkhorn-Knopp of all classes at once, without storing the matrix. With E = exp((S - 1)/kappa), N_c the
 // class's pixel count and cn = 1 at first, one round is
-//   rows:     r_k  = (N_c / K) / sum_n E[n,k] cn_n        each prototype has mass N_c/K
+//   rows:     r_k  = ((N_c / K) / sum_n E[n,k] cn_n)^p    each prototype has mass N_c/K if p = 1
 //   columns:  cn_n = 1 / sum_k r_k E[n,k]                 each pixel has mass 1
 // and the result Q[n,k] = r_k E[n,k] cn_n. Rows first: the order is normative. After 0 rounds Q = N_c E / sum(E).
+// With p < 1 those masses are only drawn to N_c/K (src/ops/balance.rs derives it).
 // E is taken at S - 1 so that it never exceeds 1; a constant factor cancels.
 //
 // A round is one dispatch over all classes. Workgroup (class, segment) first folds the last round's partial row sums of its class into
@@ -94,7 +95,8 @@ fn row_step(work: Share, lane: u32) {
                 // Mass of each prototype, N_c / K pixels.
                 let wanted = f32(work.count) / f32(params.num_protos);
                 // Padding lanes have an empty sum; a division by it must not reach the product.
-                factor = wanted / select(vec4<f32>(1.0), row_sum(work.class_index, lane), mask > vec4<f32>(0.0)) * mask;
+                let sums = select(vec4<f32>(1.0), row_sum(work.class_index, lane), mask > vec4<f32>(0.0));
+                factor = row_factor(wanted, sums, params.exponent) * mask;
             }
         }
         factors[lane] = factor;

@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::proto::{Cluster, EmptyLoss, Profile, PrototypeInit, SmallClass, UpdateAssign, UpdatePixels};
+use crate::proto::{
+    Balance, Cluster, EmptyLoss, Profile, PrototypeInit, SmallClass, UpdateAssign, UpdatePixels,
+};
 
 /// Axis of the first L2 norm (quirk Q1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -119,12 +121,19 @@ options! {
     /// Steps between two looks for prototypes that no pixel is nearest to, which are moved onto pixels; 0 for never.
     #[serde(default)]
     revive_every: u64 = 0, 0, 0;
+    /// Cosine above which two prototypes of a class count as one in that look, and the less used one is moved too; 0 for never.
+    #[serde(default)]
+    merge_cosine: f32 = 0.0, 0.0, 0.0;
     /// Momentum mu of the prototypes.
     momentum: f64 = 0.999, 0.999, 0.999;
     /// Smoothness kappa of the clustering.
     kappa: f32 = 0.05, 0.05, 0.05;
     /// Rounds of Sinkhorn.
     sinkhorn_iterations: usize = 3, 3, 3;
+    /// How equal the prototypes' parts of a class's pixels are made: `"balanced"`, as in the paper, or a number rho of 0 or more
+    /// that says how strongly they are drawn to that: 0 assigns pixels to the nearest prototype, the value of `kappa` is half-way.
+    #[serde(default)]
+    sinkhorn_balance: Balance = Balance::Balanced, Balance::Balanced, Balance::Balanced;
     /// Steps with the cross-entropy alone, without clustering or prototype update (spec section 10).
     warmup_steps: u64 = 0, 0, 0;
     /// Whether gradients train the prototypes in those steps (quirk Q12).
@@ -156,6 +165,16 @@ impl HeadOptions {
                 "set head.revive_every = 0, since nothing else moves the prototypes either",
             ));
         }
+        if !(0.0..1.0).contains(&self.merge_cosine) {
+            let problem = format!("head.merge_cosine is {}", self.merge_cosine);
+            return Err(Error::config(problem, "it must be 0 for never, or a cosine below 1, such as 0.98"));
+        }
+        if self.merge_cosine > 0.0 && self.revive_every == 0 {
+            return Err(Error::config(
+                format!("head.merge_cosine is {} and head.revive_every is 0", self.merge_cosine),
+                "say with head.revive_every how often to look for twins, such as 200, or set head.merge_cosine = 0",
+            ));
+        }
         self.cluster().validate()
     }
 
@@ -165,6 +184,7 @@ impl HeadOptions {
         Cluster {
             kappa: self.kappa,
             iterations: self.sinkhorn_iterations,
+            balance: self.sinkhorn_balance,
             mu: self.momentum,
             tau: self.ppc_tau,
             update_assign: self.update_assign,
@@ -224,6 +244,12 @@ mod tests {
         let frozen = "revive_every = 5\nupdate_prototype = false";
         let frozen: HeadConfig = toml::from_str(frozen).expect("known keys");
         assert!(frozen.resolve().is_err_and(|e| e.to_string().contains("head.update_prototype is false")));
+        for (twins, part) in
+            [("merge_cosine = 1.0", "below 1"), ("merge_cosine = 0.98", "head.revive_every is 0")]
+        {
+            let twins: HeadConfig = toml::from_str(twins).expect("known keys");
+            assert!(twins.resolve().is_err_and(|e| e.to_string().contains(part)), "{part}");
+        }
         let config = HeadConfig { kappa: Some(0.0), ..HeadConfig::default() };
         assert!(config.resolve().is_err_and(|e| e.to_string().contains("kappa")));
     }

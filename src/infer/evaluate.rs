@@ -53,7 +53,8 @@ pub async fn evaluate(
     Ok(Evaluation { scores: confusion.scores(&names), usage })
 }
 
-/// Counts pixels by true and predicted class, with several passes per image; `each` sees every image in turn.
+/// Counts pixels by true and predicted class, with several passes per image; `each` sees every image in turn. Adds to
+/// `usage [C,K]`, if it is given, what [`Evaluation::usage`] counts; with several passes that takes one more, of the whole image.
 ///
 /// # Errors
 /// Those of reading, of the device, and of `each`.
@@ -63,15 +64,20 @@ pub async fn evaluate_ensemble(
     data: &Dataset,
     images: &[usize],
     ensemble: &Ensemble,
+    mut usage: Option<&mut [u64]>,
     each: &mut dyn FnMut(&Evaluated<'_>) -> Result<()>,
 ) -> Result<Confusion> {
     let mut confusion = Confusion::new(predictor.spec().num_classes());
     for &index in images {
         let sample = data.load(index)?;
-        let predicted = if ensemble.is_plain() {
-            predictor.classes(store, &sample.image).await?
-        } else {
-            ensemble.classes(predictor, store, &sample.image).await?
+        let plain = match usage.as_deref_mut() {
+            Some(usage) => Some(predictor.classes_and_usage(store, &sample.image, usage).await?),
+            None if ensemble.is_plain() => Some(predictor.classes(store, &sample.image).await?),
+            None => None,
+        };
+        let predicted = match plain {
+            Some(classes) if ensemble.is_plain() => classes,
+            _ => ensemble.classes(predictor, store, &sample.image).await?,
         };
         let labels = labels(data, &sample);
         confusion.add(&labels, &predicted);

@@ -83,7 +83,7 @@ mod tests {
     use crate::data::{Classes, Normalisation};
     use crate::head::HeadOptions;
     use crate::model::{NetOptions, Provenance};
-    use crate::proto::{Profile, PrototypeInit};
+    use crate::proto::{Balance, Profile, PrototypeInit};
 
     /// Reads the description of a model after `change`.
     fn read(change: impl FnOnce(&mut Value)) -> Result<ModelSpec> {
@@ -108,9 +108,12 @@ mod tests {
             let head = spec.pointer_mut("/head").and_then(Value::as_object_mut).expect("options");
             head.remove("prototype_init").expect("an option");
             head.remove("revive_every").expect("an option");
+            head.remove("merge_cosine").expect("an option");
+            head.remove("sinkhorn_balance").expect("an option");
         };
         let head = read(old).expect("a good description").head;
         assert_eq!((head.prototype_init, head.revive_every), (PrototypeInit::Random, 0));
+        assert_eq!((head.sinkhorn_balance, head.merge_cosine), (Balance::Balanced, 0.0));
     }
 
     #[test]

@@ -2,21 +2,22 @@
 
 use super::proto_rule::expect;
 use super::table::{Case, Fill, Input};
-use super::{group_by_class, gumbel, own_similarity, sinkhorn};
+use super::{Balance, Sinkhorn, group_by_class, gumbel, own_similarity, sinkhorn};
 use crate::error::{Error, Result};
 use crate::gpu::{grid, uniform};
 use crate::oracle::{self, Array};
 use crate::tape::{DType, Launch, Op, Spec, Tape, Value, ValueId};
 
 uniform! {
-    struct Params { num_pixels: u32, num_classes: u32, num_protos: u32, quads: u32, nearest: u32 }
+    struct Params { num_pixels: u32, num_classes: u32, num_protos: u32, quads: u32, nearest: u32, single_nearest: u32 }
 }
 
 /// How classes with fewer pixels than prototypes are assigned.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SmallClass {
-    /// As all others: equal shares push the pixels apart. A class with one pixel takes prototype 0.
+    /// As all others: equal shares push the pixels apart. A class with one pixel takes prototype 0, or the nearest one where
+    /// shares need not be equal.
     #[default]
     Sinkhorn,
     /// Each pixel takes its nearest prototype.
@@ -29,6 +30,8 @@ pub enum SmallClass {
 pub struct Assign {
     /// Rule for small classes.
     pub small_class: SmallClass,
+    /// How equal shares `q` has.
+    pub balance: Balance,
 }
 
 /// Inputs `q [N,K]`, `noise [N,K]`, `gt i32 [N]`, `offsets u32 [C+1]`, `k i32 [N]`; output `khat i32 [N]`.
@@ -38,8 +41,8 @@ pub struct AssignNoisy {
     pub small_class: SmallClass,
 }
 
-/// Records `k_n = argmax_k q[n,k]` (lowest on ties; 0 in a class with one pixel) and the target `t_n = gt_n*K + k_n`
-/// (spec section 5). Returns `(k, target)`.
+/// Records `k_n = argmax_k q[n,k]` (lowest on ties; 0 in a class with one pixel if shares are balanced) and the target
+/// `t_n = gt_n*K + k_n` (spec section 5). Returns `(k, target)`.
 ///
 /// # Errors
 /// [`Error::Shape`] if the shapes do not go together.
@@ -49,9 +52,9 @@ pub fn assign(
     own: ValueId,
     gt: ValueId,
     offsets: ValueId,
-    small_class: SmallClass,
+    (small_class, balance): (SmallClass, Balance),
 ) -> Result<(ValueId, ValueId)> {
-    let out = tape.push(Assign { small_class }, &[q, own, gt, offsets])?;
+    let out = tape.push(Assign { small_class, balance }, &[q, own, gt, offsets])?;
     Ok((out[0], out[1]))
 }
 
@@ -83,7 +86,7 @@ fn check(inputs: &[&Value]) -> Result<usize> {
     Ok(pixels)
 }
 
-fn params(l: &Launch<'_>, small_class: SmallClass) -> Params {
+fn params(l: &Launch<'_>, small_class: SmallClass, single_nearest: bool) -> Params {
     let q = l.input(0);
     Params {
         num_pixels: q.shape[0] as u32,
@@ -91,6 +94,7 @@ fn params(l: &Launch<'_>, small_class: SmallClass) -> Params {
         num_protos: q.channels() as u32,
         quads: q.quads() as u32,
         nearest: u32::from(small_class == SmallClass::Nearest),
+        single_nearest: u32::from(single_nearest),
     }
 }
 
@@ -105,7 +109,7 @@ impl Op for Assign {
     }
 
     fn launch(&self, l: &mut Launch<'_>) {
-        let params = params(l, self.small_class);
+        let params = params(l, self.small_class, self.balance != Balance::Balanced);
         let bindings = [
             ("q", l.read(0)),
             ("own", l.read(1)),
@@ -119,8 +123,11 @@ impl Op for Assign {
     }
 
     fn oracle(&self, inputs: &[&Array]) -> Vec<Array> {
-        let nearest = self.small_class == SmallClass::Nearest;
-        let (k, target) = oracle::assign::assign(inputs[0], inputs[1], inputs[2], inputs[3], nearest);
+        let rule = oracle::assign::Rule {
+            nearest: self.small_class == SmallClass::Nearest,
+            single_nearest: self.balance != Balance::Balanced,
+        };
+        let (k, target) = oracle::assign::assign(inputs[0], inputs[1], inputs[2], inputs[3], rule);
         vec![k, target]
     }
 }
@@ -137,7 +144,7 @@ impl Op for AssignNoisy {
     }
 
     fn launch(&self, l: &mut Launch<'_>) {
-        let params = params(l, self.small_class);
+        let params = params(l, self.small_class, false);
         let bindings = [
             ("q", l.read(0)),
             ("noise", l.read(1)),
@@ -157,7 +164,7 @@ impl Op for AssignNoisy {
 }
 
 pub(super) fn cases() -> Vec<Case> {
-    let on = |name, [n, c, protos]: [usize; 3], labels, small_class| {
+    let with = |name, [n, c, protos]: [usize; 3], labels, small_class, balance| {
         let inputs = vec![
             Input::fixed(&[n, 16], Fill::UnitRows),
             Input::fixed(&[c, protos, 16], Fill::UnitRows),
@@ -168,14 +175,16 @@ pub(super) fn cases() -> Vec<Case> {
         Case::new(name, inputs, move |t, v| {
             let grouped = group_by_class(t, v[2], c)?;
             let own = own_similarity(t, v[0], v[1], v[2], grouped.0)?;
-            let (q, _) = sinkhorn(t, own, v[2], grouped, 3, 0.05)?;
-            let (k, _) = assign(t, q, own, v[2], grouped.1, small_class)?;
+            let (q, _) = sinkhorn(t, own, v[2], grouped, Sinkhorn { iterations: 3, kappa: 0.05, balance })?;
+            let (k, _) = assign(t, q, own, v[2], grouped.1, (small_class, balance))?;
             let noise = gumbel(t, v[3], [n, protos], 9)?;
             assign_noisy(t, q, noise, v[2], grouped.1, k, small_class)?;
             Ok(vec![])
         })
         .tolerance(5e-5)
     };
+    let on = |name, sizes, labels, small| with(name, sizes, labels, small, Balance::Balanced);
+    let relaxed = Balance::Relaxed(0.1);
     let few =
         || Fill::Values((0..40).map(|n| [0.0, 1.0, 1.0, -1.0, 1.0].get(n).map_or(3.0, |&y| y)).collect());
     let random = |count, ignored| Fill::Integers { count, ignored };
@@ -185,6 +194,8 @@ pub(super) fn cases() -> Vec<Case> {
         on("K 1", [50, 2, 1], random(2, 0.1), SmallClass::Nearest),
         on("K 3, all ignored", [50, 2, 3], random(2, 1.0), SmallClass::Sinkhorn),
         on("K 16, 150 classes", [3000, 150, 16], random(150, 0.1), SmallClass::Nearest),
+        with("few pixels, relaxed", [40, 4, 10], few(), SmallClass::Sinkhorn, relaxed),
+        with("few pixels, relaxed, nearest", [40, 4, 10], few(), SmallClass::Nearest, relaxed),
         ties(),
     ]
 }
@@ -196,8 +207,11 @@ fn ties() -> Case {
     let inputs = vec![scores(), scores(), Input::i32(&[4], Fill::Values(vec![0.0, 0.0, 0.0, 1.0]))];
     Case::new("ties and a single pixel", inputs, |t, v| {
         let (_, offsets) = group_by_class(t, v[2], 2)?;
-        assign(t, v[0], v[1], v[2], offsets, SmallClass::Sinkhorn)?;
-        assign(t, v[0], v[1], v[2], offsets, SmallClass::Nearest)?;
+        for small_class in [SmallClass::Sinkhorn, SmallClass::Nearest] {
+            for balance in [Balance::Balanced, Balance::Relaxed(0.1)] {
+                assign(t, v[0], v[1], v[2], offsets, (small_class, balance))?;
+            }
+        }
         Ok(vec![])
     })
 }

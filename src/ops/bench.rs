@@ -3,8 +3,9 @@
 //!
 //! Only the operation itself is recorded; what others would compute for it comes as an input.
 
+use super::UpsampleArgmax;
 use super::table::{Case, Fill, Input};
-use super::{Act, AdamW, Axis, Conv, Corners, DropMode, EmptyLoss, Sgd, SmallClass, UpsampleArgmax};
+use super::{Act, AdamW, Axis, Balance, Conv, Corners, DropMode, EmptyLoss, Sgd, Sinkhorn, SmallClass};
 use crate::error::Result;
 use crate::tape::{Tape, ValueId};
 use crate::{ops, rng};
@@ -78,7 +79,7 @@ pub(super) fn assign() -> Vec<Case> {
     let [gt, _, offsets] = grouped(n, c);
     let q = Input::fixed(&[n, k], Fill::Uniform(0.0, 1.0));
     vec![Case::new("16384x10, 150 classes", vec![q.clone(), q, gt, offsets], |t, v| {
-        Ok(vec![ops::assign(t, v[0], v[1], v[2], v[3], SmallClass::Sinkhorn)?.1])
+        Ok(vec![ops::assign(t, v[0], v[1], v[2], v[3], (SmallClass::Sinkhorn, Balance::Balanced))?.1])
     })]
 }
 
@@ -292,16 +293,18 @@ pub(super) fn sgd() -> Vec<Case> {
 }
 
 /// Three rounds on `n` pixels of `c` classes and ten prototypes each.
-fn sinkhorn_of(name: &str, n: usize, c: usize) -> Case {
+fn sinkhorn_of(name: &str, n: usize, c: usize, balance: Balance) -> Case {
+    let rule = Sinkhorn { iterations: 3, kappa: 0.05, balance };
     let own = Input::fixed(&[n, 10], Fill::Uniform(-1.0, 1.0));
     let inputs = [vec![own], grouped(n, c).to_vec()].concat();
-    Case::new(name, inputs, |t, v| Ok(vec![ops::sinkhorn(t, v[0], v[1], (v[2], v[3]), 3, 0.05)?.0]))
+    Case::new(name, inputs, move |t, v| Ok(vec![ops::sinkhorn(t, v[0], v[1], (v[2], v[3]), rule)?.0]))
 }
 
 pub(super) fn sinkhorn() -> Vec<Case> {
     vec![
-        sinkhorn_of("10000x10, one class", 10_000, 1),
-        sinkhorn_of("16384x10, 150 classes", HEAD[0], HEAD[1]),
+        sinkhorn_of("10000x10, one class", 10_000, 1, Balance::Balanced),
+        sinkhorn_of("16384x10, 150 classes", HEAD[0], HEAD[1], Balance::Balanced),
+        sinkhorn_of("16384x10, 150 classes, rho 0.1", HEAD[0], HEAD[1], Balance::Relaxed(0.1)),
     ]
 }
 

@@ -5,6 +5,7 @@ pub mod adamw;
 pub mod add;
 pub mod argmax_rows;
 pub mod assign;
+pub mod balance;
 pub mod batch_norm;
 mod bench;
 pub mod bn_fold;
@@ -46,6 +47,7 @@ pub use adamw::{AdamW, adamw};
 pub use add::add;
 pub use argmax_rows::argmax_rows;
 pub use assign::{SmallClass, assign, assign_noisy};
+pub use balance::Balance;
 pub use batch_norm::{Act, BatchNormed, batch_norm, batch_norm_eval};
 pub use bn_fold::bn_fold;
 pub use class_logit::{
@@ -78,7 +80,7 @@ pub use running_stats::running_stats;
 pub use sample_labels::sample_labels;
 pub use scale::scale;
 pub use sgd::{Sgd, sgd};
-pub use sinkhorn::sinkhorn;
+pub use sinkhorn::{Sinkhorn, sinkhorn};
 pub use upsample_argmax::{UpsampleArgmax, upsample_argmax};
 pub use valid_mean::{EmptyLoss, valid_mean};
 

@@ -1,5 +1,6 @@
 //! Sinkhorn-Knopp clustering of every class's pixels onto its prototypes.
 
+use super::balance::Balance;
 use super::proto_rule::expect;
 use super::table::{Case, Fill, Input};
 use super::{group_by_class, own_similarity};
@@ -16,6 +17,7 @@ uniform! {
         segments: u32,
         rounds: u32,
         inv_kappa: f32,
+        exponent: f32,
     }
 }
 
@@ -27,8 +29,10 @@ pub const MAX_PROTOS: usize = 16;
 pub struct Sinkhorn {
     /// Rounds of row step, then column step.
     pub iterations: usize,
-    /// Smoothness; below 0.025 `exp((S-1)/kappa)` can underflow.
+    /// Smoothness; below 0.025 `exp((S-1)/kappa)` can underflow, with parts that are not equal below 0.03.
     pub kappa: f32,
+    /// How equal the prototypes' parts are made; without rounds nothing is.
+    pub balance: Balance,
 }
 
 /// Records the soft assignment of all classes at once (spec section 5): `q [N,K]` is `N_c * L` after `iterations` rounds
@@ -42,10 +46,9 @@ pub fn sinkhorn(
     own: ValueId,
     gt: ValueId,
     (order, offsets): (ValueId, ValueId),
-    iterations: usize,
-    kappa: f32,
+    rule: Sinkhorn,
 ) -> Result<(ValueId, ValueId)> {
-    let out = tape.push(Sinkhorn { iterations, kappa }, &[own, gt, order, offsets])?;
+    let out = tape.push(rule, &[own, gt, order, offsets])?;
     Ok((out[0], out[1]))
 }
 
@@ -59,6 +62,7 @@ impl Sinkhorn {
             segments: segments as u32,
             rounds: self.iterations as u32,
             inv_kappa: 1.0 / self.kappa,
+            exponent: if self.iterations == 0 { 1.0 } else { self.balance.exponent(self.kappa) },
         }
     }
 
@@ -144,8 +148,12 @@ impl Op for Sinkhorn {
 
     fn oracle(&self, inputs: &[&Array]) -> Vec<Array> {
         let classes = inputs[3].data.len() - 1;
-        let (q, r) =
-            oracle::sinkhorn::sinkhorn(inputs[0], inputs[1], classes, self.iterations, f64::from(self.kappa));
+        let rule = oracle::sinkhorn::Rule {
+            iterations: self.iterations,
+            kappa: f64::from(self.kappa),
+            rho: f64::from(self.balance.rho()),
+        };
+        let (q, r) = oracle::sinkhorn::sinkhorn(inputs[0], inputs[1], classes, rule);
         vec![q, r]
     }
 
@@ -155,7 +163,7 @@ impl Op for Sinkhorn {
 }
 
 pub(super) fn cases() -> Vec<Case> {
-    let on = |name, [c, k, d]: [usize; 3], n: usize, labels, iterations, kappa| {
+    let relaxed = |name, [c, k, d]: [usize; 3], n: usize, labels, rule: Sinkhorn| {
         let inputs = vec![
             Input::fixed(&[n, d], Fill::UnitRows),
             Input::fixed(&[c, k, d], Fill::UnitRows),
@@ -164,18 +172,24 @@ pub(super) fn cases() -> Vec<Case> {
         let case = Case::new(name, inputs, move |t, v| {
             let grouped = group_by_class(t, v[2], c)?;
             let own = own_similarity(t, v[0], v[1], v[2], grouped.0)?;
-            sinkhorn(t, own, v[2], grouped, iterations, kappa)?;
+            sinkhorn(t, own, v[2], grouped, rule)?;
             Ok(vec![])
         });
         // WGSL's exp may be off by 3 + 2|x| ULP, and (S-1)/kappa rounds at |x| = 40: about 1e-5 relative in E.
         case.tolerance(5e-5)
     };
+    let on = |name, sizes, n, labels, iterations, kappa| {
+        relaxed(name, sizes, n, labels, Sinkhorn { iterations, kappa, balance: Balance::Balanced })
+    };
+    let rho = |rho, iterations, kappa| Sinkhorn { iterations, kappa, balance: Balance::Relaxed(rho) };
     let random = |count, ignored| Fill::Integers { count, ignored };
     // Class 0 has one pixel, class 1 three, class 2 none, class 3 the rest.
-    let few = Fill::Values((0..40).map(|n| [0.0, 1.0, 1.0, -1.0, 1.0].get(n).map_or(3.0, |&y| y)).collect());
-    let nearly_one = (0..60_000).map(|n| if n % 997 == 5 { (n % 11) as f32 } else { 3.0 }).collect();
+    let few =
+        || Fill::Values((0..40).map(|n| [0.0, 1.0, 1.0, -1.0, 1.0].get(n).map_or(3.0, |&y| y)).collect());
+    let nearly_one =
+        || Fill::Values((0..60_000).map(|n| if n % 997 == 5 { (n % 11) as f32 } else { 3.0 }).collect());
     vec![
-        on("fewer pixels than K, one, none", [4, 10, 16], 40, few, 3, 0.05),
+        on("fewer pixels than K, one, none", [4, 10, 16], 40, few(), 3, 0.05),
         on("all ignored", [3, 4, 16], 24, random(3, 1.0), 3, 0.05),
         on("0 rounds", [5, 10, 16], 200, random(5, 0.1), 0, 0.05),
         on("1 round, K 3, D 5", [2, 3, 5], 200, random(2, 0.1), 1, 0.05),
@@ -184,6 +198,15 @@ pub(super) fn cases() -> Vec<Case> {
         on("150 classes", [150, 10, 64], 5000, random(150, 0.1), 3, 0.05),
         on("600 classes, most absent, kappa 1", [600, 7, 16], 300, random(600, 0.1), 10, 1.0),
         on("two classes, 16 workgroups for each", [2, 5, 16], 40_000, random(2, 0.1), 3, 0.05),
-        on("one class holds nearly all", [11, 10, 16], 60_000, Fill::Values(nearly_one), 3, 0.05),
+        on("one class holds nearly all", [11, 10, 16], 60_000, nearly_one(), 3, 0.05),
+        relaxed("rho kappa, fewer pixels than K, one, none", [4, 10, 16], 40, few(), rho(0.05, 3, 0.05)),
+        relaxed("rho 0.2, all ignored", [3, 4, 16], 24, random(3, 1.0), rho(0.2, 3, 0.05)),
+        relaxed("rho 0.2, 0 rounds", [5, 10, 16], 200, random(5, 0.1), rho(0.2, 0, 0.05)),
+        relaxed("rho 0, 1 round, K 3, D 5", [2, 3, 5], 200, random(2, 0.1), rho(0.0, 1, 0.05)),
+        relaxed("rho 0.01, 2 rounds, K 16", [11, 16, 64], 900, random(11, 0.1), rho(0.01, 2, 0.05)),
+        relaxed("rho 0.2, K 1, one class", [1, 1, 16], 70, random(1, 0.1), rho(0.2, 3, 0.05)),
+        relaxed("rho 1, D 2, kappa 0.03", [2, 5, 2], 333, random(2, 0.1), rho(1.0, 3, 0.03)),
+        relaxed("rho 0.1, 150 classes", [150, 10, 64], 5000, random(150, 0.1), rho(0.1, 3, 0.05)),
+        relaxed("rho 0.1, one class nearly all", [11, 10, 16], 60_000, nearly_one(), rho(0.1, 3, 0.05)),
     ]
 }

@@ -17,13 +17,23 @@ const fn takes_nearest(nearest: bool, size: usize, num_protos: usize) -> bool {
     nearest && (size < num_protos || size == 1)
 }
 
-/// `(k, gt*K + k)` per pixel, -1 where ignored; spec section 5. `nearest` is the option for small classes.
+/// What is special about small classes.
+#[derive(Clone, Copy, Debug)]
+pub struct Rule {
+    /// Their pixels take the nearest prototype.
+    pub nearest: bool,
+    /// So does the only pixel of a class; prototype 0 otherwise.
+    pub single_nearest: bool,
+}
+
+/// `(k, gt*K + k)` per pixel, -1 where ignored; spec section 5.
 #[must_use]
-pub fn assign(q: &Array, own: &Array, gt: &Array, offsets: &Array, nearest: bool) -> (Array, Array) {
+pub fn assign(q: &Array, own: &Array, gt: &Array, offsets: &Array, rule: Rule) -> (Array, Array) {
     let num_protos = q.channels();
     let k_of = |n: usize| {
         let size = class_size(gt.data[n], offsets)?;
-        Some(if takes_nearest(nearest, size, num_protos) {
+        let single = rule.single_nearest && size == 1;
+        Some(if single || takes_nearest(rule.nearest, size, num_protos) {
             argmax(own.row(n).iter().copied())
         } else if size == 1 {
             0
@@ -71,9 +81,11 @@ mod tests {
         );
         let gt = Array::new(&[4], vec![0.0, 1.0, 0.0, -1.0]);
         let offsets = Array::new(&[3], vec![0.0, 2.0, 3.0]);
-        let (k, target) = assign(&q, &own, &gt, &offsets, false);
+        let rule = |nearest, single_nearest| Rule { nearest, single_nearest };
+        let (k, target) = assign(&q, &own, &gt, &offsets, rule(false, false));
         assert_eq!((&k.data[..], &target.data[..]), (&[1.0, 0.0, 1.0, -1.0][..], &[1.0, 3.0, 1.0, -1.0][..]));
-        assert_eq!(assign(&q, &own, &gt, &offsets, true).0.data, [0.0, 1.0, 2.0, -1.0]);
+        assert_eq!(assign(&q, &own, &gt, &offsets, rule(true, false)).0.data, [0.0, 1.0, 2.0, -1.0]);
+        assert_eq!(assign(&q, &own, &gt, &offsets, rule(false, true)).0.data, [1.0, 1.0, 1.0, -1.0]);
         let noise =
             Array::new(&[4, 3], [[0.0, 0.0, 0.1], [0.0, 1.0, 0.0], [1.0, 0.0, 0.0], [9.0; 3]].concat());
         assert_eq!(assign_noisy(&q, &noise, &gt, &offsets, &k, false).data, [2.0, 1.0, 0.0, -1.0]);
@@ -84,6 +96,7 @@ mod tests {
     fn one_prototype_takes_every_pixel() {
         let scores = Array::new(&[3, 1], vec![0.1, -0.5, 1.0]);
         let (gt, offsets) = (Array::zeros(&[3]), Array::new(&[2], vec![0.0, 3.0]));
-        assert_eq!(assign(&scores, &scores, &gt, &offsets, false).0.data, [0.0; 3]);
+        let rule = Rule { nearest: false, single_nearest: false };
+        assert_eq!(assign(&scores, &scores, &gt, &offsets, rule).0.data, [0.0; 3]);
     }
 }

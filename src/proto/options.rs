@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::ops::{EmptyLoss, SmallClass};
+use crate::ops::{Balance, EmptyLoss, SmallClass};
 
 /// Which assignment the prototype update uses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +45,8 @@ pub struct Cluster {
     pub kappa: f32,
     /// Sinkhorn rounds.
     pub iterations: usize,
+    /// How equal the prototypes' parts of a class are made.
+    pub balance: Balance,
     /// Share of the old prototype that stays in an update, 0 to 1.
     pub mu: f64,
     /// Temperature of the contrast loss.
@@ -64,6 +66,7 @@ impl Default for Cluster {
         Self {
             kappa: 0.05,
             iterations: 3,
+            balance: Balance::Balanced,
             mu: 0.999,
             tau: 0.1,
             update_assign: UpdateAssign::Argmax,
@@ -89,6 +92,21 @@ impl Cluster {
         }
         if self.iterations > 1000 {
             return wrong("sinkhorn_iterations", self.iterations.to_string(), "1000 or less; 3 is usual");
+        }
+        if let Balance::Relaxed(rho) = self.balance {
+            if !(rho.is_finite() && rho >= 0.0) {
+                let want = "0 or more, such as 0.05, or \"balanced\"";
+                return wrong("sinkhorn_balance", rho.to_string(), want);
+            }
+            if self.iterations == 0 {
+                let want = "1 or more where head.sinkhorn_balance is a number, which only rounds read";
+                return wrong("sinkhorn_iterations", "0".into(), want);
+            }
+            // Sums grow to N exp(2/kappa) there.
+            if self.kappa < 0.03 {
+                let want = "0.03 or more where head.sinkhorn_balance is a number";
+                return wrong("kappa", self.kappa.to_string(), want);
+            }
         }
         if !(0.0..=1.0).contains(&self.mu) {
             return wrong("momentum", self.mu.to_string(), "from 0 to 1, such as 0.999");
@@ -125,7 +143,11 @@ mod tests {
             ("kappa", Cluster { kappa: f32::NAN, ..rec.clone() }),
             ("momentum", Cluster { mu: 1.5, ..rec.clone() }),
             ("ppc_tau", Cluster { tau: 0.0, ..rec.clone() }),
-            ("sinkhorn_iterations", Cluster { iterations: 100_000, ..rec }),
+            ("sinkhorn_iterations", Cluster { iterations: 100_000, ..rec.clone() }),
+            ("sinkhorn_balance", Cluster { balance: Balance::Relaxed(-0.1), ..rec.clone() }),
+            ("sinkhorn_balance", Cluster { balance: Balance::Relaxed(f32::NAN), ..rec.clone() }),
+            ("sinkhorn_iterations", Cluster { balance: Balance::Relaxed(0.1), iterations: 0, ..rec.clone() }),
+            ("kappa", Cluster { balance: Balance::Relaxed(0.1), kappa: 0.025, ..rec }),
         ];
         for (key, options) in wrong {
             let message = options.validate().expect_err("out of range").to_string();

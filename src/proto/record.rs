@@ -1,7 +1,7 @@
 //! Records clustering, losses and update on a tape.
 
 use crate::error::{Error, Result};
-use crate::ops;
+use crate::ops::{self, Sinkhorn};
 use crate::tape::{Tape, ValueId};
 
 use super::options::{Cluster, UpdateAssign, UpdatePixels};
@@ -62,9 +62,10 @@ pub fn cluster(
         let num_classes = tape.value(protos).shape[0];
         let (order, offsets) = ops::group_by_class(tape, gt, num_classes)?;
         let own = ops::own_similarity(tape, emb, protos, gt, order)?;
-        let (q, row_factors) =
-            ops::sinkhorn(tape, own, gt, (order, offsets), options.iterations, options.kappa)?;
-        let (k, target) = ops::assign(tape, q, own, gt, offsets, options.small_class)?;
+        let rule =
+            Sinkhorn { iterations: options.iterations, kappa: options.kappa, balance: options.balance };
+        let (q, row_factors) = ops::sinkhorn(tape, own, gt, (order, offsets), rule)?;
+        let (k, target) = ops::assign(tape, q, own, gt, offsets, (options.small_class, options.balance))?;
         let khat = match (options.update_assign, noise) {
             (UpdateAssign::Argmax, _) => k,
             (UpdateAssign::Gumbel, Some(noise)) => {

@@ -83,29 +83,31 @@ impl ClassSamples {
     }
 
     /// Moves those prototypes in `protos [C,K,D]` that are the nearest of their class to none of its pixels onto pixels that
-    /// the others represent worst (k-means++ with the others given), and returns how many of each class, `[C]`. A class with
-    /// fewer pixels than prototypes is left alone: there, being nearest to none says nothing.
+    /// the others represent worst (k-means++ with the others given), and returns how many of each class, `[C]`. Two with a cosine
+    /// above `merge_cosine`, where that is not 0, count as one: the one that is nearest to fewer pixels is moved too, as long as pixels are left. A class
+    /// with fewer pixels than prototypes is left alone: there, being nearest to none says nothing.
     ///
     /// # Panics
     /// If `protos` does not have `C*K*D` elements.
-    pub fn revive(&self, protos: &mut [f32], num_protos: usize) -> Vec<usize> {
+    pub fn revive(&self, protos: &mut [f32], num_protos: usize, merge_cosine: f32) -> Vec<Moved> {
         assert_eq!(protos.len(), self.classes.len() * num_protos * self.d, "prototypes are [C,K,D]");
         let revive = |(c, rows): (usize, &mut [f32])| {
             let points = self.points(c);
             if points.len() < num_protos {
-                return 0;
+                return Moved::default();
             }
             let centres: Vec<Vec<f64>> = rows.chunks_exact(self.d).map(unit).collect();
-            let mut used = vec![false; num_protos];
-            points.iter().for_each(|point| used[nearest(&centres, point)] = true);
-            let (used, unused): (Vec<_>, Vec<_>) = (0..num_protos).partition(|&k| used[k]);
-            let given: Vec<Vec<f64>> = used.iter().map(|&k| centres[k].clone()).collect();
+            let mut uses = vec![0_usize; num_protos];
+            points.iter().for_each(|point| uses[nearest(&centres, point)] += 1);
+            let unused: Vec<usize> = (0..num_protos).filter(|&k| uses[k] == 0).collect();
+            let (kept, twins) = merge(&centres, &uses, merge_cosine);
+            let given: Vec<Vec<f64>> = kept.iter().map(|&k| centres[k].clone()).collect();
             let mut rng = Rng::new(self.seed, 2 * c as u32 + 1);
-            let chosen = seeds(&points, &given, unused.len(), &mut rng);
-            for (&k, &point) in unused.iter().zip(&chosen) {
+            let chosen = seeds(&points, &given, unused.len() + twins.len(), &mut rng);
+            for (&k, &point) in unused.iter().chain(&twins).zip(&chosen) {
                 rows[k * self.d..(k + 1) * self.d].copy_from_slice(points[point]);
             }
-            chosen.len()
+            Moved { all: chosen.len(), twins: chosen.len().saturating_sub(unused.len()) }
         };
         protos.chunks_exact_mut(num_protos * self.d).enumerate().map(revive).collect()
     }
@@ -113,6 +115,31 @@ impl ClassSamples {
     fn points(&self, class: usize) -> Vec<&[f32]> {
         self.classes[class].rows.chunks_exact(self.d).collect()
     }
+}
+
+/// Prototypes of a class that were moved onto pixels.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Moved {
+    /// How many.
+    pub all: usize,
+    /// Those of them that some pixel was nearest to, and that were another's twins.
+    pub twins: usize,
+}
+
+/// The prototypes in use, most used first, of which those with a cosine above `merge_cosine` to one before them are split off
+/// if that is not 0.
+fn merge(centres: &[Vec<f64>], uses: &[usize], merge_cosine: f32) -> (Vec<usize>, Vec<usize>) {
+    let mut used: Vec<usize> = (0..uses.len()).filter(|&k| uses[k] > 0).collect();
+    // The sort is stable: the lower index goes first on ties.
+    used.sort_by_key(|&k| std::cmp::Reverse(uses[k]));
+    let (mut kept, mut twins): (Vec<usize>, Vec<usize>) = (Vec::new(), Vec::new());
+    for k in used {
+        let cosine =
+            |&other: &usize| std::iter::zip(&centres[k], &centres[other]).map(|(a, b)| a * b).sum::<f64>();
+        let is_twin = merge_cosine > 0.0 && kept.iter().any(|other| cosine(other) > f64::from(merge_cosine));
+        if is_twin { &mut twins } else { &mut kept }.push(k);
+    }
+    (kept, twins)
 }
 
 fn unit(row: &[f32]) -> Vec<f64> {
@@ -212,13 +239,39 @@ mod tests {
         ]
         .concat();
         let mut protos = near.clone();
-        assert_eq!(samples.revive(&mut protos, 3), [2, 0, 0]);
+        let moved = |counts: [usize; 3]| counts.map(|all| Moved { all, twins: 0 });
+        assert_eq!(samples.revive(&mut protos, 3, 0.0), moved([2, 0, 0]));
         let mut axes: Vec<usize> = protos[..3 * D].chunks_exact(D).map(|row| axis_of(row).0).collect();
         assert_eq!((axes[0], &protos[..D], &protos[3 * D..]), (0, &near[..D], &near[3 * D..]));
         axes.sort_unstable();
         assert_eq!(axes, [0, 3, 5]);
         let mut again = near.clone();
-        samples.revive(&mut again, 3);
+        samples.revive(&mut again, 3, 0.0);
+        assert_eq!(again, protos);
+    }
+
+    #[test]
+    fn of_twins_the_less_used_one_moves_to_what_is_represented_worst() {
+        let mut samples = ClassSamples::new(1, D, 1);
+        samples.add(&planted(&[0, 3], 300, 0.02), &[0; 300]);
+        // Both stand for axis 0; the second one leans towards axis 3 and is the nearest to the pixels there.
+        let lean = |x: f32| {
+            scaled((0..D).map(|j| [1.0, 0.0, 0.0, x][j.min(3)] * f32::from(u8::from(j < 4))).collect())
+        };
+        let twins = [lean(-0.02), lean(0.1), planted(&[6], 1, 0.0)].concat();
+        let mut protos = twins.clone();
+        assert_eq!(samples.revive(&mut protos, 3, 0.0), [Moved { all: 1, twins: 0 }]);
+        assert_eq!(protos[..2 * D], twins[..2 * D]);
+        let mut protos = twins.clone();
+        assert_eq!(samples.revive(&mut protos, 3, 0.98), [Moved { all: 2, twins: 1 }]);
+        let axes: Vec<usize> = protos.chunks_exact(D).map(|row| axis_of(row).0).collect();
+        // One of the two stays where it was, and one stands for axis 3 now.
+        assert!(
+            axes.contains(&3)
+                && [0, 1].iter().filter(|k| protos[*k * D..][..D] == twins[*k * D..][..D]).count() == 1
+        );
+        let mut again = twins;
+        samples.revive(&mut again, 3, 0.98);
         assert_eq!(again, protos);
     }
 

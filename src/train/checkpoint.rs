@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::model::is_optimiser_state;
 use crate::model_file::{self, ModelFile, Tensor};
+use crate::proto::CollapseWatch;
 use crate::tape::{self, Store};
 
 use super::config::Config;
@@ -22,6 +23,9 @@ pub(super) struct State {
     pub step: u64,
     /// Best validation mIoU so far, -1 before the first evaluation.
     pub best_miou: f64,
+    /// Collapses of prototypes that have been told.
+    #[serde(default)]
+    pub collapse: CollapseWatch,
     /// The configuration, every default filled in, as JSON: text, since a number that goes through f64 is another f32.
     config: String,
     /// Class names in order.
@@ -45,6 +49,9 @@ const FREE: [&str; 13] = [
     "train.tensorboard",
 ];
 
+/// Keys that checkpoints of earlier versions lack, with the value (as JSON) of what those versions did.
+const ADDED: [(&str, &str); 2] = [("head.sinkhorn_balance", "\"balanced\""), ("head.merge_cosine", "0.0")];
+
 impl State {
     pub(super) fn new(step: u64, best_miou: f64, config: &Config, classes: &Classes) -> Result<Self> {
         let config = serde_json::to_string(&config.resolved()?)
@@ -52,6 +59,7 @@ impl State {
         Ok(Self {
             step,
             best_miou,
+            collapse: CollapseWatch::default(),
             config,
             classes: classes.classes.iter().map(|c| c.name.clone()).collect(),
         })
@@ -84,6 +92,9 @@ impl State {
                 )
             })?;
             flatten(&value, "", map);
+        }
+        for (key, value) in ADDED {
+            then.entry(key.into()).or_insert_with(|| value.parse().unwrap_or_default());
         }
         let keys: BTreeSet<&String> = then.keys().chain(given.keys()).collect();
         let differ =

@@ -81,7 +81,7 @@ pub enum Event {
         /// One entry per class.
         classes: Vec<SetPrototypes>,
     },
-    /// Prototypes that no pixel of their class was nearest to were looked for, and moved onto pixels.
+    /// Prototypes that no pixel of their class was nearest to, and twins, were looked for and moved onto pixels.
     PrototypesRevived {
         /// As for [`Event::PrototypesSet`].
         step: u64,
@@ -180,6 +180,9 @@ pub struct ClassPrototypes {
     /// predicted as this class, at feature resolution; `None` where nothing is. Logs of earlier versions do not have it.
     #[serde(default)]
     pub effective: Option<f64>,
+    /// These shares, `[K]`: all 0 where nothing is predicted as this class. Logs of earlier versions do not have them.
+    #[serde(default)]
+    pub usage: Vec<f64>,
 }
 
 /// The prototypes of one class that were set from pixels.
@@ -191,6 +194,9 @@ pub struct SetPrototypes {
     pub pixels: u32,
     /// Prototypes that were set; the others are where they were.
     pub set: usize,
+    /// Those of them that pixels were nearest to, but whose cosine to one that was used more was above `head.merge_cosine`.
+    #[serde(default)]
+    pub merged: usize,
 }
 
 /// What a front end answers an event with.

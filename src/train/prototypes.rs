@@ -1,13 +1,13 @@
-//! Prototypes that are set from pixels: where they start (`head.prototype_init = "kmeans"`), and the unused ones later on
-//! (`head.revive_every`).
+//! What a run does about its prototypes: it says how they are, and sets them from pixels: where they start (`head.prototype_init = "kmeans"`), and the unused ones later on
+//! (`head.revive_every`), twins among them (`head.merge_cosine`).
 
 use crate::error::Result;
 use crate::model::{EmbedStep, PROTOTYPES};
-use crate::proto::ClassSamples;
+use crate::proto::{Circumstances, ClassHealth, ClassSamples, Moved, PrototypeInit, health};
 use crate::rng;
 use crate::tape::{DType, Keep, Plan, Role, Value, tuned_caps};
 
-use super::event::{Event, SetPrototypes};
+use super::event::{ClassPrototypes, Event, Listener, SetPrototypes};
 use super::session::Session;
 
 /// Batches that are looked at, never more than one pass over the data: enough for several images of a common class.
@@ -36,12 +36,21 @@ impl Session {
         let [num_classes, of, d] = shape[..] else { unreachable!("prototypes are [C,K,D]") };
         let mut samples = ClassSamples::new(num_classes, d, seed);
         let batches = self.sample_classes(&mut samples, of, step).await?;
-        let set = if start { samples.fill(&mut protos, of) } else { samples.revive(&mut protos, of) };
+        let set = if start {
+            samples.fill(&mut protos, of).into_iter().map(|all| Moved { all, twins: 0 }).collect()
+        } else {
+            samples.revive(&mut protos, of, self.spec.head.merge_cosine)
+        };
         let value = Value { name: PROTOTYPES.into(), shape, dtype: DType::F32, role: Role::State };
         self.store.set(&self.gpu, &value, &protos)?;
         let found = self.spec.classes.classes.iter().zip(samples.seen().zip(set));
         let classes = found
-            .map(|(class, (pixels, set))| SetPrototypes { name: class.name.clone(), pixels, set })
+            .map(|(class, (pixels, Moved { all: set, twins: merged }))| SetPrototypes {
+                name: class.name.clone(),
+                pixels,
+                set,
+                merged,
+            })
             .filter(|class| start || class.set > 0)
             .collect();
         let step = step + 1;
@@ -77,5 +86,46 @@ impl Session {
             samples.add(&plan.read(recorded.emb).await?, &plan.read(recorded.gt).await?);
         }
         Ok(pass.min(MAX_BATCHES))
+    }
+
+    /// Tells how far apart the prototypes are and how they share what was counted in `usage [C,K]`, and warns once of those that
+    /// have collapsed.
+    pub(super) async fn tell_prototypes(
+        &mut self,
+        step: u64,
+        usage: &[u64],
+        listener: &mut Listener<'_>,
+    ) -> Result<()> {
+        let (shape, protos) = self.store.read(&self.gpu, PROTOTYPES).await?;
+        let found = health(&protos, usage, [shape[0], shape[1], shape[2]]);
+        let classes = &self.spec.classes.classes;
+        let names: Vec<&str> = classes.iter().map(|class| class.name.as_str()).collect();
+        let head = &self.spec.head;
+        let circumstances = Circumstances {
+            momentum: head.momentum,
+            update_assign: head.update_assign,
+            balance: head.sinkhorn_balance,
+            from_pixels: head.prototype_init == PrototypeInit::Kmeans,
+            revives: head.revive_every > 0,
+            learnable: !head.use_prototype,
+        };
+        // Before the first step that uses them, they say nothing about the training.
+        let used = if head.use_prototype { step > head.warmup_steps } else { step > 0 };
+        if used {
+            for text in self.collapse.warnings(&names, &found, circumstances) {
+                listener.tell(&Event::Warning { text });
+            }
+        }
+        let mean_cosine = found.iter().map(|h| h.mean_cosine).sum::<f64>() / found.len() as f64;
+        let of_class = |(h, name): (ClassHealth, &str)| ClassPrototypes {
+            name: name.into(),
+            mean: h.mean_cosine,
+            max: h.max_cosine,
+            effective: (h.effective > 0.0).then_some(h.effective),
+            usage: h.usage,
+        };
+        let classes = found.into_iter().zip(names).map(of_class).collect();
+        listener.tell(&Event::Prototypes { step, mean_cosine, classes });
+        Ok(())
     }
 }

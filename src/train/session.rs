@@ -4,19 +4,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::data::{Batch, ClassInfo, Dataset, Loader, LoaderSettings, audit_splits};
+use crate::data::{Batch, Dataset, Loader, LoaderSettings, audit_splits};
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::infer::{Evaluation, Predictor, evaluate};
-use crate::model::{
-    ModelSpec, PROTOTYPES, Phase, Provenance, TrainOptions, TrainStep, load_backbone, save_model,
-};
-use crate::proto::{ClassHealth, TWIN_COSINE, health};
+use crate::model::{ModelSpec, Phase, Provenance, TrainOptions, TrainStep, load_backbone, save_model};
+use crate::proto::CollapseWatch;
 use crate::tape::{Keep, Plan, Store, tuned_caps};
 
 use super::checkpoint;
 use super::config::Config;
-use super::event::{ClassPrototypes, Command, Event, Listener};
+use super::event::{Command, Event, Listener};
 use super::trace::Snapshot;
 
 /// Loader threads that `threads = 0` starts at most: more wait for the device on any machine.
@@ -35,6 +33,7 @@ pub struct Session {
     /// The step that the run folder's checkpoint is of.
     pub(super) checkpoint: Option<u64>,
     best_miou: f64,
+    pub(super) collapse: CollapseWatch,
     warnings: Vec<String>,
     /// Of the cross-entropy, `[C]`.
     class_weights: Vec<f32>,
@@ -115,6 +114,7 @@ impl Session {
             first_step: 0,
             checkpoint: None,
             best_miou: -1.0,
+            collapse: CollapseWatch::default(),
             warnings,
             class_weights,
             config,
@@ -136,6 +136,7 @@ impl Session {
             }
             (session.first_step, session.best_miou) = (state.step, state.best_miou);
             session.checkpoint = Some(state.step);
+            session.collapse = state.collapse;
         } else if let Some(path) = &session.config.train.weights {
             load_backbone(gpu, &mut session.store, &recorded.weights, session.spec.net.arch, path)?;
         }
@@ -298,7 +299,8 @@ impl Session {
     }
 
     async fn save_checkpoint(&mut self, step: u64) -> Result<()> {
-        let state = checkpoint::State::new(step, self.best_miou, &self.config, &self.spec.classes)?;
+        let mut state = checkpoint::State::new(step, self.best_miou, &self.config, &self.spec.classes)?;
+        state.collapse = self.collapse.clone();
         checkpoint::save(&self.gpu, &self.store, &self.out, &state).await?;
         self.checkpoint = Some(step);
         Ok(())
@@ -336,28 +338,6 @@ impl Session {
                 listener.tell(&Event::Saved { step: done, path });
             }
         }
-        Ok(())
-    }
-
-    /// Tells how far apart the prototypes are and how many share what was counted in `usage [C,K]`, and warns where two of a class
-    /// have nearly become one.
-    async fn tell_prototypes(&self, step: u64, usage: &[u64], listener: &mut Listener<'_>) -> Result<()> {
-        let (shape, protos) = self.store.read(&self.gpu, PROTOTYPES).await?;
-        let found = health(&protos, usage, [shape[0], shape[1], shape[2]]);
-        let of_class = |(h, class): (&ClassHealth, &ClassInfo)| ClassPrototypes {
-            name: class.name.clone(),
-            mean: h.mean_cosine,
-            max: h.max_cosine,
-            effective: (h.effective > 0.0).then_some(h.effective),
-        };
-        let classes: Vec<_> = found.iter().zip(&self.spec.classes.classes).map(of_class).collect();
-        let mean_cosine = classes.iter().map(|c| c.mean).sum::<f64>() / classes.len() as f64;
-        for class in classes.iter().filter(|c| c.max > TWIN_COSINE) {
-            let text =
-                format!("two prototypes of {} have a cosine of {:.3}: they are twins", class.name, class.max);
-            listener.tell(&Event::Warning { text });
-        }
-        listener.tell(&Event::Prototypes { step, mean_cosine, classes });
         Ok(())
     }
 

@@ -7,12 +7,16 @@
 //! | `val/miou`, `val/macc`, `val/aacc` | the scores of an evaluation, fractions |
 //! | `prototypes/effective_mean`, `prototypes/effective_min` | how many prototypes of a class do the work in the evaluated images (exp of the entropy of their shares), over the classes that are predicted there |
 //! | `prototypes/cosine_mean`, `prototypes/cosine_max` | cosine of two prototypes of a class: mean over pairs and classes, and the closest pair's |
+//! | `prototypes/revived`, `prototypes/merged` | how many were moved onto pixels before this step: all, and the twins among them (`head.revive_every`, `head.merge_cosine`) |
+//! | `prototypes_effective/CLASS`, `prototypes_cosine/CLASS` | the effective number and the mean cosine of one class |
+//! | `prototypes_usage/CLASS/k` | share of prototype k, from 1 on, of what is predicted as the class |
 //!
 //! A resumed run reads as one that was never stopped: what was written beyond its checkpoint is cut off the files, and a
 //! new file begins with the mark at which a TensorBoard that has seen those points drops them.
 
 mod record;
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -20,7 +24,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::error::{Error, Result};
 
-use super::event::Event;
+use super::event::{ClassPrototypes, Event};
 use record::{Field, Message, fields, frame, messages};
 
 /// TensorBoard looks for `tfevents` in a file's name and reads the files of a folder in the order of their names. Files
@@ -99,15 +103,16 @@ impl TensorBoard {
         Ok(out)
     }
 
-    fn write(&mut self, step: u64, scalars: &[(&str, f64)]) -> Result<()> {
+    fn write(&mut self, step: u64, scalars: &[(Cow<'_, str>, f64)]) -> Result<()> {
         if self.file.is_none() {
             self.file = Some(begin(&self.folder, self.files()?.last(), self.next_step)?);
         }
         let Some((file, path)) = &mut self.file else { return Ok(()) };
         let mut summary = Message::default();
-        for &(tag, value) in scalars {
-            let value =
-                Message::default().bytes(field::TAG, tag.as_bytes()).float(field::SIMPLE_VALUE, value as f32);
+        for (tag, value) in scalars {
+            let value = Message::default()
+                .bytes(field::TAG, tag.as_bytes())
+                .float(field::SIMPLE_VALUE, *value as f32);
             summary = summary.bytes(field::VALUE, &value.finish());
         }
         let event = message(step).bytes(field::SUMMARY, &summary.finish());
@@ -176,31 +181,46 @@ fn cut(path: &Path, next_step: u64) -> Result<()> {
 }
 
 /// What is drawn of an event, by tag.
-fn scalars(event: &Event) -> Vec<(&'static str, f64)> {
+fn scalars(event: &Event) -> Vec<(Cow<'static, str>, f64)> {
+    let fixed = |scalars: &[(&'static str, f64)]| scalars.iter().map(|&(tag, x)| (tag.into(), x)).collect();
     match event {
-        Event::Step { loss, ce, ppc, ppd, lr, images_per_sec, .. } => vec![
+        Event::Step { loss, ce, ppc, ppd, lr, images_per_sec, .. } => fixed(&[
             ("loss/total", f64::from(*loss)),
             ("loss/ce", f64::from(*ce)),
             ("loss/ppc", f64::from(*ppc)),
             ("loss/ppd", f64::from(*ppd)),
             ("train/learning_rate", f64::from(*lr)),
             ("train/images_per_sec", *images_per_sec),
-        ],
+        ]),
         Event::Evaluation { scores, .. } => {
-            vec![("val/miou", scores.miou), ("val/macc", scores.macc), ("val/aacc", scores.aacc)]
+            fixed(&[("val/miou", scores.miou), ("val/macc", scores.macc), ("val/aacc", scores.aacc)])
         }
-        Event::Prototypes { mean_cosine, classes, .. } => {
-            let mut out = vec![("prototypes/cosine_mean", *mean_cosine)];
-            out.extend(classes.iter().map(|c| c.max).reduce(f64::max).map(|x| ("prototypes/cosine_max", x)));
-            let effective: Vec<f64> = classes.iter().filter_map(|c| c.effective).collect();
-            if let Some(min) = effective.iter().copied().reduce(f64::min) {
-                let mean = effective.iter().sum::<f64>() / effective.len() as f64;
-                out.extend([("prototypes/effective_mean", mean), ("prototypes/effective_min", min)]);
-            }
-            out
-        }
+        Event::PrototypesRevived { classes, .. } => fixed(&[
+            ("prototypes/revived", classes.iter().map(|c| c.set).sum::<usize>() as f64),
+            ("prototypes/merged", classes.iter().map(|c| c.merged).sum::<usize>() as f64),
+        ]),
+        Event::Prototypes { mean_cosine, classes, .. } => prototypes(*mean_cosine, classes),
         _ => Vec::new(),
     }
+}
+
+fn prototypes(mean_cosine: f64, classes: &[ClassPrototypes]) -> Vec<(Cow<'static, str>, f64)> {
+    let mut out = vec![("prototypes/cosine_mean".into(), mean_cosine)];
+    out.extend(classes.iter().map(|c| c.max).reduce(f64::max).map(|x| ("prototypes/cosine_max".into(), x)));
+    let effective: Vec<f64> = classes.iter().filter_map(|c| c.effective).collect();
+    if let Some(min) = effective.iter().copied().reduce(f64::min) {
+        let mean = effective.iter().sum::<f64>() / effective.len() as f64;
+        out.extend([("prototypes/effective_mean".into(), mean), ("prototypes/effective_min".into(), min)]);
+    }
+    for class in classes {
+        let name = &class.name;
+        out.push((format!("prototypes_cosine/{name}").into(), class.mean));
+        let Some(effective) = class.effective else { continue };
+        out.push((format!("prototypes_effective/{name}").into(), effective));
+        let shares = class.usage.iter().enumerate();
+        out.extend(shares.map(|(k, &share)| (format!("prototypes_usage/{name}/{}", k + 1).into(), share)));
+    }
+    out
 }
 
 #[cfg(test)]

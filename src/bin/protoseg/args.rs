@@ -109,10 +109,13 @@ pub struct EvalArgs {
         conflicts_with = "json"
     )]
     pub confusion: Option<u32>,
+    /// Print how the prototypes of each class share what is predicted as it, and how far apart they are
+    #[arg(long, conflicts_with = "json")]
+    pub prototypes: bool,
     /// Write what is predicted to DIR/NAME.png, as masks in the size and with the class ids of the data set
     #[arg(long, value_name = "DIR")]
     pub masks: Option<PathBuf>,
-    /// Print one JSON document, the whole confusion matrix in it
+    /// Print one JSON document, the whole confusion matrix and the health of the prototypes in it
     #[arg(long)]
     pub json: bool,
 }
@@ -126,7 +129,10 @@ Boundary F (Csurka et al., BMVC 2013; DAVIS): per image and class, precision and
 one of the other map no further away than 0.0075 of the image's diagonal (Euclidean, not rounded), combined as 2PR / (P + R); a
 class's score is the mean over the images in whose labels or prediction it has a boundary. A boundary pixel has a pixel of another class
 above, below, left or right. Neither the image's edge nor that of an ignored region is a boundary, and boundary pixels
-within the tolerance of an ignored pixel are not counted.";
+within the tolerance of an ignored pixel are not counted.
+
+Prototypes are counted over places of the feature maps of the whole image, by predicted class and nearest prototype of it. The
+effective number of a class is exp of the entropy of its prototypes' shares: how many do the work.";
 
 #[derive(Args)]
 pub struct PredictArgs {

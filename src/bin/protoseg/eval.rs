@@ -12,6 +12,7 @@ use protoseg::{Error, Result};
 use serde::Serialize;
 
 use crate::args::{Cli, EvalArgs};
+use crate::prototypes;
 
 /// The contract's JSON document.
 #[derive(Serialize)]
@@ -27,6 +28,7 @@ struct Document<'a> {
     /// Names of the classes without a labelled pixel, which no mean counts.
     absent: Vec<&'a str>,
     confusion: ConfusionDocument<'a>,
+    prototypes: prototypes::Document<'a>,
     images: usize,
     seconds: f64,
     adapter: &'a str,
@@ -63,6 +65,7 @@ pub async fn eval(args: &EvalArgs, cli: &Cli) -> Result<()> {
     let start = Instant::now();
     let images: Vec<usize> = (0..data.len()).collect();
     let mut boundary = BoundaryF::new(model.spec().num_classes());
+    let mut usage = vec![0; model.spec().num_classes() * model.spec().net.prototypes];
     let mut each = |seen: &Evaluated<'_>| {
         boundary.add(seen.labels, seen.predicted, seen.size);
         if let Some(folder) = &args.masks {
@@ -72,7 +75,9 @@ pub async fn eval(args: &EvalArgs, cli: &Cli) -> Result<()> {
         Ok(())
     };
     let Model { predictor, store } = &mut model;
-    let confusion = evaluate_ensemble(predictor, store, &data, &images, &ensemble, &mut each).await?;
+    let wanted = args.json || args.prototypes;
+    let count = wanted.then_some(&mut usage[..]);
+    let confusion = evaluate_ensemble(predictor, store, &data, &images, &ensemble, count, &mut each).await?;
     bar.finish_and_clear();
     let seconds = start.elapsed().as_secs_f64();
     let names: Vec<String> = data.classes().classes.iter().map(|c| c.name.clone()).collect();
@@ -81,12 +86,18 @@ pub async fn eval(args: &EvalArgs, cli: &Cli) -> Result<()> {
         let problem = format!("has no labelled pixel in the split `{}`", data.split());
         return Err(Error::data(data.root(), problem, "choose a split with labels"));
     }
+    let found = if wanted { prototypes::of_model(&model, &usage).await? } else { Vec::new() };
     if args.json {
-        return crate::print_json(&document(&scores, &boundary, &confusion, data.len(), seconds, gpu.name()));
+        let prototypes = prototypes::document(&names, &found);
+        let about = (data.len(), seconds, gpu.name());
+        return crate::print_json(&document(&scores, &boundary, &confusion, prototypes, about));
     }
     print(&scores, Some(&boundary));
     if let Some(limit) = args.confusion {
         print_worst(&scores, &confusion, limit as usize);
+    }
+    if args.prototypes {
+        prototypes::print(&names, &found);
     }
     if let Some(folder) = &args.masks {
         eprintln!("wrote {} masks to {}", data.len(), folder.display());
@@ -99,9 +110,8 @@ fn document<'a>(
     scores: &'a Scores,
     boundary: &BoundaryF,
     confusion: &'a Confusion,
-    images: usize,
-    seconds: f64,
-    adapter: &'a str,
+    prototypes: prototypes::Document<'a>,
+    (images, seconds, adapter): (usize, f64, &'a str),
 ) -> Document<'a> {
     let classes = std::iter::zip(&scores.classes, boundary.scores());
     Document {
@@ -116,6 +126,7 @@ fn document<'a>(
             classes: scores.classes.iter().map(|c| c.name.as_str()).collect(),
             pixels: confusion.rows().collect(),
         },
+        prototypes,
         images,
         seconds,
         adapter,

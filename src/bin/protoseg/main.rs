@@ -21,6 +21,7 @@ mod node_times;
 mod plan;
 mod predict;
 mod progress;
+mod prototypes;
 mod report;
 mod start;
 mod train;

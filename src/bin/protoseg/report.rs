@@ -6,12 +6,11 @@ use protoseg::data::Dataset;
 use protoseg::explain::overlay::{class_map, overlay, prototype_map};
 use protoseg::explain::report::{ClassRow, Curve, Overlay, PrototypeHealth, Report, html};
 use protoseg::infer::{Model, Prediction, Scores, evaluate};
-use protoseg::model::PROTOTYPES;
-use protoseg::proto::{TWIN_COSINE, health};
+use protoseg::proto::{ClassHealth, ONE_EFFECTIVE, SAME_COSINE};
 use protoseg::train::{Config, Event};
 use protoseg::{Result, fs_atomic};
 
-use crate::figure;
+use crate::{figure, prototypes};
 
 /// Validation images whose overlays are shown, and whose pixels count for the prototypes' usage.
 const NUM_OVERLAYS: usize = 4;
@@ -153,13 +152,18 @@ fn summary(config: &Config, history: &[Event], model: &Model, num_counted: usize
         _ => None,
     };
     row("Prototypes' start", last(&set).unwrap_or_else(|| "random directions".into()));
-    let moved = |e: &Event| match e {
-        Event::PrototypesRevived { classes, .. } => classes.iter().map(|c| c.set).sum(),
-        _ => 0,
-    };
-    let moved: usize = history.iter().map(moved).sum();
-    if moved > 0 {
-        row("Prototypes revived", format!("{moved}, moved onto pixels because none was nearest to them"));
+    let revived = history.iter().filter_map(|e| match e {
+        Event::PrototypesRevived { classes, .. } => Some(classes),
+        _ => None,
+    });
+    let (moved, merged) =
+        revived.flatten().fold((0, 0), |(moved, merged), c| (moved + c.set, merged + c.merged));
+    if moved > merged {
+        let unused = moved - merged;
+        row("Prototypes revived", format!("{unused}, moved onto pixels because none was nearest to them"));
+    }
+    if merged > 0 {
+        row("Prototypes merged", format!("{merged}, moved onto pixels because they were twins"));
     }
     row("Prototypes' shares", format!("of the pixels predicted in {num_counted} validation images"));
     let net = &model.spec().net;
@@ -195,6 +199,18 @@ fn curves(history: &[Event]) -> Vec<Curve> {
             Event::Evaluation { step, scores, .. } => Some((*step, 100.0 * scores.miou)),
             _ => None,
         }),
+        series("Prototypes at work per class", "", |e| match e {
+            Event::Prototypes { step, classes, .. } => {
+                let effective: Vec<f64> = classes.iter().filter_map(|c| c.effective).collect();
+                let mean = effective.iter().sum::<f64>() / effective.len() as f64;
+                (!effective.is_empty()).then_some((*step, mean))
+            }
+            _ => None,
+        }),
+        series("Cosine of a class's prototypes", "", |e| match e {
+            Event::Prototypes { step, mean_cosine, .. } => Some((*step, *mean_cosine)),
+            _ => None,
+        }),
         series("Total loss", "", of_step!(loss)),
         series("Cross-entropy", "", of_step!(ce)),
         series("Contrast (PPC)", "", of_step!(ppc)),
@@ -216,17 +232,28 @@ fn class_rows(before: Option<&Scores>, scores: &Scores, model: &Model) -> Vec<Cl
 }
 
 async fn healths(model: &Model, counts: &[u64]) -> Result<Vec<PrototypeHealth>> {
-    let (shape, protos) = model.store.read(model.predictor.gpu(), PROTOTYPES).await?;
-    let found = health(&protos, counts, [shape[0], shape[1], shape[2]]);
-    let of_class = |(h, class): (protoseg::proto::ClassHealth, &protoseg::data::ClassInfo)| PrototypeHealth {
+    let found = prototypes::of_model(model, counts).await?;
+    let of_class = |(h, class): (ClassHealth, &protoseg::data::ClassInfo)| PrototypeHealth {
         class_name: class.name.clone(),
         color: class.color,
+        warning: collapsed(&h).map(str::to_owned),
         usage: h.usage,
         mean_cosine: h.mean_cosine,
         max_cosine: h.max_cosine,
         effective: h.effective,
         cosines: h.cosines,
-        warning: (h.max_cosine > TWIN_COSINE).then(|| "Two prototypes have nearly become one.".to_owned()),
     };
     Ok(found.into_iter().zip(&model.spec().classes.classes).map(of_class).collect())
+}
+
+/// What is wrong with the prototypes as a whole.
+fn collapsed(h: &ClassHealth) -> Option<&'static str> {
+    let several = h.counts.len() > 1;
+    if several && h.mean_cosine > SAME_COSINE {
+        Some("They all point the same way: one would do.")
+    } else if several && h.effective > 0.0 && h.effective < ONE_EFFECTIVE {
+        Some("One of them does nearly all the work.")
+    } else {
+        None
+    }
 }

@@ -12,7 +12,7 @@ use protoseg::train::{Command, Config, Event, Log, SetPrototypes, TensorBoard};
 use protoseg::{Error, Result};
 
 use crate::args::{Cli, TrainArgs};
-use crate::report;
+use crate::{prototypes, report};
 
 pub async fn train(args: &TrainArgs, cli: &Cli) -> Result<()> {
     let config = Config::load(&args.config, &args.set)?;
@@ -162,17 +162,16 @@ fn show(bar: &ProgressBar, lines: &mut Lines, event: &Event) {
             line(bar, &first_prototypes(*batches, *of, classes))
         }
         Event::PrototypesRevived { step, classes, .. } if !classes.is_empty() => {
-            let moved: Vec<String> = classes.iter().map(|c| format!("{} ({})", c.name, c.set)).collect();
-            line(
-                bar,
-                &format!("before step {step}: unused prototypes moved onto pixels: {}", moved.join(", ")),
-            );
+            let moved = prototypes::moved(classes);
+            line(bar, &format!("before step {step}: prototypes moved onto pixels: {moved}"));
+        }
+        Event::Prototypes { mean_cosine, classes, .. } => {
+            if let Some(text) = prototypes::line(*mean_cosine, classes) {
+                line(bar, &text);
+            }
         }
         Event::Warning { text } => line(bar, &format!("warning: {text}")),
-        Event::PrototypesRevived { .. }
-        | Event::Prototypes { .. }
-        | Event::Saved { .. }
-        | Event::Done { .. } => {}
+        Event::PrototypesRevived { .. } | Event::Saved { .. } | Event::Done { .. } => {}
     }
 }
 
@@ -212,17 +211,12 @@ fn summary(history: &[Event], out: &Path) {
             );
         }
     }
-    let cosines = |e: &Event| match e {
-        Event::Prototypes { mean_cosine, classes, .. } => {
-            let closest = classes.iter().max_by(|a, b| a.max.total_cmp(&b.max))?;
-            Some((*mean_cosine, closest.name.clone(), closest.max))
-        }
+    let health = |e: &Event| match e {
+        Event::Prototypes { mean_cosine, classes, .. } => prototypes::line(*mean_cosine, classes),
         _ => None,
     };
-    if let Some((mean, name, max)) = history.iter().rev().find_map(cosines) {
-        say!(
-            "cosine between prototypes of a class: {mean:.3} on average, {max:.3} for the closest pair ({name})"
-        );
+    if let Some(text) = history.iter().rev().find_map(health) {
+        say!("{text}");
     }
     say!("models: {0}/last.safetensors, {0}/best.safetensors; log: {0}/log.jsonl", out.display());
 }

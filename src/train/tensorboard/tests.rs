@@ -3,7 +3,7 @@
 use super::*;
 use crate::infer::Scores;
 use crate::testing::TempDir;
-use crate::train::ClassPrototypes;
+use crate::train::{ClassPrototypes, SetPrototypes};
 
 fn start(first_step: u64) -> Event {
     Event::Start { adapter: "a".into(), first_step, steps: 9, images: [2, 1] }
@@ -14,8 +14,10 @@ fn step(step: u64) -> Event {
 }
 
 fn evaluation(step: u64) -> [Event; 2] {
-    let class =
-        |name: &str, mean, max, effective| ClassPrototypes { name: name.into(), mean, max, effective };
+    let class = |name: &str, mean, max, effective| {
+        let usage = if effective == Some(2.0) { vec![0.5, 0.5] } else { vec![1.0, 0.0] };
+        ClassPrototypes { name: name.into(), mean, max, effective, usage }
+    };
     let scores = Scores { miou: 0.5, macc: 0.75, aacc: 0.875, classes: Vec::new() };
     let classes =
         vec![class("a", 0.25, 0.5, Some(2.0)), class("b", 0.5, 0.75, None), class("c", 0.0, 0.0, Some(1.0))];
@@ -73,7 +75,9 @@ fn points(out: &Path, tag: &str) -> Vec<(u64, f32)> {
 fn every_scalar_is_found_again() {
     let temp = TempDir::new("tensorboard");
     let out = temp.path();
-    run(out, &[&[start(0), Event::Tick { step: 1 }, step(2)][..], &evaluation(2)].concat());
+    let car = SetPrototypes { name: "car".into(), pixels: 9, set: 3, merged: 1 };
+    let revived = Event::PrototypesRevived { step: 2, batches: 1, classes: vec![car.clone(), car] };
+    run(out, &[&[start(0), Event::Tick { step: 1 }, revived, step(2)][..], &evaluation(2)].concat());
     for (tag, value) in [
         ("loss/total", 2.25),
         ("loss/ce", 1.0),
@@ -88,9 +92,16 @@ fn every_scalar_is_found_again() {
         ("prototypes/cosine_max", 0.75),
         ("prototypes/effective_mean", 1.5),
         ("prototypes/effective_min", 1.0),
+        ("prototypes/revived", 6.0),
+        ("prototypes/merged", 2.0),
+        ("prototypes_effective/a", 2.0),
+        ("prototypes_cosine/b", 0.5),
+        ("prototypes_usage/a/2", 0.5),
+        ("prototypes_usage/c/1", 1.0),
     ] {
         assert_eq!(points(out, tag), [(2, value)], "{tag}");
     }
+    assert!(points(out, "prototypes_effective/b").is_empty(), "nothing is predicted as b");
     let first = &files(out)[0][0];
     assert_eq!(bytes(first, field::FILE_VERSION).next(), Some(&b"brain.Event:2"[..]));
 }

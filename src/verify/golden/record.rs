@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::head::{HeadOptions, tiles};
 use crate::model::{HeadSizes, Network, Objective, Phase, Supervision, record_head, record_objective};
 use crate::nn::{Builder, Mode, Weights};
-use crate::ops;
+use crate::ops::{self, Sinkhorn};
 use crate::proto::Noise;
 use crate::tape::{DType, Tape, ValueId};
 
@@ -163,7 +163,8 @@ impl Step<'_> {
         }
         for &n in rounds {
             let grouped = (found.order, found.offsets);
-            let (q, _) = ops::sinkhorn(self.tape, found.own, found.gt, grouped, n, options.kappa)?;
+            let rule = Sinkhorn { iterations: n, kappa: options.kappa, balance: options.sinkhorn_balance };
+            let (q, _) = ops::sinkhorn(self.tape, found.own, found.gt, grouped, rule)?;
             self.add_value(&format!("q{n}"), q);
         }
         // What the step itself uses takes the place of a repetition.
