@@ -61,7 +61,7 @@ mod tests {
     use super::*;
     use crate::data::{Classes, Normalisation};
     use crate::head::HeadOptions;
-    use crate::model::{NetOptions, Optimiser, Provenance, Recompute, TrainStep};
+    use crate::model::{Extras, NetOptions, Optimiser, Provenance, Recompute, TrainStep};
     use crate::proto::Profile;
 
     #[test]
@@ -81,6 +81,7 @@ mod tests {
             weight_decay: 0.0,
             decay_norms: true,
             backbone_lr: 1.0,
+            extras: Extras::default(),
             seed: 0,
             recompute: Recompute::Never,
             max_bytes: None,

@@ -1,6 +1,7 @@
 //! A model: backbone, neck, embedding, prototypes; what is needed to record it, to train it and to save it.
 
 mod embed_step;
+mod extras;
 mod file;
 mod objective;
 mod optimiser;
@@ -9,6 +10,7 @@ mod spec;
 mod step;
 
 pub use embed_step::EmbedStep;
+pub use extras::Extras;
 pub use file::{load_backbone, load_model, read_spec, save_model};
 pub use objective::{Losses, Objective, Phase, Supervision, record_objective};
 pub use optimiser::{Optimiser, is_optimiser_state};

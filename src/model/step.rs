@@ -10,8 +10,9 @@ use crate::proto::Noise;
 use crate::rng;
 use crate::tape::{DType, Keep, Program, Role, Tape, Value, ValueId};
 
+use super::extras::Extras;
 use super::objective::{Losses, Phase, Supervision, record_objective};
-use super::optimiser::Optimiser;
+use super::optimiser::{Optimiser, record_optimiser};
 use super::record::record_network;
 use super::spec::ModelSpec;
 
@@ -84,6 +85,8 @@ pub struct TrainOptions {
     pub decay_norms: bool,
     /// Learning rate of the backbone as a multiple of the head's.
     pub backbone_lr: f32,
+    /// What the step does beside the plain one.
+    pub extras: Extras,
     /// Seed that those of dropout and Gumbel noise are drawn from.
     pub seed: u32,
     /// Whether the reverse pass computes the backbone's blocks again.
@@ -108,6 +111,8 @@ pub struct TrainStep {
     pub step: ValueId,
     /// The losses.
     pub losses: Losses,
+    /// Norm of all gradients together `[1]`, before it is bounded; absent without a bound.
+    pub grad_norm: Option<ValueId>,
     /// Catalogue of weights and state.
     pub weights: Weights,
     /// Whether the reverse pass computes blocks of the backbone again.
@@ -122,7 +127,7 @@ impl TrainStep {
     pub fn plan(spec: &ModelSpec, o: &TrainOptions, phase: Phase, caps: &Caps) -> Result<(Self, Program)> {
         let planned = |again: bool| {
             let step = Self::record_with(spec, o, phase, again)?;
-            let program = Program::new(&step.tape, caps, Keep::Only(&step.losses.all()));
+            let program = Program::new(&step.tape, caps, Keep::Only(&step.kept()));
             Ok::<_, Error>((step, program))
         };
         let above = |program: &Program| o.max_bytes.filter(|&most| program.bytes() > most);
@@ -165,20 +170,32 @@ impl TrainStep {
         let forward = tape.nodes().len();
         let grads = ops::backward(&mut tape, losses.total, &params)?;
         tape.enter("optimise");
-        for (&param, gradient) in params.iter().zip(grads) {
-            let Some(gradient) = gradient else { continue };
-            let value = tape.value(param);
-            let factor = if spec.net.arch.owns(&value.name) { o.backbone_lr } else { 1.0 };
-            // Scales and shifts of norms, and biases, are the vectors among the weights.
-            let decay = if o.decay_norms || value.shape.len() > 1 { o.weight_decay } else { 0.0 };
-            o.optimiser.record(&mut tape, [param, gradient], [lr, step], decay, factor)?;
-        }
+        let pairs: Vec<_> =
+            params.iter().zip(grads).filter_map(|(&param, gradient)| Some([param, gradient?])).collect();
+        let grad_norm = record_optimiser(&mut tape, &pairs, [lr, step], spec.net.arch, o)?;
         tape.leave();
         objective.record_update(&mut tape, &net, &spec.head)?;
         if again {
             tape.recompute(forward);
         }
-        Ok(Self { tape, image, labels, class_weights, lr, step, losses, weights, recomputed: again })
+        Ok(Self {
+            tape,
+            image,
+            labels,
+            class_weights,
+            lr,
+            step,
+            losses,
+            grad_norm,
+            weights,
+            recomputed: again,
+        })
+    }
+
+    /// Ids of what is read after a run.
+    #[must_use]
+    pub fn kept(&self) -> Vec<ValueId> {
+        self.losses.all().into_iter().chain(self.grad_norm).collect()
     }
 
     /// Every value that lives in the store.

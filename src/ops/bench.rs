@@ -59,7 +59,7 @@ pub(super) fn adamw() -> Vec<Case> {
     let step = Input::u32(&[1], Fill::Values(vec![9.0]));
     let rule = AdamW { betas: [0.9, 0.999], weight_decay: 0.01, lr_scale: 1.0 };
     vec![Case::new("2.2 M weights", vec![weight(), weight(), weight(), weight(), lr, step], move |t, v| {
-        ops::adamw(t, v[0], v[1], [v[2], v[3]], [v[4], v[5]], rule)?;
+        ops::adamw(t, v[0], v[1], [v[2], v[3]], [v[4], v[5]], None, rule)?;
         Ok(vec![v[0], v[2], v[3]])
     })]
 }
@@ -105,6 +105,14 @@ pub(super) fn bn_fold() -> Vec<Case> {
 pub(super) fn class_logit() -> Vec<Case> {
     let inputs = |n, c| vec![Input::f32(&[n, c], Fill::Uniform(-1.0, 1.0)), vector(c), vector(c)];
     vec![Case::new("43200x11", inputs(PIXELS, 11), |t, v| ops::class_logit::over_tiles(t, v, 12))]
+}
+
+pub(super) fn clip_norm() -> Vec<Case> {
+    let gradient = Input::fixed(&[2_236_682], Fill::Uniform(-1.0, 1.0));
+    vec![Case::new("2.2 M weights", vec![gradient], |t, v| {
+        let (norm, factor) = ops::clip_norm(t, v, 1.0)?;
+        Ok(vec![norm, factor])
+    })]
 }
 
 pub(super) fn concat() -> Vec<Case> {
@@ -286,7 +294,7 @@ pub(super) fn sgd() -> Vec<Case> {
     let lr = Input::fixed(&[1], Fill::Values(vec![1e-3]));
     let rule = Sgd { momentum: 0.9, weight_decay: 5e-4, lr_scale: 1.0 };
     vec![Case::new("2.2 M weights", vec![weight(), weight(), weight(), lr], move |t, v| {
-        ops::sgd(t, v[0], v[1], v[2], v[3], rule)?;
+        ops::sgd(t, v[0], v[1], v[2], v[3], None, rule)?;
         Ok(vec![v[0], v[2]])
     })]
 }

@@ -10,6 +10,7 @@ mod bench;
 pub mod bn_fold;
 pub mod check;
 pub mod class_logit;
+pub mod clip_norm;
 pub mod concat;
 pub mod conv2d;
 mod corner_tap;
@@ -51,6 +52,7 @@ pub use bn_fold::bn_fold;
 pub use class_logit::{
     MaskNorm, class_logit, class_logit_affine, class_logit_grad, class_logit_sums, class_stats,
 };
+pub use clip_norm::clip_norm;
 pub use concat::concat;
 pub use conv2d::{Conv, Epilogue, conv2d, conv2d_fused};
 pub use corner_tap::MAX_EXTENT;

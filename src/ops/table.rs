@@ -137,6 +137,7 @@ pub static TABLE: &[Row] = &[
         super::class_logit::cases,
         bench::class_logit,
     ),
+    row("clip_norm", "norm of all gradients together", super::clip_norm::cases, bench::clip_norm),
     row("concat", "channels side by side", super::concat::cases, bench::concat),
     row("conv2d", "dense, depthwise or grouped convolution, bias", super::conv2d::cases, bench::conv2d),
     row(

@@ -10,6 +10,7 @@ pub mod assign;
 pub mod batch_norm;
 pub mod bn_fold;
 pub mod class_logit;
+pub mod clip_norm;
 pub mod concat;
 pub mod conv2d;
 pub mod corners;

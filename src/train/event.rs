@@ -55,6 +55,9 @@ pub enum Event {
         ppd: f32,
         /// Learning rate of the head.
         lr: f32,
+        /// Norm of all gradients together before it was bounded; absent where it is not (`train.clip_norm`).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        grad_norm: Option<f32>,
         /// Images per second since the last line.
         images_per_sec: f64,
     },

@@ -86,7 +86,16 @@ mod tests {
     }
 
     fn step(step: u64) -> Event {
-        Event::Step { step, loss: 1.0, ce: 1.0, ppc: 0.5, ppd: 0.5, lr: 0.1, images_per_sec: 2.0 }
+        Event::Step {
+            step,
+            loss: 1.0,
+            ce: 1.0,
+            ppc: 0.5,
+            ppd: 0.5,
+            lr: 0.1,
+            grad_norm: None,
+            images_per_sec: 2.0,
+        }
     }
 
     fn set(step: u64) -> Event {
@@ -128,6 +137,7 @@ mod tests {
             ppc: 0.5,
             ppd: 0.5,
             lr: 0.1,
+            grad_norm: None,
             images_per_sec: 2.0,
         };
         for events in [vec![start(0), nan, step(4)], vec![start(4), step(6)]] {

@@ -55,6 +55,12 @@ impl Prepared {
         plan.write(recorded.lr, &[lr]);
         plan.write(recorded.step, &[step as u32]);
     }
+
+    /// Norm of the gradients of the last run, where it is bounded.
+    async fn grad_norm(&self) -> Result<Option<f32>> {
+        let Some(norm) = self.step.grad_norm else { return Ok(None) };
+        Ok(Some(self.plan.read::<f32>(norm).await?[0]))
+    }
 }
 
 impl Session {
@@ -172,7 +178,7 @@ impl Session {
 
     pub(super) async fn prepare(&mut self, phase: Phase) -> Result<(Prepared, Event)> {
         let step = self.record(phase)?;
-        let caps = tuned_caps(&self.gpu, &step.tape, Keep::Only(&step.losses.all())).await?;
+        let caps = tuned_caps(&self.gpu, &step.tape, Keep::Only(&step.kept())).await?;
         let (step, program) = TrainStep::plan(&self.spec, &self.step_options(), phase, &caps)?;
         let event = Event::Plan {
             bytes: program.bytes(),
@@ -275,7 +281,8 @@ impl Session {
                     last_log = (Instant::now(), *done);
                     let [loss, ce, ppc, ppd] = losses;
                     let (step, lr) = (*done, config.lr_at(step));
-                    listener.tell(&Event::Step { step, loss, ce, ppc, ppd, lr, images_per_sec });
+                    let grad_norm = prepared.grad_norm().await?;
+                    listener.tell(&Event::Step { step, loss, ce, ppc, ppd, lr, grad_norm, images_per_sec });
                     save_now |= listener.wants_stop();
                 }
                 if !self.is_healthy(losses[0], save_now).await? {

@@ -103,7 +103,7 @@ fn record(args: &PlanArgs, caps: &Caps) -> Result<(Tape, Program, Vec<ValueId>)>
         let options = config.train.step_options(batch, [height, width]);
         let phase = if spec.head.warms_up(config.train.steps) { Phase::WarmUp } else { Phase::Main };
         let (step, program) = TrainStep::plan(&spec, &options, phase, caps)?;
-        let kept = step.losses.all();
+        let kept = step.kept();
         return Ok((step.tape, program, kept));
     }
     let [height, width] = args.size.unwrap_or([360, 480]);

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::model::{Optimiser, Recompute, TrainOptions};
+use crate::model::{Extras, Optimiser, Recompute, TrainOptions};
 
 /// The rule by which gradients move weights.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,6 +65,9 @@ pub struct TrainConfig {
     pub weight_decay: f32,
     /// Whether scales and shifts of norms, and biases, decay too. The usual recipes of `"adamw"` set `false`.
     pub decay_norms: bool,
+    /// Largest Euclidean norm of all gradients together: larger ones are scaled down to it before the optimiser sees them, and
+    /// the norm is logged. 0 for no bound.
+    pub clip_norm: f32,
     /// Evaluate once before the first step.
     pub eval_first: bool,
     /// Steps between evaluations; 0 for one at the end only.
@@ -102,6 +105,7 @@ impl Default for TrainConfig {
             betas: [0.9, 0.999],
             weight_decay: 5e-4,
             decay_norms: true,
+            clip_norm: 0.0,
             eval_first: false,
             eval_every: 1000,
             log_every: 10,
@@ -147,6 +151,7 @@ impl TrainConfig {
             ("train.momentum", t.momentum),
             ("train.min_lr", t.min_lr),
             ("train.weight_decay", t.weight_decay),
+            ("train.clip_norm", t.clip_norm),
         ] {
             if !(value.is_finite() && value >= 0.0) {
                 return wrong(key, value.to_string(), "a finite number of 0 or more");
@@ -181,6 +186,7 @@ impl TrainConfig {
             weight_decay: self.weight_decay,
             decay_norms: self.decay_norms,
             backbone_lr: self.backbone_lr,
+            extras: Extras { clip_norm: self.clip_norm },
             seed: self.seed,
             recompute: self.recompute,
             max_bytes: (self.memory_mib > 0).then(|| self.memory_mib.saturating_mul(1 << 20)),

@@ -1,0 +1,8 @@
+//! What a training step may do beside the plain one: everything here is off by default.
+
+/// Options of a step, each of one key of `[train]`.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Extras {
+    /// Largest norm of all gradients together; 0 for no bound.
+    pub clip_norm: f32,
+}
