@@ -65,3 +65,72 @@ fn gradients_are_clipped_and_their_norm_is_told() {
     let distance = start.names().filter(is_weight).map(square).sum::<f64>().sqrt();
     assert!((distance - 0.1).abs() < 1e-4, "{distance}");
 }
+
+#[test]
+fn averages_are_what_is_evaluated_and_saved() {
+    let gpu = gpu();
+    let temp = TempDir::new("ema");
+    let root = temp.path();
+    street(root);
+    let (ema, every) = ("train.ema=0.8", "train.eval_every=1");
+    train(&gpu, root, "plain", &[every], None, false);
+    // The evaluation after every step tells how the averages of a run of one seed go from step to step.
+    let events = train(&gpu, root, "often", &[ema, every], None, false);
+    let (model_bytes, _) = resumed(&gpu, root, "averaged", &[ema]);
+    assert!(model_bytes == bytes(root, "often/last.safetensors"), "evaluating changes the averages");
+    let miou = |events: &[Event]| -> Vec<f64> {
+        let of = |e: &Event| if let Event::Evaluation { scores, .. } = e { Some(scores.miou) } else { None };
+        events.iter().filter_map(of).collect()
+    };
+    let plain = train(&gpu, root, "plain-again", &[every], None, false);
+    assert_ne!(miou(&events), miou(&plain), "the averages are evaluated");
+    let weights = |steps: usize| {
+        let (name, steps) = (format!("after-{steps}"), format!("train.steps={steps}"));
+        // A constant rate, so that a shorter run is the beginning of a longer one.
+        train(&gpu, root, &name, &["train.power=0", &steps], None, false);
+        model(root, &format!("{name}/last.safetensors"))
+    };
+    train(&gpu, root, "constant", &["train.power=0", "train.steps=3", ema], None, false);
+    let found = model(root, "constant/last.safetensors");
+    train(&gpu, root, "start", &["train.lr=0", "train.steps=1"], None, false);
+    let (start, later) = (model(root, "start/last.safetensors"), [1, 2, 3].map(weights));
+    for name in ["head.mix.1.0.weight", "backbone.1.down.1.weight", "head.lateral.0.1.running_var"] {
+        // The learning rate of 0 leaves weights alone but not running statistics, which begin at 1.
+        let first = start.f32(name).expect("a tensor");
+        let mut average: Vec<f64> =
+            first.iter().map(|&x| if name.contains("running") { 1.0 } else { f64::from(x) }).collect();
+        for (step, weights) in later.iter().enumerate() {
+            let keep = 0.8_f64.min((1.0 + step as f64) / (10.0 + step as f64));
+            let weights = weights.f32(name).expect("a tensor");
+            average.iter_mut().zip(weights).for_each(|(a, w)| *a = keep * *a + (1.0 - keep) * f64::from(w));
+        }
+        let far = |(a, b): (&f64, f32)| (a - f64::from(b)).abs() > 1e-5;
+        let bad = average.iter().zip(found.f32(name).expect("a tensor")).filter(|&pair| far(pair)).count();
+        assert_eq!(bad, 0, "{name}");
+        assert!(later[2].f32(name).expect("a tensor") != found.f32(name).expect("a tensor"), "{name}");
+    }
+    assert_eq!(later[2].f32("prototypes").expect("a tensor"), found.f32("prototypes").expect("a tensor"));
+    // Both are in the checkpoint; the model has the names that every model has.
+    let checkpoint = model(root, "constant/checkpoints/last.safetensors");
+    let name = "head.mix.1.0.weight";
+    assert!(checkpoint.contains(name) && checkpoint.contains(&format!("average/{name}")));
+    assert!(!checkpoint.contains("average/prototypes"));
+    assert!(found.names().eq(later[2].names()));
+}
+
+#[test]
+fn averages_may_begin_when_a_run_is_resumed() {
+    let gpu = gpu();
+    let temp = TempDir::new("ema-later");
+    let root = temp.path();
+    street(root);
+    train(&gpu, root, "run", &[], Some(4), false);
+    let events = train(&gpu, root, "run", &["train.ema=0.9"], None, true);
+    let warned = events.iter().any(|e| matches!(e, Event::Warning { text } if text.contains("train.ema")));
+    assert!(
+        warned && model(root, "run/checkpoints/last.safetensors").contains("average/head.mix.1.0.weight")
+    );
+    // And be left out again.
+    train(&gpu, root, "run", &["train.steps=7"], None, true);
+    assert!(!model(root, "run/checkpoints/last.safetensors").contains("average/head.mix.1.0.weight"));
+}

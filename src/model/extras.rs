@@ -5,4 +5,6 @@
 pub struct Extras {
     /// Largest norm of all gradients together; 0 for no bound.
     pub clip_norm: f32,
+    /// Share of the old average of the weights that stays; 0 for no average.
+    pub ema: f32,
 }

@@ -1,5 +1,6 @@
 //! A model: backbone, neck, embedding, prototypes; what is needed to record it, to train it and to save it.
 
+mod average;
 mod embed_step;
 mod extras;
 mod file;
@@ -9,6 +10,7 @@ mod record;
 mod spec;
 mod step;
 
+pub use average::{average_name, averaged_weight};
 pub use embed_step::EmbedStep;
 pub use extras::Extras;
 pub use file::{load_backbone, load_model, read_spec, save_model};

@@ -10,6 +10,7 @@ use crate::proto::Noise;
 use crate::rng;
 use crate::tape::{DType, Keep, Program, Role, Tape, Value, ValueId};
 
+use super::average::{moving, record_averages};
 use super::extras::Extras;
 use super::objective::{Losses, Phase, Supervision, record_objective};
 use super::optimiser::{Optimiser, record_optimiser};
@@ -173,6 +174,11 @@ impl TrainStep {
         let pairs: Vec<_> =
             params.iter().zip(grads).filter_map(|(&param, gradient)| Some([param, gradient?])).collect();
         let grad_norm = record_optimiser(&mut tape, &pairs, [lr, step], spec.net.arch, o)?;
+        if o.extras.ema > 0.0 {
+            let trained: Vec<_> = pairs.iter().map(|pair| pair[0]).collect();
+            let values = moving(&tape, &weights, &trained);
+            record_averages(&mut tape, &values, step, o.extras.ema)?;
+        }
         tape.leave();
         objective.record_update(&mut tape, &net, &spec.head)?;
         if again {

@@ -154,6 +154,15 @@ pub(super) fn dropout() -> Vec<Case> {
     })]
 }
 
+pub(super) fn ema() -> Vec<Case> {
+    let weight = || Input::fixed(&[2_236_682], Fill::Uniform(-1.0, 1.0));
+    let step = Input::u32(&[1], Fill::Values(vec![9.0]));
+    vec![Case::new("2.2 M weights", vec![weight(), weight(), step], |t, v| {
+        ops::ema(t, v[0], v[1], v[2], 0.999)?;
+        Ok(vec![v[1]])
+    })]
+}
+
 pub(super) fn fill() -> Vec<Case> {
     vec![Case::new("43200x64", vec![], |t, _| Ok(vec![ops::fill(t, &[PIXELS, 64], 1.0)?]))]
 }

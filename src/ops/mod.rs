@@ -16,6 +16,7 @@ pub mod conv2d;
 mod corner_tap;
 pub mod cross_entropy;
 pub mod dropout;
+pub mod ema;
 pub mod fill;
 pub mod global_mean;
 pub mod group_by_class;
@@ -60,6 +61,7 @@ pub use cross_entropy::{
     LogitTile, cross_entropy, cross_entropy_grad, cross_entropy_loss, cross_entropy_tile,
 };
 pub use dropout::{DropMode, dropout};
+pub use ema::{Ema, ema};
 pub use fill::fill;
 pub use global_mean::global_mean;
 pub use group_by_class::group_by_class;

@@ -147,6 +147,7 @@ pub static TABLE: &[Row] = &[
         bench::cross_entropy,
     ),
     row("dropout", "drops elements or channels, counter-based", super::dropout::cases, bench::dropout),
+    row("ema", "moving average of a weight, in place", super::ema::cases, bench::ema),
     row("fill", "a constant", super::fill::cases, bench::fill),
     row("global_mean", "mean over the pixels of an image", super::global_mean::cases, bench::global_mean),
     row(

@@ -16,6 +16,7 @@ pub mod conv2d;
 pub mod corners;
 pub mod cross_entropy;
 pub mod dropout;
+pub mod ema;
 pub mod fill;
 pub mod global_mean;
 pub mod group_by_class;

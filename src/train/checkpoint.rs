@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::data::Classes;
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
-use crate::model::is_optimiser_state;
+use crate::model::{averaged_weight, is_optimiser_state};
 use crate::model_file::{self, ModelFile, Tensor};
 use crate::tape::{self, Store};
 
@@ -153,10 +153,11 @@ pub(super) fn read(path: &Path) -> Result<(ModelFile, State)> {
 }
 
 /// Puts a checkpoint's tensors into the store: every one of `wanted`, except that momentum which the phase of the
-/// checkpoint did not have starts at zero.
+/// checkpoint did not have starts at zero, and averages that it does not have are left out.
 pub(super) fn load(gpu: &Gpu, store: &mut Store, wanted: &[tape::Value], file: &ModelFile) -> Result<()> {
     for value in wanted {
-        if is_optimiser_state(&value.name) && !file.contains(&value.name) {
+        let may_start = is_optimiser_state(&value.name) || averaged_weight(&value.name).is_some();
+        if may_start && !file.contains(&value.name) {
             continue;
         }
         let tensor = file.get(&value.name, &value.shape)?;

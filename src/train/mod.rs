@@ -1,5 +1,6 @@
 //! The training loop: configuration in, events out.
 
+mod averages;
 mod checkpoint;
 mod config;
 mod event;

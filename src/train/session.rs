@@ -31,6 +31,8 @@ pub struct Session {
     pub(super) train: Arc<Dataset>,
     val: Dataset,
     pub(super) store: Store,
+    /// The model as it is evaluated and saved, where that is not what `store` holds: averages of the weights.
+    pub(super) averaged: Store,
     first_step: u64,
     /// The step that the run folder's checkpoint is of.
     pub(super) checkpoint: Option<u64>,
@@ -118,6 +120,7 @@ impl Session {
             train,
             val,
             store: Store::new(),
+            averaged: Store::new(),
             first_step: 0,
             checkpoint: None,
             best_miou: -1.0,
@@ -145,6 +148,7 @@ impl Session {
         } else if let Some(path) = &session.config.train.weights {
             load_backbone(gpu, &mut session.store, &recorded.weights, session.spec.net.arch, path)?;
         }
+        session.start_averages(&recorded.stored())?;
         session.config.save(&out.join("config.toml"))?;
         Ok(session)
     }
@@ -322,24 +326,29 @@ impl Session {
     ) -> Result<()> {
         let some = spaced(self.val.len(), self.config.data.val_images);
         let mut images = some.len();
-        let mut found = evaluate(predictor, &mut self.store, &self.val, &some, &mut |_| {}).await?;
+        let weights = self.record(Phase::Main)?.weights;
+        if self.averages() {
+            self.take_averages(&weights)?;
+        }
+        let store = if self.averages() { &mut self.averaged } else { &mut self.store };
+        let mut found = evaluate(predictor, store, &self.val, &some, &mut |_| {}).await?;
         let best = found.scores.miou > self.best_miou;
         self.best_miou = self.best_miou.max(found.scores.miou);
         if all && images < self.val.len() {
             images = self.val.len();
             let every: Vec<usize> = (0..images).collect();
-            found = evaluate(predictor, &mut self.store, &self.val, &every, &mut |_| {}).await?;
+            found = evaluate(predictor, store, &self.val, &every, &mut |_| {}).await?;
         }
         let Evaluation { scores, usage } = found;
         let provenance = &mut self.spec.provenance;
         (provenance.step, provenance.miou, provenance.val_images) = (done, Some(scores.miou), images);
-        let weights = self.record(Phase::Main)?.weights;
         listener.tell(&Event::Evaluation { step: done, images, scores, best });
         self.tell_prototypes(done, &usage, listener).await?;
         for (name, wanted) in [("last", true), ("best", best)] {
             if wanted {
                 let path = self.out.join(format!("{name}.safetensors"));
-                save_model(&self.gpu, &self.store, &weights, &self.spec, &path).await?;
+                let store = if self.averages() { &self.averaged } else { &self.store };
+                save_model(&self.gpu, store, &weights, &self.spec, &path).await?;
                 listener.tell(&Event::Saved { step: done, path });
             }
         }
@@ -368,9 +377,10 @@ impl Session {
         Ok(())
     }
 
-    /// Takes the trained weights on the device, for a report.
+    /// Takes the model on the device, as it was evaluated last if it is made of averages.
     pub fn into_parts(self) -> (ModelSpec, Store) {
-        (self.spec, self.store)
+        let store = if self.averages() { self.averaged } else { self.store };
+        (self.spec, store)
     }
 }
 

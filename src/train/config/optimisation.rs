@@ -68,6 +68,10 @@ pub struct TrainConfig {
     /// Largest Euclidean norm of all gradients together: larger ones are scaled down to it before the optimiser sees them, and
     /// the norm is logged. 0 for no bound.
     pub clip_norm: f32,
+    /// Share `d` of the old average that stays when a step's weights are averaged in, such as 0.999; at step t at most
+    /// (1 + t) / (10 + t). The averages of weights and running statistics are what is evaluated and saved as the model;
+    /// prototypes are running means already. 0 for the weights themselves.
+    pub ema: f32,
     /// Evaluate once before the first step.
     pub eval_first: bool,
     /// Steps between evaluations; 0 for one at the end only.
@@ -106,6 +110,7 @@ impl Default for TrainConfig {
             weight_decay: 5e-4,
             decay_norms: true,
             clip_norm: 0.0,
+            ema: 0.0,
             eval_first: false,
             eval_every: 1000,
             log_every: 10,
@@ -160,6 +165,9 @@ impl TrainConfig {
         if t.momentum >= 1.0 {
             return wrong("train.momentum", t.momentum.to_string(), "below 1");
         }
+        if !(0.0..1.0).contains(&t.ema) {
+            return wrong("train.ema", t.ema.to_string(), "0 or more and below 1");
+        }
         if t.min_lr > t.lr {
             return wrong("train.min_lr", t.min_lr.to_string(), "at most train.lr");
         }
@@ -186,7 +194,7 @@ impl TrainConfig {
             weight_decay: self.weight_decay,
             decay_norms: self.decay_norms,
             backbone_lr: self.backbone_lr,
-            extras: Extras { clip_norm: self.clip_norm },
+            extras: Extras { clip_norm: self.clip_norm, ema: self.ema },
             seed: self.seed,
             recompute: self.recompute,
             max_bytes: (self.memory_mib > 0).then(|| self.memory_mib.saturating_mul(1 << 20)),
