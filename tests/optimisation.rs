@@ -134,3 +134,43 @@ fn averages_may_begin_when_a_run_is_resumed() {
     train(&gpu, root, "run", &["train.steps=7"], None, true);
     assert!(!model(root, "run/checkpoints/last.safetensors").contains("average/head.mix.1.0.weight"));
 }
+
+/// Names of the tensors that differ, of those that both models have.
+fn moved(a: &protoseg::model_file::ModelFile, b: &protoseg::model_file::ModelFile) -> Vec<String> {
+    let differs = |name: &&str| a.f32(name).expect("a tensor") != b.f32(name).expect("a tensor");
+    a.names().filter(differs).map(str::to_owned).collect()
+}
+
+#[test]
+fn what_is_frozen_stays_and_the_rest_trains() {
+    let gpu = gpu();
+    let temp = TempDir::new("freeze");
+    let root = temp.path();
+    street(root);
+    // A backbone whose running statistics mean something.
+    train(&gpu, root, "source", &["train.seed=5"], None, false);
+    let given = format!("train.weights={:?}", root.join("source/last.safetensors"));
+    let source = model(root, "source/last.safetensors");
+    let is_statistic = |name: &str| name.contains("running_");
+    let is_norm = |name: &str| {
+        name.contains(".down.1.") || name.contains(".depthwise.1.") || name.contains(".point.1.")
+    };
+    let own = |name: &str| name.starts_with("backbone.");
+    for (name, sets, stays) in [
+        ("none", &[][..], &(|_: &str| false) as &dyn Fn(&str) -> bool),
+        ("statistics", &["train.freeze_norms=\"statistics\""], &is_statistic),
+        ("all", &["train.freeze_norms=\"all\""], &is_norm),
+        ("backbone", &["train.freeze_backbone=true"], &|_| true),
+        ("backbone-ema", &["train.freeze_backbone=true", "train.ema=0.5", "train.clip_norm=1"], &|_| true),
+    ] {
+        let (_, events) = resumed(&gpu, root, name, &[sets, &[&given]].concat());
+        assert!(!events.iter().any(|e| matches!(e, Event::Warning { text } if text.contains("frozen"))));
+        let moved = moved(&source, &model(root, &format!("{name}/last.safetensors")));
+        for tensor in source.names() {
+            let frozen = own(tensor) && stays(tensor);
+            assert_eq!(moved.iter().any(|m| m == tensor), !frozen, "{name}: {tensor}");
+        }
+    }
+    let events = train(&gpu, root, "random", &["train.freeze_backbone=true", "train.steps=1"], None, false);
+    assert!(events.iter().any(|e| matches!(e, Event::Warning { text } if text.contains("random start"))));
+}

@@ -37,6 +37,7 @@ impl EmbedStep {
         // Read by dropout alone, which this pass does not have.
         let step = tape.input("step", &[1], DType::U32);
         let mut b = Builder::new(&mut tape, Mode::Probe);
+        b.freeze = o.extras.freeze;
         let net = record_network(&mut b, spec, image, step, o.seed, false)?;
         let [_, height, width] = net.size;
         let gt = ops::sample_labels(&mut tape, labels, [height, width], spec.num_classes())?;

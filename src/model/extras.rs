@@ -1,5 +1,7 @@
 //! What a training step may do beside the plain one: everything here is off by default.
 
+use crate::nn::Freeze;
+
 /// Options of a step, each of one key of `[train]`.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Extras {
@@ -7,4 +9,6 @@ pub struct Extras {
     pub clip_norm: f32,
     /// Share of the old average of the weights that stays; 0 for no average.
     pub ema: f32,
+    /// What of the backbone is left as it is.
+    pub freeze: Freeze,
 }

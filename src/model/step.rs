@@ -161,6 +161,7 @@ impl TrainStep {
         let step = tape.input("step", &[1], DType::U32);
         let learnable = phase == Phase::WarmUp && spec.head.learns_prototypes();
         let mut b = Builder::new(&mut tape, Mode::Train);
+        b.freeze = o.extras.freeze;
         let net = record_network(&mut b, spec, image, step, rng::bits(o.seed, DROPOUT, 0), learnable)?;
         let weights = b.weights;
         let noise = Noise::Drawn { seed: rng::bits(o.seed, NOISE, 0), step };

@@ -50,10 +50,12 @@ impl Arch {
             return Err(Error::config(problem, "choose 8, 16 or 32"));
         }
         b.tape.enter("backbone");
+        b.in_backbone = true;
         let taps = match self {
             Self::MobilenetV2 => mobilenet_v2::record(b, image, output_stride),
             Self::Scratch => scratch::record(b, image, output_stride),
         };
+        b.in_backbone = false;
         b.tape.leave();
         Ok(taps?.into_iter().filter(|t| t.stride >= 4).collect())
     }

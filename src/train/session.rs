@@ -101,6 +101,10 @@ impl Session {
                 classes.len()
             ));
         }
+        if config.train.weights.is_none() && config.train.freezes() {
+            warnings
+                .push("what is frozen of the backbone stays at its random start: set train.weights".into());
+        }
         let data = config.data.root.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
         let provenance = Provenance {
             protoseg: env!("CARGO_PKG_VERSION").into(),

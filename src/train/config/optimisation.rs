@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::model::{Extras, Optimiser, Recompute, TrainOptions};
+use crate::nn::{Freeze, FreezeNorms};
 
 /// The rule by which gradients move weights.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,6 +73,11 @@ pub struct TrainConfig {
     /// (1 + t) / (10 + t). The averages of weights and running statistics are what is evaluated and saved as the model;
     /// prototypes are running means already. 0 for the weights themselves.
     pub ema: f32,
+    /// What of the backbone's batch norms is left as `weights` has it: `"none"`; `"statistics"`, by which batches are then
+    /// normalised as in inference while scales and shifts are trained; or `"all"`, scales and shifts too.
+    pub freeze_norms: FreezeNorms,
+    /// Whether the backbone is left as `weights` has it: no gradient flows into it, and its norms do as in inference.
+    pub freeze_backbone: bool,
     /// Evaluate once before the first step.
     pub eval_first: bool,
     /// Steps between evaluations; 0 for one at the end only.
@@ -111,6 +117,8 @@ impl Default for TrainConfig {
             decay_norms: true,
             clip_norm: 0.0,
             ema: 0.0,
+            freeze_norms: FreezeNorms::None,
+            freeze_backbone: false,
             eval_first: false,
             eval_every: 1000,
             log_every: 10,
@@ -135,6 +143,12 @@ impl TrainConfig {
         };
         let (lr, least) = (f64::from(self.lr), f64::from(self.min_lr));
         ((lr - least) * rise * fall + least * rise) as f32
+    }
+
+    /// Whether something of the backbone is left as it is.
+    #[must_use]
+    pub fn freezes(&self) -> bool {
+        self.freeze_backbone || self.freeze_norms != FreezeNorms::None
     }
 
     /// Checks what the types do not.
@@ -194,7 +208,11 @@ impl TrainConfig {
             weight_decay: self.weight_decay,
             decay_norms: self.decay_norms,
             backbone_lr: self.backbone_lr,
-            extras: Extras { clip_norm: self.clip_norm, ema: self.ema },
+            extras: Extras {
+                clip_norm: self.clip_norm,
+                ema: self.ema,
+                freeze: Freeze { backbone: self.freeze_backbone, norms: self.freeze_norms },
+            },
             seed: self.seed,
             recompute: self.recompute,
             max_bytes: (self.memory_mib > 0).then(|| self.memory_mib.saturating_mul(1 << 20)),
