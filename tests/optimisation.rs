@@ -174,3 +174,86 @@ fn what_is_frozen_stays_and_the_rest_trains() {
     let events = train(&gpu, root, "random", &["train.freeze_backbone=true", "train.steps=1"], None, false);
     assert!(events.iter().any(|e| matches!(e, Event::Warning { text } if text.contains("random start"))));
 }
+
+fn losses(events: &[Event]) -> Vec<[f32; 4]> {
+    let of = |e: &Event| match *e {
+        Event::Step { loss, ce, ppc, ppd, .. } => Some([loss, ce, ppc, ppd]),
+        _ => None,
+    };
+    events.iter().filter_map(of).collect()
+}
+
+#[test]
+fn micro_batches_are_those_of_as_many_steps() {
+    let gpu = gpu();
+    let temp = TempDir::new("accumulate");
+    let root = temp.path();
+    street(root);
+    // Where no weight moves, three steps of two micro-batches meet what six steps do: the same images, dropout and noise, and
+    // running statistics and prototypes that move with every micro-batch.
+    let still = ["train.lr=0", "train.eval_every=0", "head.update_assign=\"gumbel\"", "head.momentum=0.5"];
+    let plain = train(&gpu, root, "plain", &still, None, false);
+    let sets = [&still[..], &["train.accumulate=2", "train.steps=3"]].concat();
+    let pairs = train(&gpu, root, "pairs", &sets, None, false);
+    let (plain, pairs) = (losses(&plain), losses(&pairs));
+    assert_eq!((plain.len(), pairs.len()), (6, 3));
+    for (step, found) in pairs.iter().enumerate() {
+        for (i, &mean) in found.iter().enumerate() {
+            let wanted = 0.5 * (plain[2 * step][i] + plain[2 * step + 1][i]);
+            assert!(
+                (mean - wanted).abs() < 1e-5 * wanted.abs().max(1.0),
+                "{step}: {mean}, {wanted} expected"
+            );
+        }
+    }
+    assert!(plain.windows(2).all(|two| two[0] != two[1]), "every batch is another");
+    let (a, b) = (model(root, "plain/last.safetensors"), model(root, "pairs/last.safetensors"));
+    assert!(a.names().eq(b.names()) && moved(&a, &b).is_empty(), "{:?}", moved(&a, &b));
+}
+
+#[test]
+fn steps_of_micro_batches_are_resumed() {
+    let gpu = gpu();
+    let temp = TempDir::new("accumulate-resume");
+    let root = temp.path();
+    street(root);
+    let all = ["train.accumulate=3", "train.clip_norm=0.5", "train.ema=0.5", "train.optimiser=\"adamw\""];
+    let warm = ["train.accumulate=2", "head.warmup_steps=3"];
+    for (name, sets) in [("plain", &["train.accumulate=3"][..]), ("all", &all), ("warm", &warm)] {
+        let (_, events) = resumed(&gpu, root, name, sets);
+        assert_eq!(losses(&events).len(), 6, "steps are counted, not micro-batches");
+        let checkpoint = model(root, &format!("{name}/checkpoints/last.safetensors"));
+        assert!(!checkpoint.names().any(|tensor| tensor.starts_with("sum/")));
+    }
+    assert_eq!(norms(&train(&gpu, root, "norms", &all, None, false)).len(), 6);
+}
+
+/// Between two micro-batches the store is that of no step: nothing may be saved there.
+#[test]
+fn data_that_fail_inside_a_step_leave_a_run_that_goes_on() {
+    let gpu = gpu();
+    let temp = TempDir::new("accumulate-data");
+    let root = temp.path();
+    street(root);
+    let sets = ["train.accumulate=5", "train.eval_every=0", "train.checkpoint_every=2", "train.threads=1"];
+    train(&gpu, root, "whole", &sets, None, false);
+    let (images, away) = (root.join("street/images/train"), root.join("away"));
+    let config = protoseg::train::Config::load(&root.join("config.toml"), &sets.map(str::to_owned));
+    let config = config.expect("valid configuration");
+    let outcome = pollster::block_on(async {
+        let mut session =
+            protoseg::train::Session::new(&gpu, config, &root.join("torn"), false).await.expect("session");
+        session
+            .run(&mut |event| {
+                if matches!(event, Event::Tick { step: 3 }) {
+                    std::fs::rename(&images, &away).expect("a folder");
+                }
+                protoseg::train::Command::Continue
+            })
+            .await
+    });
+    outcome.expect_err("there are no images");
+    std::fs::rename(&away, &images).expect("a folder");
+    train(&gpu, root, "torn", &sets, None, true);
+    assert!(bytes(root, "whole/last.safetensors") == bytes(root, "torn/last.safetensors"));
+}

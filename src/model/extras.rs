@@ -3,7 +3,7 @@
 use crate::nn::Freeze;
 
 /// Options of a step, each of one key of `[train]`.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Extras {
     /// Largest norm of all gradients together; 0 for no bound.
     pub clip_norm: f32,
@@ -11,4 +11,12 @@ pub struct Extras {
     pub ema: f32,
     /// What of the backbone is left as it is.
     pub freeze: Freeze,
+    /// Micro-batches whose gradients make one step.
+    pub accumulate: usize,
+}
+
+impl Default for Extras {
+    fn default() -> Self {
+        Self { clip_norm: 0.0, ema: 0.0, freeze: Freeze::default(), accumulate: 1 }
+    }
 }

@@ -1,6 +1,7 @@
 //! A model: backbone, neck, embedding, prototypes; what is needed to record it, to train it and to save it.
 
 mod average;
+mod descent;
 mod embed_step;
 mod extras;
 mod file;
@@ -11,6 +12,7 @@ mod spec;
 mod step;
 
 pub use average::{average_name, averaged_weight};
+pub use descent::{StepCost, Update, is_gradient_sum};
 pub use embed_step::EmbedStep;
 pub use extras::Extras;
 pub use file::{load_backbone, load_model, read_spec, save_model};

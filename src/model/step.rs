@@ -5,15 +5,14 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::error::{Error, Result};
 use crate::gpu::Caps;
 use crate::nn::{Builder, Mode, Weights};
-use crate::ops;
 use crate::proto::Noise;
 use crate::rng;
-use crate::tape::{DType, Keep, Program, Role, Tape, Value, ValueId};
+use crate::tape::{DType, Keep, Program, Tape, Value, ValueId};
 
-use super::average::{moving, record_averages};
+use super::descent::{StepCost, Update, record_descent};
 use super::extras::Extras;
 use super::objective::{Losses, Phase, Supervision, record_objective};
-use super::optimiser::{Optimiser, record_optimiser};
+use super::optimiser::Optimiser;
 use super::record::record_network;
 use super::spec::ModelSpec;
 
@@ -96,7 +95,8 @@ pub struct TrainOptions {
     pub max_bytes: Option<u64>,
 }
 
-/// A recorded step: forward, losses, reverse pass, optimiser, prototype update.
+/// A recorded step: forward, losses, reverse pass, optimiser, prototype update. Where a step has several micro-batches, the tape
+/// is that of one of them and `update` follows the last.
 pub struct TrainStep {
     /// The tape.
     pub tape: Tape,
@@ -108,12 +108,18 @@ pub struct TrainStep {
     pub class_weights: ValueId,
     /// Learning rate of the head `[1]`.
     pub lr: ValueId,
-    /// Number of the step `[1]`.
+    /// Number of the step, or of the micro-batch where a step has several, `[1]`.
     pub step: ValueId,
-    /// The losses.
+    /// Where a step has several micro-batches: 1 for the first of them and 0 for the others, `u32 [1]`.
+    pub first: Option<ValueId>,
+    /// The losses; their means over the micro-batches so far where a step has several.
     pub losses: Losses,
-    /// Norm of all gradients together `[1]`, before it is bounded; absent without a bound.
+    /// Norm of all gradients together `[1]`, before it is bounded; absent without a bound, or in `update`.
     pub grad_norm: Option<ValueId>,
+    /// What follows the last micro-batch, where a step has several.
+    pub update: Option<Update>,
+    /// How often the tape is run in one step.
+    pub micro_batches: usize,
     /// Catalogue of weights and state.
     pub weights: Weights,
     /// Whether the reverse pass computes blocks of the backbone again.
@@ -131,15 +137,20 @@ impl TrainStep {
             let program = Program::new(&step.tape, caps, Keep::Only(&step.kept()));
             Ok::<_, Error>((step, program))
         };
-        let above = |program: &Program| o.max_bytes.filter(|&most| program.bytes() > most);
+        let bytes = |step: &Self, program: &Program| step.cost(program, caps).bytes;
+        let above = |step: &Self, program: &Program| o.max_bytes.filter(|&most| bytes(step, program) > most);
         let (mut step, mut program) = planned(o.recompute == Recompute::Always)?;
-        if o.recompute == Recompute::Auto && above(&program).is_some() {
+        if o.recompute == Recompute::Auto && above(&step, &program).is_some() {
             (step, program) = planned(true)?;
         }
-        let Some(most) = above(&program) else { return Ok((step, program)) };
+        let Some(most) = above(&step, &program) else { return Ok((step, program)) };
         let more = if o.recompute == Recompute::Never { "train.recompute = \"auto\", or " } else { "" };
         Err(Error::config(
-            format!("a step takes {} MiB and train.memory_mib is {}", program.bytes() >> 20, most >> 20),
+            format!(
+                "a step takes {} MiB and train.memory_mib is {}",
+                bytes(&step, &program) >> 20,
+                most >> 20
+            ),
             format!("set {more}a smaller train.batch or crop"),
         ))
     }
@@ -167,20 +178,9 @@ impl TrainStep {
         let noise = Noise::Drawn { seed: rng::bits(o.seed, NOISE, 0), step };
         let supervision = Supervision { labels, class_weights, noise };
         let objective = record_objective(&mut tape, &net, &spec.head, supervision, phase)?;
-        let losses = objective.losses;
-        let params = tape.params();
         let forward = tape.nodes().len();
-        let grads = ops::backward(&mut tape, losses.total, &params)?;
-        tape.enter("optimise");
-        let pairs: Vec<_> =
-            params.iter().zip(grads).filter_map(|(&param, gradient)| Some([param, gradient?])).collect();
-        let grad_norm = record_optimiser(&mut tape, &pairs, [lr, step], spec.net.arch, o)?;
-        if o.extras.ema > 0.0 {
-            let trained: Vec<_> = pairs.iter().map(|pair| pair[0]).collect();
-            let values = moving(&tape, &weights, &trained);
-            record_averages(&mut tape, &values, step, o.extras.ema)?;
-        }
-        tape.leave();
+        let numbers = [lr, step];
+        let descent = record_descent(&mut tape, objective.losses, &weights, numbers, spec.net.arch, o)?;
         objective.record_update(&mut tape, &net, &spec.head)?;
         if again {
             tape.recompute(forward);
@@ -192,8 +192,11 @@ impl TrainStep {
             class_weights,
             lr,
             step,
-            losses,
-            grad_norm,
+            first: descent.first,
+            losses: descent.losses,
+            grad_norm: descent.grad_norm,
+            update: descent.update,
+            micro_batches: o.extras.accumulate.max(1),
             weights,
             recomputed: again,
         })
@@ -205,10 +208,24 @@ impl TrainStep {
         self.losses.all().into_iter().chain(self.grad_norm).collect()
     }
 
-    /// Every value that lives in the store.
+    /// What a whole step costs, `program` being this tape lowered for `caps`.
+    #[must_use]
+    pub fn cost(&self, program: &Program, caps: &Caps) -> StepCost {
+        self.update.as_ref().map_or_else(
+            || StepCost::of(program),
+            |update| {
+                let behind = (update, &update.program(caps));
+                StepCost::with_update(&self.tape, program, self.micro_batches, behind)
+            },
+        )
+    }
+
+    /// Every value that lives in the store, once.
     #[must_use]
     pub fn stored(&self) -> Vec<Value> {
-        let stored = |v: &&Value| matches!(v.role, Role::Param | Role::State);
-        self.tape.values().iter().filter(stored).cloned().collect()
+        let behind = self.update.iter().flat_map(|update| update.tape.values());
+        let mut seen = std::collections::BTreeSet::new();
+        let new = |v: &&Value| v.is_stored() && seen.insert(v.name.clone());
+        self.tape.values().iter().chain(behind).filter(new).cloned().collect()
     }
 }

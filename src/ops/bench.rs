@@ -53,6 +53,15 @@ fn grouped(pixels: usize, classes: usize) -> [Input; 3] {
     ]
 }
 
+pub(super) fn accumulate() -> Vec<Case> {
+    let weight = || Input::fixed(&[2_236_682], Fill::Uniform(-1.0, 1.0));
+    let first = Input::u32(&[1], Fill::Values(vec![0.0]));
+    vec![Case::new("2.2 M weights", vec![weight(), weight(), first], |t, v| {
+        ops::accumulate(t, v[0], v[1], v[2], 0.25)?;
+        Ok(vec![v[1]])
+    })]
+}
+
 pub(super) fn adamw() -> Vec<Case> {
     let weight = || Input::fixed(&[2_236_682], Fill::Uniform(0.0, 1.0));
     let lr = Input::fixed(&[1], Fill::Values(vec![1e-3]));

@@ -1,6 +1,7 @@
 //! The operations: one file each, with shape rule, launch, gradient and cost. One stem everywhere:
 //! `shaders/FAMILY/STEM.wgsl`, `ops/STEM.rs`, `oracle/STEM.rs` and a row in [`table`].
 
+pub mod accumulate;
 pub mod adamw;
 pub mod add;
 pub mod argmax_rows;
@@ -44,6 +45,7 @@ pub mod upsample_argmax;
 pub mod valid_mean;
 mod walk;
 
+pub use accumulate::{Accumulate, accumulate};
 pub use adamw::{AdamW, adamw};
 pub use add::add;
 pub use argmax_rows::argmax_rows;

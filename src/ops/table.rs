@@ -120,6 +120,7 @@ const fn row(
 
 /// Every operation, by stem.
 pub static TABLE: &[Row] = &[
+    row("accumulate", "sum over micro-batches, in place", super::accumulate::cases, bench::accumulate),
     row("adamw", "Adam with decoupled decay, in place", super::adamw::cases, bench::adamw),
     row("add", "a + factor * b", super::add::cases, bench::add),
     row(

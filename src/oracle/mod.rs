@@ -2,6 +2,7 @@
 //!
 //! It is a leaf: it knows arrays and arithmetic, not tapes, plans or devices.
 
+pub mod accumulate;
 pub mod adamw;
 pub mod add;
 pub mod argmax_rows;

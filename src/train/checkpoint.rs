@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::data::Classes;
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
-use crate::model::{averaged_weight, is_optimiser_state};
+use crate::model::{averaged_weight, is_gradient_sum, is_optimiser_state};
 use crate::model_file::{self, ModelFile, Tensor};
 use crate::tape::{self, Store};
 
@@ -124,10 +124,10 @@ pub(super) fn path(out: &Path) -> PathBuf {
     out.join("checkpoints/last.safetensors")
 }
 
-/// Writes the checkpoint of the run folder `out`: all that the store holds, as it lies on the device.
+/// Writes the checkpoint of the run folder `out`: all that the store holds between two steps, as it lies on the device.
 pub(super) async fn save(gpu: &Gpu, store: &Store, out: &Path, state: &State) -> Result<()> {
     let mut tensors = BTreeMap::new();
-    for name in store.names() {
+    for name in store.names().filter(|name| !is_gradient_sum(name)) {
         let (shape, data) = store.read(gpu, name).await?;
         tensors.insert(name.to_owned(), Tensor { shape, data });
     }
@@ -155,7 +155,7 @@ pub(super) fn read(path: &Path) -> Result<(ModelFile, State)> {
 /// Puts a checkpoint's tensors into the store: every one of `wanted`, except that momentum which the phase of the
 /// checkpoint did not have starts at zero, and averages that it does not have are left out.
 pub(super) fn load(gpu: &Gpu, store: &mut Store, wanted: &[tape::Value], file: &ModelFile) -> Result<()> {
-    for value in wanted {
+    for value in wanted.iter().filter(|value| !is_gradient_sum(&value.name)) {
         let may_start = is_optimiser_state(&value.name) || averaged_weight(&value.name).is_some();
         if may_start && !file.contains(&value.name) {
             continue;

@@ -5,6 +5,7 @@ mod checkpoint;
 mod config;
 mod event;
 mod log;
+mod prepared;
 mod prototypes;
 mod recover;
 mod session;

@@ -4,19 +4,20 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::data::{Batch, ClassInfo, Dataset, Loader, LoaderSettings, audit_splits};
+use crate::data::{ClassInfo, Dataset, Loader, LoaderSettings, audit_splits};
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::infer::{Evaluation, Predictor, evaluate};
 use crate::model::{
-    ModelSpec, PROTOTYPES, Phase, Provenance, TrainOptions, TrainStep, load_backbone, save_model,
+    ModelSpec, PROTOTYPES, Phase, Provenance, StepCost, TrainOptions, TrainStep, load_backbone, save_model,
 };
 use crate::proto::{ClassHealth, TWIN_COSINE, health};
-use crate::tape::{Keep, Plan, Store, tuned_caps};
+use crate::tape::{Keep, Store, tuned_caps};
 
 use super::checkpoint;
 use super::config::Config;
 use super::event::{ClassPrototypes, Command, Event, Listener};
+use super::prepared::Prepared;
 use super::trace::Snapshot;
 
 /// Loader threads that `threads = 0` starts at most: more wait for the device on any machine.
@@ -37,32 +38,11 @@ pub struct Session {
     /// The step that the run folder's checkpoint is of.
     pub(super) checkpoint: Option<u64>,
     best_miou: f64,
+    /// Whether a step has been begun and not ended: its state is none to go on from.
+    torn: bool,
     warnings: Vec<String>,
     /// Of the cross-entropy, `[C]`.
     class_weights: Vec<f32>,
-}
-
-/// A recorded training step with its plan.
-pub(super) struct Prepared {
-    pub step: TrainStep,
-    pub plan: Plan,
-}
-
-impl Prepared {
-    /// Uploads everything that step number `step` reads.
-    pub fn write(&self, batch: &Batch, lr: f32, step: u64) {
-        let Self { step: recorded, plan } = self;
-        plan.write_padded(recorded.image, &batch.images);
-        plan.write(recorded.labels, &batch.labels);
-        plan.write(recorded.lr, &[lr]);
-        plan.write(recorded.step, &[step as u32]);
-    }
-
-    /// Norm of the gradients of the last run, where it is bounded.
-    async fn grad_norm(&self) -> Result<Option<f32>> {
-        let Some(norm) = self.step.grad_norm else { return Ok(None) };
-        Ok(Some(self.plan.read::<f32>(norm).await?[0]))
-    }
 }
 
 impl Session {
@@ -128,6 +108,7 @@ impl Session {
             first_step: 0,
             checkpoint: None,
             best_miou: -1.0,
+            torn: false,
             warnings,
             class_weights,
             config,
@@ -169,7 +150,7 @@ impl Session {
             normalisation: config.normalisation,
             batch: config.train.batch,
             seed: config.train.seed,
-            first_step,
+            first_step: first_step * config.train.accumulate as u64,
             num_threads,
         };
         Loader::new(Arc::clone(&self.train), settings)
@@ -188,15 +169,11 @@ impl Session {
         let step = self.record(phase)?;
         let caps = tuned_caps(&self.gpu, &step.tape, Keep::Only(&step.kept())).await?;
         let (step, program) = TrainStep::plan(&self.spec, &self.step_options(), phase, &caps)?;
-        let event = Event::Plan {
-            bytes: program.bytes(),
-            flops: program.flops(),
-            dispatches: program.num_dispatches(),
-            recomputed: step.recomputed,
-        };
-        let plan = Plan::new(&self.gpu, &step.tape, &program, &mut self.store)?;
-        plan.write(step.class_weights, &self.class_weights);
-        Ok((Prepared { step, plan }, event))
+        let StepCost { bytes, flops, dispatches, .. } = step.cost(&program, &caps);
+        let event = Event::Plan { bytes, flops, dispatches, recomputed: step.recomputed };
+        let prepared = Prepared::new(&self.gpu, step, &program, &caps, &mut self.store)?;
+        prepared.plan.write(prepared.step.class_weights, &self.class_weights);
+        Ok((prepared, event))
     }
 
     /// Trains to the end, or until `listen` answers [`Command::Stop`]; then a checkpoint is saved. It is saved too where an
@@ -223,8 +200,8 @@ impl Session {
         }
         let mut done = first_step;
         let result = self.train(&mut done, &mut listener).await;
-        if matches!(result, Err(Error::Data { .. } | Error::Io { .. })) && self.checkpoint.unwrap_or(0) < done
-        {
+        let of_data = matches!(result, Err(Error::Data { .. } | Error::Io { .. }));
+        if of_data && !self.torn && self.checkpoint.unwrap_or(0) < done {
             // The error that is told is the one that ended the run.
             let _ = self.save_checkpoint(done).await;
         }
@@ -270,11 +247,7 @@ impl Session {
                 snapshot.take(&self.gpu, &self.store, step)?;
             }
             let Some((_, prepared)) = &prepared else { continue };
-            let batch = loader.next_batch()?;
-            // One step in flight: the next batch was loaded while the device worked.
-            self.gpu.wait()?;
-            prepared.write(&batch, config.lr_at(step), step);
-            prepared.plan.run();
+            prepared.run(&mut loader, config.lr_at(step), step, &mut self.torn)?;
             *done = step + 1;
             listener.tell(&Event::Tick { step: *done });
             let due = |every: u64| every > 0 && done.is_multiple_of(every);
@@ -284,7 +257,7 @@ impl Session {
             if save_now || due(config.log_every) {
                 let losses = prepared.step.losses.read(&prepared.plan).await?;
                 if last || due(config.log_every) {
-                    let images = (*done - last_log.1) as usize * config.batch;
+                    let images = (*done - last_log.1) as usize * config.batch * config.accumulate;
                     let images_per_sec = images as f64 / last_log.0.elapsed().as_secs_f64();
                     last_log = (Instant::now(), *done);
                     let [loss, ce, ppc, ppd] = losses;

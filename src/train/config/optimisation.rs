@@ -42,8 +42,11 @@ pub struct TrainConfig {
     pub seed: u32,
     /// Optimiser steps.
     pub steps: u64,
-    /// Images per step.
+    /// Images per step, or per micro-batch where `accumulate` is above 1.
     pub batch: usize,
+    /// Micro-batches per step: the mean of their gradients is one step of the optimiser, in the memory of one micro-batch.
+    /// `steps` and the learning rate count steps; batch-norm statistics, clustering and prototypes go by micro-batch.
+    pub accumulate: usize,
     /// First learning rate of the head.
     pub lr: f32,
     /// The backbone's learning rate as a multiple of the head's.
@@ -104,6 +107,7 @@ impl Default for TrainConfig {
             seed: 0,
             steps: 10_000,
             batch: 8,
+            accumulate: 1,
             lr: 0.01,
             backbone_lr: 1.0,
             schedule: Schedule::Poly,
@@ -163,6 +167,10 @@ impl TrainConfig {
         if t.batch == 0 {
             return wrong("train.batch", "0".into(), "at least 1");
         }
+        if t.accumulate == 0 || t.steps.saturating_mul(t.accumulate as u64) > u64::from(u32::MAX) {
+            let want = format!("at least 1, and at most {} in all of train.steps", u32::MAX);
+            return wrong("train.accumulate", t.accumulate.to_string(), &want);
+        }
         for (key, value) in [
             ("train.lr", t.lr),
             ("train.backbone_lr", t.backbone_lr),
@@ -212,6 +220,7 @@ impl TrainConfig {
                 clip_norm: self.clip_norm,
                 ema: self.ema,
                 freeze: Freeze { backbone: self.freeze_backbone, norms: self.freeze_norms },
+                accumulate: self.accumulate,
             },
             seed: self.seed,
             recompute: self.recompute,
