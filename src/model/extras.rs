@@ -1,6 +1,7 @@
 //! What a training step may do beside the plain one: everything here is off by default.
 
 use crate::nn::Freeze;
+use crate::ops::HardPixels;
 
 /// Options of a step, each of one key of `[train]`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -13,10 +14,12 @@ pub struct Extras {
     pub freeze: Freeze,
     /// Micro-batches whose gradients make one step.
     pub accumulate: usize,
+    /// Which pixels the cross-entropy counts; all that are labelled if this is absent.
+    pub hard: Option<HardPixels>,
 }
 
 impl Default for Extras {
     fn default() -> Self {
-        Self { clip_norm: 0.0, ema: 0.0, freeze: Freeze::default(), accumulate: 1 }
+        Self { clip_norm: 0.0, ema: 0.0, freeze: Freeze::default(), accumulate: 1, hard: None }
     }
 }

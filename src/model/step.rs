@@ -176,7 +176,7 @@ impl TrainStep {
         let net = record_network(&mut b, spec, image, step, rng::bits(o.seed, DROPOUT, 0), learnable)?;
         let weights = b.weights;
         let noise = Noise::Drawn { seed: rng::bits(o.seed, NOISE, 0), step };
-        let supervision = Supervision { labels, class_weights, noise };
+        let supervision = Supervision { labels, class_weights, hard: o.extras.hard, noise };
         let objective = record_objective(&mut tape, &net, &spec.head, supervision, phase)?;
         let forward = tape.nodes().len();
         let numbers = [lr, step];

@@ -192,6 +192,18 @@ pub(super) fn gumbel() -> Vec<Case> {
     vec![Case::new("16384x10", vec![step], |t, v| Ok(vec![ops::gumbel(t, v[0], [HEAD[0], HEAD[2]], 9)?]))]
 }
 
+pub(super) fn hard_pixels() -> Vec<Case> {
+    let (m, rule) = (4 * 360 * 480, ops::HardPixels { threshold: 0.7, min_kept: 100_000 });
+    let inputs = vec![
+        Input::fixed(&[m], Fill::Uniform(2.0, 6.0)),
+        Input::fixed(&[m], Fill::Uniform(0.0, 2.0)),
+        Input::i32(&[4, 360, 480], Fill::Integers { count: 11, ignored: 0.1 }),
+    ];
+    vec![Case::new("4x360x480", inputs, move |t, v| {
+        Ok(vec![ops::hard_pixels(t, [v[0], v[1], v[2]], 11, rule)?])
+    })]
+}
+
 pub(super) fn l2_normalize() -> Vec<Case> {
     let case = |name: &str, axis: Axis| {
         Case::new(name, vec![map(64)], move |t, v| Ok(vec![ops::l2_normalize(t, v[0], axis)?]))

@@ -158,6 +158,7 @@ pub static TABLE: &[Row] = &[
         bench::group_by_class,
     ),
     row("gumbel", "standard Gumbel noise, counter-based", super::gumbel::cases, bench::gumbel),
+    row("hard_pixels", "labels of the hard pixels", super::hard_pixels::cases, bench::hard_pixels),
     row("l2_normalize", "x / |x| over channels or width", super::l2_normalize::cases, bench::l2_normalize),
     row("layer_norm", "norm over the channels of a row", super::layer_norm::cases, bench::layer_norm),
     row(

@@ -22,6 +22,7 @@ pub mod fill;
 pub mod global_mean;
 pub mod group_by_class;
 pub mod gumbel;
+pub mod hard_pixels;
 pub mod l2_normalize;
 pub mod layer_norm;
 pub mod match_contrast;

@@ -75,7 +75,12 @@ impl State {
             return refuse(format!("the run's classes are {then}, and the data set's are {now}"));
         }
         let (mut then, mut given) = (BTreeMap::new(), BTreeMap::new());
-        for (text, map) in [(&self.config, &mut then), (&now.config, &mut given)] {
+        // Keys that the version which wrote this did not have meant their defaults.
+        let filled = serde_json::from_str::<Config>(&self.config)
+            .ok()
+            .and_then(|config| Self::new(self.step, self.best_miou, &config, classes).ok());
+        let before = filled.map_or_else(|| self.config.clone(), |state| state.config);
+        for (text, map) in [(&before, &mut then), (&now.config, &mut given)] {
             let value: Value = serde_json::from_str(text).map_err(|e| {
                 Error::data(
                     out,
@@ -164,4 +169,25 @@ pub(super) fn load(gpu: &Gpu, store: &mut Store, wanted: &[tape::Value], file: &
         store.set(gpu, value, &tensor.data)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_that_an_older_version_did_not_have_meant_their_defaults() {
+        let config: Config = toml::from_str("data = { root = \"street\" }").expect("a configuration");
+        let classes = Classes::parse(r#"{"classes": [{"id": 0, "name": "a"}]}"#).expect("valid classes");
+        let mut state = State::new(3, 0.5, &config, &classes).expect("a state");
+        let mut json: Value = serde_json::from_str(&state.config).expect("JSON");
+        json["train"].as_object_mut().expect("a section").retain(|key, _| key != "accumulate" && key != "ema");
+        state.config = json.to_string();
+        let compare = |config: &Config| state.compare(config, &classes, Path::new("run")).expect("goes on");
+        assert!(compare(&config).is_empty());
+        let mut other = config.clone();
+        other.train.accumulate = 2;
+        let warnings = compare(&other);
+        assert!(matches!(&warnings[..], [one] if one.contains("train.accumulate was 1 and is 2")), "{warnings:?}");
+    }
 }

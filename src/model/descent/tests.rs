@@ -38,7 +38,7 @@ fn record(extras: Extras, optimiser: Optimiser) -> Recorded {
     let mut b = Builder::new(&mut tape, Mode::Train);
     let net = record_head(&mut b, features, SIZES, &head, false).expect("recorded");
     let weights = b.weights;
-    let given = Supervision { labels, class_weights, noise: Noise::Drawn { seed: 1, step: numbers[1] } };
+    let given = Supervision { labels, class_weights, hard: None, noise: Noise::Drawn { seed: 1, step: numbers[1] } };
     let objective = record_objective(&mut tape, &net, &head, given, Phase::WarmUp).expect("recorded");
     let o = TrainOptions {
         batch,

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::model::{Extras, Optimiser, Recompute, TrainOptions};
 use crate::nn::{Freeze, FreezeNorms};
+use crate::ops::HardPixels;
 
 /// The rule by which gradients move weights.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,6 +82,11 @@ pub struct TrainConfig {
     pub freeze_norms: FreezeNorms,
     /// Whether the backbone is left as `weights` has it: no gradient flows into it, and its norms do as in inference.
     pub freeze_backbone: bool,
+    /// Online hard example mining: the cross-entropy counts a pixel only where its class has a probability below this, or
+    /// where `ohem_min_kept` asks for it. 0 to count every labelled pixel; 0.7 is usual.
+    pub ohem_threshold: f32,
+    /// Pixels of a batch that count at least: those with the lowest probabilities.
+    pub ohem_min_kept: usize,
     /// Evaluate once before the first step.
     pub eval_first: bool,
     /// Steps between evaluations; 0 for one at the end only.
@@ -123,6 +129,8 @@ impl Default for TrainConfig {
             ema: 0.0,
             freeze_norms: FreezeNorms::None,
             freeze_backbone: false,
+            ohem_threshold: 0.0,
+            ohem_min_kept: 0,
             eval_first: false,
             eval_every: 1000,
             log_every: 10,
@@ -190,6 +198,13 @@ impl TrainConfig {
         if !(0.0..1.0).contains(&t.ema) {
             return wrong("train.ema", t.ema.to_string(), "0 or more and below 1");
         }
+        if !(0.0..=1.0).contains(&t.ohem_threshold) {
+            return wrong("train.ohem_threshold", t.ohem_threshold.to_string(), "a probability");
+        }
+        if t.ohem_min_kept > 0 && t.ohem_threshold == 0.0 {
+            let want = "0 unless train.ohem_threshold is above 0";
+            return wrong("train.ohem_min_kept", t.ohem_min_kept.to_string(), want);
+        }
         if t.min_lr > t.lr {
             return wrong("train.min_lr", t.min_lr.to_string(), "at most train.lr");
         }
@@ -221,6 +236,8 @@ impl TrainConfig {
                 ema: self.ema,
                 freeze: Freeze { backbone: self.freeze_backbone, norms: self.freeze_norms },
                 accumulate: self.accumulate,
+                hard: (self.ohem_threshold > 0.0)
+                    .then_some(HardPixels { threshold: self.ohem_threshold, min_kept: self.ohem_min_kept }),
             },
             seed: self.seed,
             recompute: self.recompute,
