@@ -257,3 +257,67 @@ fn data_that_fail_inside_a_step_leave_a_run_that_goes_on() {
     train(&gpu, root, "torn", &sets, None, true);
     assert!(bytes(root, "whole/last.safetensors") == bytes(root, "torn/last.safetensors"));
 }
+
+/// The error of a configuration or of the session that it would begin.
+fn refused(gpu: &Arc<Gpu>, root: &Path, sets: &[&str]) -> String {
+    let sets: Vec<String> = sets.iter().map(|&set| set.to_owned()).collect();
+    let config = match protoseg::train::Config::load(&root.join("config.toml"), &sets) {
+        Ok(config) => config,
+        Err(error) => return error.to_string(),
+    };
+    let out = root.join("refused");
+    let session = protoseg::train::Session::new(gpu, config, &out, false);
+    pollster::block_on(session).err().expect("must be refused").to_string()
+}
+
+#[test]
+fn hard_pixels_alone_may_count() {
+    let gpu = gpu();
+    let temp = TempDir::new("ohem");
+    let root = temp.path();
+    street(root);
+    let plain = train(&gpu, root, "plain", &[], None, false);
+    // Every pixel is below 1, or among all there are: the loss of the plain run.
+    let (all, _) = resumed(&gpu, root, "all", &["train.ohem_threshold=1e-6", "train.ohem_min_kept=1000000"]);
+    assert!(all == bytes(root, "plain/last.safetensors"), "all pixels are hard");
+    let (hard, events) =
+        resumed(&gpu, root, "hard", &["train.ohem_threshold=1e-6", "train.ohem_min_kept=300"]);
+    assert!(hard != all);
+    // Of 3072 pixels of the first batch, before any weight differs.
+    let (first, mean) = (losses(&events)[0][1], losses(&plain)[0][1]);
+    assert!(first > 1.1 * mean, "the 300 hardest have a loss of {first}, all of {mean}");
+    let message = refused(&gpu, root, &["train.ohem_min_kept=300"]);
+    assert!(message.contains("train.ohem_threshold is above 0"), "{message}");
+    let message = refused(&gpu, root, &["train.ohem_threshold=1.5"]);
+    assert!(message.contains("train.ohem_threshold is 1.5"), "{message}");
+}
+
+#[test]
+fn an_auxiliary_head_trains_the_backbone_and_leaves_with_the_training() {
+    let gpu = gpu();
+    let temp = TempDir::new("aux");
+    let root = temp.path();
+    street(root);
+    let deep = ["model.output_stride=16", "model.taps=[4, 8, 16]"];
+    let aux = [&deep[..], &["train.aux_weight=0.4"]].concat();
+    train(&gpu, root, "plain", &deep, None, false);
+    let (_, events) = resumed(&gpu, root, "aux", &aux);
+    let options = protoseg::head::HeadOptions::profile(protoseg::proto::Profile::Rec);
+    for event in &events {
+        let Event::Step { loss, ce, ppc, ppd, aux, .. } = *event else { continue };
+        let aux = aux.expect("told with every step");
+        let total = ce + options.ppc_weight * ppc + options.ppd_weight * ppd + 0.4 * aux;
+        assert!((total - loss).abs() < 1e-4 * loss && aux > 0.1, "{event:?}");
+    }
+    let (plain, found) = (model(root, "plain/last.safetensors"), model(root, "aux/last.safetensors"));
+    assert!(plain.names().eq(found.names()), "a model has no auxiliary head");
+    assert!(moved(&plain, &found).iter().any(|name| name == "backbone.0.down.0.weight"));
+    let checkpoint = model(root, "aux/checkpoints/last.safetensors");
+    assert!(checkpoint.contains("aux.2.weight") && checkpoint.contains("velocity/aux.0.0.weight"));
+    resumed(&gpu, root, "parts", &[&aux[..], &["train.accumulate=2", "train.ema=0.5"]].concat());
+    assert!(model(root, "parts/last.safetensors").names().eq(plain.names()));
+    let message = refused(&gpu, root, &["train.aux_weight=0.4"]);
+    assert!(message.contains("map of stride 16") && message.contains("model.output_stride"), "{message}");
+    let message = refused(&gpu, root, &["train.aux_weight=0.4", "train.freeze_backbone=true"]);
+    assert!(message.contains("train.aux_weight is 0.4"), "{message}");
+}

@@ -105,7 +105,8 @@ fn cases(update: bool) -> Vec<Case> {
     };
     let mut all: Vec<_> = ROWS.iter().map(|r| case(r.name, resolved(r), r.phase, labels(), update)).collect();
     // Logits of another spread, so that pixels are certain and uncertain in equal parts.
-    let spread = HeadOptions { class_logit: LogitKind::Scaled, ce_tau: 0.2, ..HeadOptions::profile(Profile::Rec) };
+    let spread =
+        HeadOptions { class_logit: LogitKind::Scaled, ce_tau: 0.2, ..HeadOptions::profile(Profile::Rec) };
     for (name, threshold, min_kept) in [("hard pixels", 0.2, 0), ("at least 150 hard pixels", 0.05, 150)] {
         let hard = Some(HardPixels { threshold, min_kept });
         all.push(hard_case(name, spread.clone(), Phase::Main, labels(), update, hard));

@@ -50,6 +50,8 @@ impl Update {
 pub(super) struct Descent {
     /// The losses of the step: those given, or their means over micro-batches.
     pub losses: Losses,
+    /// That of the auxiliary head, likewise.
+    pub aux: Option<ValueId>,
     /// Norm of all gradients together, if it is bounded and on this tape.
     pub grad_norm: Option<ValueId>,
     /// Where a step has several micro-batches: 1 for the first of them and 0 for the others, `u32 [1]`.
@@ -58,10 +60,10 @@ pub(super) struct Descent {
     pub update: Option<Update>,
 }
 
-/// Records the gradients of `losses` and what is done with them; `numbers` are the learning rate and the number of the step.
+/// Records the gradients of `losses`, whose total holds `aux` already, and what is done with them; `numbers` are the learning rate and the number of the step.
 pub(super) fn record_descent(
     tape: &mut Tape,
-    losses: Losses,
+    (losses, aux): (Losses, Option<ValueId>),
     weights: &Weights,
     numbers: [ValueId; 2],
     arch: Arch,
@@ -75,7 +77,7 @@ pub(super) fn record_descent(
     let moving = moving(tape, weights, &trained);
     if o.extras.accumulate <= 1 {
         let grad_norm = record_update(tape, &pairs, numbers, &moving, arch, o)?;
-        return Ok(Descent { losses, grad_norm, first: None, update: None });
+        return Ok(Descent { losses, aux, grad_norm, first: None, update: None });
     }
     let first = tape.input("first", &[1], DType::U32);
     let share = 1.0 / o.extras.accumulate as f32;
@@ -88,12 +90,13 @@ pub(super) fn record_descent(
         pairs_behind.push([update.stored(&param), update.stored(tape.value(sum))]);
     }
     let losses = losses.try_map(|name, id| record_sum(tape, id, name, first, share))?;
+    let aux = aux.map(|aux| record_sum(tape, aux, "loss/aux", first, share)).transpose()?;
     tape.leave();
     let lr = update.input("lr", &[1], DType::F32);
     let step = update.input("step", &[1], DType::U32);
     let grad_norm = record_update(&mut update, &pairs_behind, [lr, step], &moving, arch, o)?;
     let update = Some(Update { tape: update, lr, step, grad_norm });
-    Ok(Descent { losses, grad_norm: None, first: Some(first), update })
+    Ok(Descent { losses, aux, grad_norm: None, first: Some(first), update })
 }
 
 /// Adds the micro-batch's `share` of `value` to the sum called `name`.

@@ -16,10 +16,19 @@ pub struct Extras {
     pub accumulate: usize,
     /// Which pixels the cross-entropy counts; all that are labelled if this is absent.
     pub hard: Option<HardPixels>,
+    /// Weight of the auxiliary head's loss; 0 for no such head.
+    pub aux_weight: f32,
 }
 
 impl Default for Extras {
     fn default() -> Self {
-        Self { clip_norm: 0.0, ema: 0.0, freeze: Freeze::default(), accumulate: 1, hard: None }
+        Self {
+            clip_norm: 0.0,
+            ema: 0.0,
+            freeze: Freeze::default(),
+            accumulate: 1,
+            hard: None,
+            aux_weight: 0.0,
+        }
     }
 }

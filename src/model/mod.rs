@@ -1,5 +1,6 @@
 //! A model: backbone, neck, embedding, prototypes; what is needed to record it, to train it and to save it.
 
+mod auxiliary;
 mod average;
 mod descent;
 mod embed_step;
@@ -11,6 +12,7 @@ mod record;
 mod spec;
 mod step;
 
+pub use auxiliary::AUX_STRIDE;
 pub use average::{average_name, averaged_weight};
 pub use descent::{StepCost, Update, is_gradient_sum};
 pub use embed_step::EmbedStep;

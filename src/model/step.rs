@@ -5,10 +5,12 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::error::{Error, Result};
 use crate::gpu::Caps;
 use crate::nn::{Builder, Mode, Weights};
+use crate::ops;
 use crate::proto::Noise;
 use crate::rng;
 use crate::tape::{DType, Keep, Program, Tape, Value, ValueId};
 
+use super::auxiliary::record_auxiliary;
 use super::descent::{StepCost, Update, record_descent};
 use super::extras::Extras;
 use super::objective::{Losses, Phase, Supervision, record_objective};
@@ -114,6 +116,8 @@ pub struct TrainStep {
     pub first: Option<ValueId>,
     /// The losses; their means over the micro-batches so far where a step has several.
     pub losses: Losses,
+    /// Loss of the auxiliary head `[1]`, not weighted; likewise, and absent without such a head.
+    pub aux: Option<ValueId>,
     /// Norm of all gradients together `[1]`, before it is bounded; absent without a bound, or in `update`.
     pub grad_norm: Option<ValueId>,
     /// What follows the last micro-batch, where a step has several.
@@ -174,13 +178,23 @@ impl TrainStep {
         let mut b = Builder::new(&mut tape, Mode::Train);
         b.freeze = o.extras.freeze;
         let net = record_network(&mut b, spec, image, step, rng::bits(o.seed, DROPOUT, 0), learnable)?;
+        let aux = if o.extras.aux_weight > 0.0 {
+            let taps = b.taps.clone();
+            Some(record_auxiliary(&mut b, &taps, [labels, class_weights], spec.head.empty_loss)?)
+        } else {
+            None
+        };
         let weights = b.weights;
         let noise = Noise::Drawn { seed: rng::bits(o.seed, NOISE, 0), step };
         let supervision = Supervision { labels, class_weights, hard: o.extras.hard, noise };
         let objective = record_objective(&mut tape, &net, &spec.head, supervision, phase)?;
+        let mut losses = objective.losses;
+        if let Some(aux) = aux {
+            losses.total = ops::add(&mut tape, losses.total, aux, o.extras.aux_weight)?;
+        }
         let forward = tape.nodes().len();
         let numbers = [lr, step];
-        let descent = record_descent(&mut tape, objective.losses, &weights, numbers, spec.net.arch, o)?;
+        let descent = record_descent(&mut tape, (losses, aux), &weights, numbers, spec.net.arch, o)?;
         objective.record_update(&mut tape, &net, &spec.head)?;
         if again {
             tape.recompute(forward);
@@ -194,6 +208,7 @@ impl TrainStep {
             step,
             first: descent.first,
             losses: descent.losses,
+            aux: descent.aux,
             grad_norm: descent.grad_norm,
             update: descent.update,
             micro_batches: o.extras.accumulate.max(1),
@@ -205,7 +220,7 @@ impl TrainStep {
     /// Ids of what is read after a run.
     #[must_use]
     pub fn kept(&self) -> Vec<ValueId> {
-        self.losses.all().into_iter().chain(self.grad_norm).collect()
+        self.losses.all().into_iter().chain(self.aux).chain(self.grad_norm).collect()
     }
 
     /// What a whole step costs, `program` being this tape lowered for `caps`.

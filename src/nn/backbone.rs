@@ -57,7 +57,9 @@ impl Arch {
         };
         b.in_backbone = false;
         b.tape.leave();
-        Ok(taps?.into_iter().filter(|t| t.stride >= 4).collect())
+        let taps: Vec<_> = taps?.into_iter().filter(|t| t.stride >= 4).collect();
+        b.taps.clone_from(&taps);
+        Ok(taps)
     }
 
     /// Records the ImageNet classifier on the last tap, if the architecture has one.

@@ -4,6 +4,7 @@ use crate::error::{Error, Result};
 use crate::ops::{self, Act, Conv, Epilogue};
 use crate::tape::{DType, Tape, ValueId};
 
+use super::backbone::Tap;
 use super::freeze::{Freeze, FreezeNorms};
 use super::weights::{Entry, Init, Layout, Weights};
 
@@ -41,6 +42,8 @@ pub struct Builder<'a> {
     pub freeze: Freeze,
     /// Whether what is being recorded is part of the backbone.
     pub(super) in_backbone: bool,
+    /// Maps of the backbone recorded last, finest first.
+    pub taps: Vec<Tap>,
     /// What was catalogued so far.
     pub weights: Weights,
 }
@@ -53,7 +56,7 @@ impl<'a> Builder<'a> {
     /// An empty catalogue on `tape`.
     pub fn new(tape: &'a mut Tape, mode: Mode) -> Self {
         let (freeze, weights) = (Freeze::default(), Weights::default());
-        Self { tape, mode, freeze, in_backbone: false, weights }
+        Self { tape, mode, freeze, in_backbone: false, taps: Vec::new(), weights }
     }
 
     /// A weight that gradients train, unless it is part of a frozen backbone.

@@ -181,13 +181,19 @@ mod tests {
         let classes = Classes::parse(r#"{"classes": [{"id": 0, "name": "a"}]}"#).expect("valid classes");
         let mut state = State::new(3, 0.5, &config, &classes).expect("a state");
         let mut json: Value = serde_json::from_str(&state.config).expect("JSON");
-        json["train"].as_object_mut().expect("a section").retain(|key, _| key != "accumulate" && key != "ema");
+        json["train"]
+            .as_object_mut()
+            .expect("a section")
+            .retain(|key, _| key != "accumulate" && key != "ema");
         state.config = json.to_string();
         let compare = |config: &Config| state.compare(config, &classes, Path::new("run")).expect("goes on");
         assert!(compare(&config).is_empty());
         let mut other = config.clone();
         other.train.accumulate = 2;
         let warnings = compare(&other);
-        assert!(matches!(&warnings[..], [one] if one.contains("train.accumulate was 1 and is 2")), "{warnings:?}");
+        assert!(
+            matches!(&warnings[..], [one] if one.contains("train.accumulate was 1 and is 2")),
+            "{warnings:?}"
+        );
     }
 }

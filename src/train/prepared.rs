@@ -91,6 +91,12 @@ impl Prepared {
         Some(plan)
     }
 
+    /// Loss of the auxiliary head in the last step, where there is one.
+    pub async fn aux(&self) -> Result<Option<f32>> {
+        let Some(id) = self.step.aux else { return Ok(None) };
+        Ok(Some(self.plan.read::<f32>(id).await?[0]))
+    }
+
     /// Norm of the gradients of the last step, where it is bounded.
     pub async fn grad_norm(&self) -> Result<Option<f32>> {
         let norm = match (&self.step.update, &self.update) {

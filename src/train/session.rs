@@ -262,8 +262,18 @@ impl Session {
                     last_log = (Instant::now(), *done);
                     let [loss, ce, ppc, ppd] = losses;
                     let (step, lr) = (*done, config.lr_at(step));
-                    let grad_norm = prepared.grad_norm().await?;
-                    listener.tell(&Event::Step { step, loss, ce, ppc, ppd, lr, grad_norm, images_per_sec });
+                    let (aux, grad_norm) = (prepared.aux().await?, prepared.grad_norm().await?);
+                    listener.tell(&Event::Step {
+                        step,
+                        loss,
+                        ce,
+                        ppc,
+                        ppd,
+                        aux,
+                        lr,
+                        grad_norm,
+                        images_per_sec,
+                    });
                     save_now |= listener.wants_stop();
                 }
                 if !self.is_healthy(losses[0], save_now).await? {
@@ -303,7 +313,7 @@ impl Session {
     ) -> Result<()> {
         let some = spaced(self.val.len(), self.config.data.val_images);
         let mut images = some.len();
-        let weights = self.record(Phase::Main)?.weights;
+        let weights = self.record(Phase::Main)?.weights.of_model();
         if self.averages() {
             self.take_averages(&weights)?;
         }

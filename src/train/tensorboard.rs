@@ -3,6 +3,7 @@
 //! | tag | what |
 //! |---|---|
 //! | `loss/total`, `loss/ce`, `loss/ppc`, `loss/ppd` | the losses of a log line; contrast and distance loss not weighted |
+//! | `loss/aux` | that of the auxiliary head, not weighted, with `train.aux_weight` |
 //! | `train/learning_rate`, `train/images_per_sec` | the head's learning rate, the throughput |
 //! | `train/grad_norm` | norm of all gradients together before it was bounded, with `train.clip_norm` |
 //! | `val/miou`, `val/macc`, `val/aacc` | the scores of an evaluation, fractions |
@@ -179,7 +180,7 @@ fn cut(path: &Path, next_step: u64) -> Result<()> {
 /// What is drawn of an event, by tag.
 fn scalars(event: &Event) -> Vec<(&'static str, f64)> {
     match event {
-        Event::Step { loss, ce, ppc, ppd, lr, grad_norm, images_per_sec, .. } => {
+        Event::Step { loss, ce, ppc, ppd, aux, lr, grad_norm, images_per_sec, .. } => {
             let mut out = vec![
                 ("loss/total", f64::from(*loss)),
                 ("loss/ce", f64::from(*ce)),
@@ -188,6 +189,7 @@ fn scalars(event: &Event) -> Vec<(&'static str, f64)> {
                 ("train/learning_rate", f64::from(*lr)),
                 ("train/images_per_sec", *images_per_sec),
             ];
+            out.extend(aux.map(|aux| ("loss/aux", f64::from(aux))));
             out.extend(grad_norm.map(|norm| ("train/grad_norm", f64::from(norm))));
             out
         }

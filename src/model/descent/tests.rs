@@ -38,7 +38,8 @@ fn record(extras: Extras, optimiser: Optimiser) -> Recorded {
     let mut b = Builder::new(&mut tape, Mode::Train);
     let net = record_head(&mut b, features, SIZES, &head, false).expect("recorded");
     let weights = b.weights;
-    let given = Supervision { labels, class_weights, hard: None, noise: Noise::Drawn { seed: 1, step: numbers[1] } };
+    let given =
+        Supervision { labels, class_weights, hard: None, noise: Noise::Drawn { seed: 1, step: numbers[1] } };
     let objective = record_objective(&mut tape, &net, &head, given, Phase::WarmUp).expect("recorded");
     let o = TrainOptions {
         batch,
@@ -53,7 +54,7 @@ fn record(extras: Extras, optimiser: Optimiser) -> Recorded {
         recompute: Recompute::Never,
         max_bytes: None,
     };
-    let descent = record_descent(&mut tape, objective.losses, &weights, numbers, Arch::Scratch, &o);
+    let descent = record_descent(&mut tape, (objective.losses, None), &weights, numbers, Arch::Scratch, &o);
     Recorded { tape, descent: descent.expect("recorded"), images: [features, labels] }
 }
 
@@ -134,11 +135,11 @@ fn micro_batches_make_the_step_of_one_batch() {
             let (whole, loss) = step(extras, optimiser);
             for accumulate in [2, 3, 6] {
                 let (parts, same) = step(Extras { accumulate, ..extras }, optimiser);
-                assert!((loss - same).abs() < 1e-9, "{loss} and {same}");
+                // The share of a micro-batch is a number of f32: three thirds are 1 and 3e-8.
+                assert!((loss - same).abs() < 1e-7 * loss, "{loss} and {same}");
                 assert!(parts.len() > 10);
                 for (name, part) in &parts {
                     let (_, one) = whole.iter().find(|(n, _)| n == name).expect("both store it");
-                    // AdamW divides by the root of what may be a small sum of squares; shares are rounded to f32.
                     let far = part.data.iter().zip(&one.data).any(|(a, b)| (a - b).abs() > 1e-6);
                     assert!(!far, "{name} in {accumulate} parts, {extras:?}, {optimiser:?}");
                 }

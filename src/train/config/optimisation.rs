@@ -87,6 +87,9 @@ pub struct TrainConfig {
     pub ohem_threshold: f32,
     /// Pixels of a batch that count at least: those with the lowest probabilities.
     pub ohem_min_kept: usize,
+    /// Weight of the loss of an auxiliary head, which classifies the backbone's map of stride 16 while it trains and is not part
+    /// of the model. 0 for no such head; 0.4 is usual.
+    pub aux_weight: f32,
     /// Evaluate once before the first step.
     pub eval_first: bool,
     /// Steps between evaluations; 0 for one at the end only.
@@ -131,6 +134,7 @@ impl Default for TrainConfig {
             freeze_backbone: false,
             ohem_threshold: 0.0,
             ohem_min_kept: 0,
+            aux_weight: 0.0,
             eval_first: false,
             eval_every: 1000,
             log_every: 10,
@@ -187,6 +191,7 @@ impl TrainConfig {
             ("train.min_lr", t.min_lr),
             ("train.weight_decay", t.weight_decay),
             ("train.clip_norm", t.clip_norm),
+            ("train.aux_weight", t.aux_weight),
         ] {
             if !(value.is_finite() && value >= 0.0) {
                 return wrong(key, value.to_string(), "a finite number of 0 or more");
@@ -200,6 +205,10 @@ impl TrainConfig {
         }
         if !(0.0..=1.0).contains(&t.ohem_threshold) {
             return wrong("train.ohem_threshold", t.ohem_threshold.to_string(), "a probability");
+        }
+        if t.aux_weight > 0.0 && t.freeze_backbone {
+            let want = "0 with train.freeze_backbone: it trains nothing but the backbone";
+            return wrong("train.aux_weight", t.aux_weight.to_string(), want);
         }
         if t.ohem_min_kept > 0 && t.ohem_threshold == 0.0 {
             let want = "0 unless train.ohem_threshold is above 0";
@@ -236,6 +245,7 @@ impl TrainConfig {
                 ema: self.ema,
                 freeze: Freeze { backbone: self.freeze_backbone, norms: self.freeze_norms },
                 accumulate: self.accumulate,
+                aux_weight: self.aux_weight,
                 hard: (self.ohem_threshold > 0.0)
                     .then_some(HardPixels { threshold: self.ohem_threshold, min_kept: self.ohem_min_kept }),
             },
