@@ -8,7 +8,7 @@ use protoseg::model::{HeadSizes, Phase, Supervision, record_head, record_objecti
 use protoseg::nn::{Builder, Mode};
 use protoseg::ops::check::{self, Difference};
 use protoseg::ops::table::{Case, Fill, Input};
-use protoseg::ops::{EmptyLoss, SmallClass};
+use protoseg::ops::{EmptyLoss, HardPixels, SmallClass};
 use protoseg::proto::{Balance, Noise, Profile, UpdateAssign, UpdatePixels};
 use protoseg::rng::Rng;
 use support::gpu;
@@ -56,6 +56,18 @@ const ROWS: &[Row] = &[
 /// The step of `options`, but for backbone and optimiser. Gradients are recorded last and read the prototypes: they are
 /// those of the loss only without `update`.
 fn case(name: &str, options: HeadOptions, phase: Phase, labels: Fill, update: bool) -> Case {
+    hard_case(name, options, phase, labels, update, None)
+}
+
+/// The same where the cross-entropy counts the hard pixels alone.
+fn hard_case(
+    name: &str,
+    options: HeadOptions,
+    phase: Phase,
+    labels: Fill,
+    update: bool,
+    hard: Option<HardPixels>,
+) -> Case {
     let inputs = vec![
         Input::f32(&FEATURES, Fill::Away(&[])),
         Input::i32(&LABELS, labels),
@@ -67,7 +79,7 @@ fn case(name: &str, options: HeadOptions, phase: Phase, labels: Fill, update: bo
         let mut b = Builder::new(tape, Mode::Train);
         let net = record_head(&mut b, v[0], SIZES, &options, learnable)?;
         let noise = Noise::Drawn { seed: 9, step: v[3] };
-        let given = Supervision { labels: v[1], class_weights: v[2], noise };
+        let given = Supervision { labels: v[1], class_weights: v[2], hard, noise };
         let objective = record_objective(tape, &net, &options, given, phase)?;
         if update {
             objective.record_update(tape, &net, &options)?;
@@ -94,6 +106,15 @@ fn cases(update: bool) -> Vec<Case> {
         options
     };
     let mut all: Vec<_> = ROWS.iter().map(|r| case(r.name, resolved(r), r.phase, labels(), update)).collect();
+    // Logits of another spread, so that pixels are certain and uncertain in equal parts.
+    let spread =
+        HeadOptions { class_logit: LogitKind::Scaled, ce_tau: 0.2, ..HeadOptions::profile(Profile::Rec) };
+    for (name, threshold, min_kept) in [("hard pixels", 0.2, 0), ("at least 150 hard pixels", 0.05, 150)] {
+        let hard = Some(HardPixels { threshold, min_kept });
+        all.push(hard_case(name, spread.clone(), Phase::Main, labels(), update, hard));
+        let name = format!("{name}, warm-up");
+        all.push(hard_case(&name, spread.clone(), Phase::WarmUp, labels(), update, hard));
+    }
     for (name, empty_loss) in [("nothing labelled", EmptyLoss::Zero), ("empty_loss = nan", EmptyLoss::Nan)] {
         let options = HeadOptions { empty_loss, ..HeadOptions::profile(Profile::Rec) };
         all.push(case(name, options, Phase::Main, Fill::Integers { count: 1, ignored: 1.0 }, update));

@@ -9,7 +9,7 @@ use protoseg::gpu::{Caps, Gpu, Variant};
 use protoseg::head::HeadConfig;
 use protoseg::infer::Predictor;
 use protoseg::model::{
-    ModelSpec, NetOptions, Optimiser, Phase, Provenance, Recompute, TrainOptions, TrainStep,
+    Extras, ModelSpec, NetOptions, Optimiser, Phase, Provenance, Recompute, TrainOptions, TrainStep,
 };
 use protoseg::nn::Arch;
 use protoseg::ops;
@@ -49,6 +49,7 @@ fn options() -> TrainOptions {
         weight_decay: 1e-4,
         decay_norms: true,
         backbone_lr: 0.5,
+        extras: Extras::default(),
         seed: 5,
         recompute: Recompute::Never,
         max_bytes: None,
@@ -106,7 +107,7 @@ fn reused_buffers_change_no_bit_of_a_training_step() {
     let gpu = gpu();
     for phase in [Phase::Main, Phase::WarmUp] {
         let step = step(phase);
-        let losses = step.losses.all();
+        let losses = step.kept();
         let all = Program::new(&step.tape, gpu.caps(), Keep::Everything);
         let reused = Program::new(&step.tape, gpu.caps(), Keep::Only(&losses));
         assert!(2 * temporaries(&reused) < temporaries(&all), "buffers are reused");
@@ -167,7 +168,7 @@ fn a_weight_that_is_nan_shows_in_the_loss() {
     let step = step(Phase::Main);
     let mut store = Store::new();
     step.weights.init(&gpu, &mut store, 3).expect("weights");
-    let losses = step.losses.all();
+    let losses = step.kept();
     let program = Program::new(&step.tape, gpu.caps(), Keep::Only(&losses));
     let plan = Plan::new(&gpu, &step.tape, &program, &mut store).expect("plan");
     let weight = step.stored().into_iter().find(|v| v.shape.len() == 4).expect("a convolution");

@@ -1,9 +1,10 @@
 // Adam with decoupled weight decay, in place (Loshchilov and Hutter 2019), t = step + 1:
 //   m = beta1 m + (1 - beta1) g,   v = beta2 v + (1 - beta2) g^2
 //   w = w - lr * lr_scale * (weight_decay * w + (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + eps))
+// adamw_clipped takes factor * g for g.
 //
-// Layout: weight, gradient and both moments as whole vec4s; zero padding stays zero. lr and step are one number each, written
-// every step. Workgroup: 64 invocations, one vec4 each.
+// Layout: weight, gradient and both moments as whole vec4s; zero padding stays zero. lr, step and factor are one number each,
+// written every step. Workgroup: 64 invocations, one vec4 each.
 //!include lib/index.wgsl
 
 struct Params {
@@ -27,6 +28,7 @@ struct Params {
 @group(0) @binding(4) var<storage, read_write> weight: array<vec4<f32>>;
 @group(0) @binding(5) var<storage, read_write> first: array<vec4<f32>>;
 @group(0) @binding(6) var<storage, read_write> second: array<vec4<f32>>;
+@group(0) @binding(7) var<storage, read> factor: array<f32>;
 
 // 1 - exp(x) for x <= 0. Near 0 by the series, since the difference would keep four digits at beta2 = 0.999 and t = 1.
 fn one_minus_exp(x: f32) -> f32 {
@@ -34,19 +36,30 @@ fn one_minus_exp(x: f32) -> f32 {
     return select(1.0 - exp(x), -x * series, x > -0.4);
 }
 
+fn descend(i: u32, g: vec4<f32>) {
+    let m = params.beta1 * first[i] + params.rest1 * g;
+    let v = params.beta2 * second[i] + params.rest2 * g * g;
+    first[i] = m;
+    second[i] = v;
+    let t = f32(step[0]) + 1.0;
+    let mean = m / one_minus_exp(t * params.ln_beta1);
+    let spread = sqrt(v / one_minus_exp(t * params.ln_beta2)) + vec4<f32>(params.eps);
+    let w = weight[i];
+    weight[i] = w - lr[0] * params.lr_scale * (params.weight_decay * w + mean / spread);
+}
+
 @compute @workgroup_size(64)
 fn adamw(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
     let i = linear_index(id, groups, 64u);
     if (i < params.num_quads) {
-        let g = gradient[i];
-        let m = params.beta1 * first[i] + params.rest1 * g;
-        let v = params.beta2 * second[i] + params.rest2 * g * g;
-        first[i] = m;
-        second[i] = v;
-        let t = f32(step[0]) + 1.0;
-        let mean = m / one_minus_exp(t * params.ln_beta1);
-        let spread = sqrt(v / one_minus_exp(t * params.ln_beta2)) + vec4<f32>(params.eps);
-        let w = weight[i];
-        weight[i] = w - lr[0] * params.lr_scale * (params.weight_decay * w + mean / spread);
+        descend(i, gradient[i]);
+    }
+}
+
+@compute @workgroup_size(64)
+fn adamw_clipped(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+    let i = linear_index(id, groups, 64u);
+    if (i < params.num_quads) {
+        descend(i, factor[0] * gradient[i]);
     }
 }

@@ -37,7 +37,8 @@ pub fn head_step(classes: usize) -> Result<Job> {
     let embedded = Embedded { raw: emb, normed: emb, ln: emb, emb };
     let net = Network { size: [1, SIDE, SIDE], embedded, protos, mask_norm: Some((gamma, beta)) };
     let options = HeadOptions::profile(Profile::Rec);
-    let supervision = Supervision { labels, class_weights: weights, noise: Noise::Drawn { seed: 1, step } };
+    let supervision =
+        Supervision { labels, class_weights: weights, hard: None, noise: Noise::Drawn { seed: 1, step } };
     let objective = record_objective(&mut tape, &net, &options, supervision, Phase::Main)?;
     let grads = ops::backward(&mut tape, objective.losses.total, &[emb, gamma, beta])?;
     objective.record_update(&mut tape, &net, &options)?;

@@ -4,7 +4,8 @@ use crate::data::{ClassInfo, Classes, Normalisation};
 use crate::error::Result;
 use crate::head::HeadOptions;
 use crate::model::{
-    ModelSpec, NetOptions, Optimiser, Phase, Provenance, Recompute, TrainOptions, TrainStep, record_network,
+    Extras, ModelSpec, NetOptions, Optimiser, Phase, Provenance, Recompute, TrainOptions, TrainStep,
+    record_network,
 };
 use crate::nn::{Builder, Mode};
 use crate::proto::Profile;
@@ -45,6 +46,7 @@ pub fn training(batch: usize, [height, width]: [usize; 2]) -> Result<Job> {
         weight_decay: 5e-4,
         decay_norms: true,
         backbone_lr: 1.0,
+        extras: Extras::default(),
         seed: 1,
         recompute: Recompute::Never,
         max_bytes: None,
@@ -61,7 +63,7 @@ pub fn training(batch: usize, [height, width]: [usize; 2]) -> Result<Job> {
         (step.lr, vec![1e-3]),
         (step.step, vec![0.0]),
     ];
-    let (kept, fed) = (step.losses.all(), vec![step.image, step.labels, step.lr, step.step]);
+    let (kept, fed) = (step.kept(), vec![step.image, step.labels, step.lr, step.step]);
     Ok(Job { tape: step.tape, kept, inputs, fed, weights: step.weights })
 }
 

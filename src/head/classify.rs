@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use crate::error::{Error, Result};
-use crate::ops::{self, EmptyLoss, LogitTile, MaskNorm, UpsampleArgmax};
+use crate::ops::{self, EmptyLoss, HardPixels, LogitTile, MaskNorm, UpsampleArgmax};
 use crate::tape::{Tape, ValueId};
 
 /// Most classes that are kept as one tile: the usual sets have 150 to 182 at most. Their maps are then about as large as the
@@ -117,6 +117,8 @@ pub struct Classifier {
     logit: Logit,
     /// Class similarities and winners of all classes, if they are there already.
     matched: Option<(ValueId, ValueId)>,
+    /// Which pixels the cross-entropy counts; all that are labelled if this is absent.
+    hard: Option<HardPixels>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -133,6 +135,8 @@ struct Kept {
     stats: Option<ValueId>,
     lse: ValueId,
     scale: ValueId,
+    /// Labels of the pixels that count.
+    labels: ValueId,
 }
 
 impl Classifier {
@@ -167,7 +171,12 @@ impl Classifier {
             (ClassLogit::Scaled { tau }, _) => Logit::Scaled(tau),
             (ClassLogit::Plain, _) => Logit::Plain,
         };
-        Ok(Self { emb, protos, num_classes, num_pixels, logit, matched: None })
+        Ok(Self { emb, protos, num_classes, num_pixels, logit, matched: None, hard: None })
+    }
+
+    /// Makes the cross-entropy that is recorded from here on that of the hard pixels alone.
+    pub const fn only_hard(&mut self, hard: Option<HardPixels>) {
+        self.hard = hard;
     }
 
     /// Records the match of all classes together with the contrast of `target i32 [N]` at temperature `tau`, for what is
@@ -338,9 +347,12 @@ impl Classifier {
             Ok(())
         })?;
         let (lse, own) = some(state)?;
-        let (loss, scale) =
-            ops::cross_entropy_loss(tape, [lse, own, targets.labels, weights], targets.empty)?;
-        kept.get_or_init(|| Kept { tile: only, stats, lse, scale });
+        let labels = match self.hard {
+            Some(rule) => ops::hard_pixels(tape, [lse, own, targets.labels], self.num_classes, rule)?,
+            None => targets.labels,
+        };
+        let (loss, scale) = ops::cross_entropy_loss(tape, [lse, own, labels, weights], targets.empty)?;
+        kept.get_or_init(|| Kept { tile: only, stats, lse, scale, labels });
         Ok(vec![loss, some(pred)?.0])
     }
 
@@ -359,7 +371,7 @@ impl Classifier {
                 Some(tile) => tile.clone(),
                 None => self.tile(tape, classes, None, kept.stats)?,
             };
-            let inputs = [tile.logits, targets.labels, kept.lse, weights, kept.scale, d_loss];
+            let inputs = [tile.logits, kept.labels, kept.lse, weights, kept.scale, d_loss];
             let d_o = ops::cross_entropy_grad(tape, inputs, self.place(&tile, targets))?;
             each(tape, &tile, d_o)?;
         }

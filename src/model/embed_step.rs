@@ -37,6 +37,7 @@ impl EmbedStep {
         // Read by dropout alone, which this pass does not have.
         let step = tape.input("step", &[1], DType::U32);
         let mut b = Builder::new(&mut tape, Mode::Probe);
+        b.freeze = o.extras.freeze;
         let net = record_network(&mut b, spec, image, step, o.seed, false)?;
         let [_, height, width] = net.size;
         let gt = ops::sample_labels(&mut tape, labels, [height, width], spec.num_classes())?;
@@ -61,7 +62,7 @@ mod tests {
     use super::*;
     use crate::data::{Classes, Normalisation};
     use crate::head::HeadOptions;
-    use crate::model::{NetOptions, Optimiser, Provenance, Recompute, TrainStep};
+    use crate::model::{Extras, NetOptions, Optimiser, Provenance, Recompute, TrainStep};
     use crate::proto::Profile;
 
     #[test]
@@ -81,6 +82,7 @@ mod tests {
             weight_decay: 0.0,
             decay_norms: true,
             backbone_lr: 1.0,
+            extras: Extras::default(),
             seed: 0,
             recompute: Recompute::Never,
             max_bytes: None,

@@ -1,6 +1,10 @@
 //! A model: backbone, neck, embedding, prototypes; what is needed to record it, to train it and to save it.
 
+mod auxiliary;
+mod average;
+mod descent;
 mod embed_step;
+mod extras;
 mod file;
 mod objective;
 mod optimiser;
@@ -8,7 +12,11 @@ mod record;
 mod spec;
 mod step;
 
+pub use auxiliary::AUX_STRIDE;
+pub use average::{average_name, averaged_weight};
+pub use descent::{StepCost, Update, is_gradient_sum};
 pub use embed_step::EmbedStep;
+pub use extras::Extras;
 pub use file::{load_backbone, load_model, read_spec, save_model};
 pub use objective::{Losses, Objective, Phase, Supervision, record_objective};
 pub use optimiser::{Optimiser, is_optimiser_state};

@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use crate::head::{CrossEntropy, HeadOptions, Targets};
-use crate::ops;
+use crate::ops::{self, HardPixels};
 use crate::proto::{self, Clustering, Noise};
 use crate::tape::{Plan, Tape, ValueId};
 
@@ -59,6 +59,8 @@ pub struct Supervision {
     pub labels: ValueId,
     /// Class weights of the cross-entropy `[C]`.
     pub class_weights: ValueId,
+    /// Which pixels the cross-entropy counts; all that are labelled if this is absent.
+    pub hard: Option<HardPixels>,
     /// Read with `update_assign = "gumbel"` only.
     pub noise: Noise,
 }
@@ -88,6 +90,7 @@ pub fn record_objective(
     let [_, height, width] = net.size;
     let learnable = phase == Phase::WarmUp && options.learns_prototypes();
     let mut classifier = net.classifier(tape, options)?;
+    classifier.only_hard(given.hard);
     let targets = Targets {
         labels: given.labels,
         weights: Some(given.class_weights),

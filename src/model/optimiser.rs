@@ -1,8 +1,11 @@
 //! The rule by which gradients move weights, and what it remembers of each (spec section 13).
 
 use crate::error::Result;
+use crate::nn::Arch;
 use crate::ops;
 use crate::tape::{DType, Tape, ValueId};
+
+use super::step::TrainOptions;
 
 /// What is remembered of a weight is stored under one of these prefixes plus the weight's name.
 const VELOCITY: &str = "velocity/";
@@ -30,12 +33,13 @@ pub enum Optimiser {
 }
 
 impl Optimiser {
-    /// Records one step of `param`; `lr` and the number of the `step` are inputs of shape `[1]`.
-    pub(super) fn record(
+    /// Records one step of `param`; `lr` and the number of the `step` are inputs of shape `[1]`, `factor` is what the gradient
+    /// is multiplied by.
+    fn record(
         &self,
         tape: &mut Tape,
         [param, gradient]: [ValueId; 2],
-        [lr, step]: [ValueId; 2],
+        ([lr, step], factor): ([ValueId; 2], Option<ValueId>),
         weight_decay: f32,
         lr_scale: f32,
     ) -> Result<()> {
@@ -45,13 +49,36 @@ impl Optimiser {
             Self::Sgd { momentum } => {
                 let velocity = state(VELOCITY);
                 let rule = ops::Sgd { momentum, weight_decay, lr_scale };
-                ops::sgd(tape, param, gradient, velocity, lr, rule)
+                ops::sgd(tape, param, gradient, velocity, lr, factor, rule)
             }
             Self::AdamW { betas } => {
                 let moments = MOMENTS.map(state);
                 let rule = ops::AdamW { betas, weight_decay, lr_scale };
-                ops::adamw(tape, param, gradient, moments, [lr, step], rule)
+                ops::adamw(tape, param, gradient, moments, [lr, step], factor, rule)
             }
         }
     }
+}
+
+/// Records what is done with gradients: each of `pairs` is a weight and its gradient; `lr` and the number of the `step` are
+/// inputs of shape `[1]`. Returns the norm of all gradients together, if it is bounded.
+pub(super) fn record_optimiser(
+    tape: &mut Tape,
+    pairs: &[[ValueId; 2]],
+    numbers: [ValueId; 2],
+    arch: Arch,
+    o: &TrainOptions,
+) -> Result<Option<ValueId>> {
+    let gradients: Vec<_> = pairs.iter().map(|pair| pair[1]).collect();
+    let bounded = o.extras.clip_norm > 0.0 && !pairs.is_empty();
+    let clipped = if bounded { Some(ops::clip_norm(tape, &gradients, o.extras.clip_norm)?) } else { None };
+    let (norm, factor) = clipped.unzip();
+    for &pair in pairs {
+        let value = tape.value(pair[0]);
+        let lr_scale = if arch.owns(&value.name) { o.backbone_lr } else { 1.0 };
+        // Scales and shifts of norms, and biases, are the vectors among the weights.
+        let decay = if o.decay_norms || value.shape.len() > 1 { o.weight_decay } else { 0.0 };
+        o.optimiser.record(tape, pair, (numbers, factor), decay, lr_scale)?;
+    }
+    Ok(norm)
 }

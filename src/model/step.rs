@@ -8,8 +8,11 @@ use crate::nn::{Builder, Mode, Weights};
 use crate::ops;
 use crate::proto::Noise;
 use crate::rng;
-use crate::tape::{DType, Keep, Program, Role, Tape, Value, ValueId};
+use crate::tape::{DType, Keep, Program, Tape, Value, ValueId};
 
+use super::auxiliary::record_auxiliary;
+use super::descent::{StepCost, Update, record_descent};
+use super::extras::Extras;
 use super::objective::{Losses, Phase, Supervision, record_objective};
 use super::optimiser::Optimiser;
 use super::record::record_network;
@@ -84,6 +87,8 @@ pub struct TrainOptions {
     pub decay_norms: bool,
     /// Learning rate of the backbone as a multiple of the head's.
     pub backbone_lr: f32,
+    /// What the step does beside the plain one.
+    pub extras: Extras,
     /// Seed that those of dropout and Gumbel noise are drawn from.
     pub seed: u32,
     /// Whether the reverse pass computes the backbone's blocks again.
@@ -92,7 +97,8 @@ pub struct TrainOptions {
     pub max_bytes: Option<u64>,
 }
 
-/// A recorded step: forward, losses, reverse pass, optimiser, prototype update.
+/// A recorded step: forward, losses, reverse pass, optimiser, prototype update. Where a step has several micro-batches, the tape
+/// is that of one of them and `update` follows the last.
 pub struct TrainStep {
     /// The tape.
     pub tape: Tape,
@@ -104,10 +110,20 @@ pub struct TrainStep {
     pub class_weights: ValueId,
     /// Learning rate of the head `[1]`.
     pub lr: ValueId,
-    /// Number of the step `[1]`.
+    /// Number of the step, or of the micro-batch where a step has several, `[1]`.
     pub step: ValueId,
-    /// The losses.
+    /// Where a step has several micro-batches: 1 for the first of them and 0 for the others, `u32 [1]`.
+    pub first: Option<ValueId>,
+    /// The losses; their means over the micro-batches so far where a step has several.
     pub losses: Losses,
+    /// Loss of the auxiliary head `[1]`, not weighted; likewise, and absent without such a head.
+    pub aux: Option<ValueId>,
+    /// Norm of all gradients together `[1]`, before it is bounded; absent without a bound, or in `update`.
+    pub grad_norm: Option<ValueId>,
+    /// What follows the last micro-batch, where a step has several.
+    pub update: Option<Update>,
+    /// How often the tape is run in one step.
+    pub micro_batches: usize,
     /// Catalogue of weights and state.
     pub weights: Weights,
     /// Whether the reverse pass computes blocks of the backbone again.
@@ -122,18 +138,23 @@ impl TrainStep {
     pub fn plan(spec: &ModelSpec, o: &TrainOptions, phase: Phase, caps: &Caps) -> Result<(Self, Program)> {
         let planned = |again: bool| {
             let step = Self::record_with(spec, o, phase, again)?;
-            let program = Program::new(&step.tape, caps, Keep::Only(&step.losses.all()));
+            let program = Program::new(&step.tape, caps, Keep::Only(&step.kept()));
             Ok::<_, Error>((step, program))
         };
-        let above = |program: &Program| o.max_bytes.filter(|&most| program.bytes() > most);
+        let bytes = |step: &Self, program: &Program| step.cost(program, caps).bytes;
+        let above = |step: &Self, program: &Program| o.max_bytes.filter(|&most| bytes(step, program) > most);
         let (mut step, mut program) = planned(o.recompute == Recompute::Always)?;
-        if o.recompute == Recompute::Auto && above(&program).is_some() {
+        if o.recompute == Recompute::Auto && above(&step, &program).is_some() {
             (step, program) = planned(true)?;
         }
-        let Some(most) = above(&program) else { return Ok((step, program)) };
+        let Some(most) = above(&step, &program) else { return Ok((step, program)) };
         let more = if o.recompute == Recompute::Never { "train.recompute = \"auto\", or " } else { "" };
         Err(Error::config(
-            format!("a step takes {} MiB and train.memory_mib is {}", program.bytes() >> 20, most >> 20),
+            format!(
+                "a step takes {} MiB and train.memory_mib is {}",
+                bytes(&step, &program) >> 20,
+                most >> 20
+            ),
             format!("set {more}a smaller train.batch or crop"),
         ))
     }
@@ -155,36 +176,71 @@ impl TrainStep {
         let step = tape.input("step", &[1], DType::U32);
         let learnable = phase == Phase::WarmUp && spec.head.learns_prototypes();
         let mut b = Builder::new(&mut tape, Mode::Train);
+        b.freeze = o.extras.freeze;
         let net = record_network(&mut b, spec, image, step, rng::bits(o.seed, DROPOUT, 0), learnable)?;
+        let aux = if o.extras.aux_weight > 0.0 {
+            let taps = b.taps.clone();
+            Some(record_auxiliary(&mut b, &taps, [labels, class_weights], spec.head.empty_loss)?)
+        } else {
+            None
+        };
         let weights = b.weights;
         let noise = Noise::Drawn { seed: rng::bits(o.seed, NOISE, 0), step };
-        let supervision = Supervision { labels, class_weights, noise };
+        let supervision = Supervision { labels, class_weights, hard: o.extras.hard, noise };
         let objective = record_objective(&mut tape, &net, &spec.head, supervision, phase)?;
-        let losses = objective.losses;
-        let params = tape.params();
-        let forward = tape.nodes().len();
-        let grads = ops::backward(&mut tape, losses.total, &params)?;
-        tape.enter("optimise");
-        for (&param, gradient) in params.iter().zip(grads) {
-            let Some(gradient) = gradient else { continue };
-            let value = tape.value(param);
-            let factor = if spec.net.arch.owns(&value.name) { o.backbone_lr } else { 1.0 };
-            // Scales and shifts of norms, and biases, are the vectors among the weights.
-            let decay = if o.decay_norms || value.shape.len() > 1 { o.weight_decay } else { 0.0 };
-            o.optimiser.record(&mut tape, [param, gradient], [lr, step], decay, factor)?;
+        let mut losses = objective.losses;
+        if let Some(aux) = aux {
+            losses.total = ops::add(&mut tape, losses.total, aux, o.extras.aux_weight)?;
         }
-        tape.leave();
+        let forward = tape.nodes().len();
+        let numbers = [lr, step];
+        let descent = record_descent(&mut tape, (losses, aux), &weights, numbers, spec.net.arch, o)?;
         objective.record_update(&mut tape, &net, &spec.head)?;
         if again {
             tape.recompute(forward);
         }
-        Ok(Self { tape, image, labels, class_weights, lr, step, losses, weights, recomputed: again })
+        Ok(Self {
+            tape,
+            image,
+            labels,
+            class_weights,
+            lr,
+            step,
+            first: descent.first,
+            losses: descent.losses,
+            aux: descent.aux,
+            grad_norm: descent.grad_norm,
+            update: descent.update,
+            micro_batches: o.extras.accumulate.max(1),
+            weights,
+            recomputed: again,
+        })
     }
 
-    /// Every value that lives in the store.
+    /// Ids of what is read after a run.
+    #[must_use]
+    pub fn kept(&self) -> Vec<ValueId> {
+        self.losses.all().into_iter().chain(self.aux).chain(self.grad_norm).collect()
+    }
+
+    /// What a whole step costs, `program` being this tape lowered for `caps`.
+    #[must_use]
+    pub fn cost(&self, program: &Program, caps: &Caps) -> StepCost {
+        self.update.as_ref().map_or_else(
+            || StepCost::of(program),
+            |update| {
+                let behind = (update, &update.program(caps));
+                StepCost::with_update(&self.tape, program, self.micro_batches, behind)
+            },
+        )
+    }
+
+    /// Every value that lives in the store, once.
     #[must_use]
     pub fn stored(&self) -> Vec<Value> {
-        let stored = |v: &&Value| matches!(v.role, Role::Param | Role::State);
-        self.tape.values().iter().filter(stored).cloned().collect()
+        let behind = self.update.iter().flat_map(|update| update.tape.values());
+        let mut seen = std::collections::BTreeSet::new();
+        let new = |v: &&Value| v.is_stored() && seen.insert(v.name.clone());
+        self.tape.values().iter().chain(behind).filter(new).cloned().collect()
     }
 }

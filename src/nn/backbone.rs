@@ -50,12 +50,16 @@ impl Arch {
             return Err(Error::config(problem, "choose 8, 16 or 32"));
         }
         b.tape.enter("backbone");
+        b.in_backbone = true;
         let taps = match self {
             Self::MobilenetV2 => mobilenet_v2::record(b, image, output_stride),
             Self::Scratch => scratch::record(b, image, output_stride),
         };
+        b.in_backbone = false;
         b.tape.leave();
-        Ok(taps?.into_iter().filter(|t| t.stride >= 4).collect())
+        let taps: Vec<_> = taps?.into_iter().filter(|t| t.stride >= 4).collect();
+        b.taps.clone_from(&taps);
+        Ok(taps)
     }
 
     /// Records the ImageNet classifier on the last tap, if the architecture has one.

@@ -4,6 +4,8 @@ use crate::error::{Error, Result};
 use crate::ops::{self, Act, Conv, Epilogue};
 use crate::tape::{DType, Tape, ValueId};
 
+use super::backbone::Tap;
+use super::freeze::{Freeze, FreezeNorms};
 use super::weights::{Entry, Init, Layout, Weights};
 
 /// What the network is recorded for.
@@ -36,6 +38,12 @@ pub struct Builder<'a> {
     pub tape: &'a mut Tape,
     /// What it is recorded for.
     pub mode: Mode,
+    /// What of the backbone is left as it is; in evaluation everything is.
+    pub freeze: Freeze,
+    /// Whether what is being recorded is part of the backbone.
+    pub(super) in_backbone: bool,
+    /// Maps of the backbone recorded last, finest first.
+    pub taps: Vec<Tap>,
     /// What was catalogued so far.
     pub weights: Weights,
 }
@@ -47,13 +55,33 @@ const BN_EPS: f32 = 1e-5;
 impl<'a> Builder<'a> {
     /// An empty catalogue on `tape`.
     pub fn new(tape: &'a mut Tape, mode: Mode) -> Self {
-        Self { tape, mode, weights: Weights::default() }
+        let (freeze, weights) = (Freeze::default(), Weights::default());
+        Self { tape, mode, freeze, in_backbone: false, taps: Vec::new(), weights }
     }
 
-    /// A weight that gradients train.
+    /// A weight that gradients train, unless it is part of a frozen backbone.
     pub fn param(&mut self, name: &str, shape: &[usize], layout: Layout, init: Init) -> ValueId {
-        self.catalogue(name, shape, layout, init, true);
-        self.tape.param(name, shape)
+        self.weight(name, shape, layout, init, !self.frozen())
+    }
+
+    /// A weight that gradients train if `trained`, and state otherwise.
+    fn weight(&mut self, name: &str, shape: &[usize], layout: Layout, init: Init, trained: bool) -> ValueId {
+        self.catalogue(name, shape, layout, init, trained);
+        if trained { self.tape.param(name, shape) } else { self.tape.state(name, shape, DType::F32) }
+    }
+
+    /// Whether what is being recorded is left as it is by training.
+    const fn frozen(&self) -> bool {
+        self.in_backbone && self.freeze.backbone
+    }
+
+    /// What of the norm being recorded is left as it is by training.
+    const fn frozen_norm(&self) -> FreezeNorms {
+        match (self.in_backbone, self.freeze.backbone) {
+            (true, true) => FreezeNorms::All,
+            (true, false) => self.freeze.norms,
+            (false, _) => FreezeNorms::None,
+        }
     }
 
     /// State that gradients do not train.
@@ -139,28 +167,48 @@ impl<'a> Builder<'a> {
     ) -> Result<ValueId> {
         let w = self.conv_weight(conv, x, layer);
         let shape = [layer.outputs];
-        let gamma = self.param(&format!("{norm}.weight"), &shape, Layout::Same, Init::Constant(1.0));
-        let beta = self.param(&format!("{norm}.bias"), &shape, Layout::Same, Init::Constant(0.0));
+        let fixed = self.frozen_norm();
+        let trained = fixed != FreezeNorms::All;
+        let mut affine = |name: &str, init| {
+            self.weight(&format!("{norm}.{name}"), &shape, Layout::Same, Init::Constant(init), trained)
+        };
+        let (gamma, beta) = (affine("weight", 1.0), affine("bias", 0.0));
         let mean = self.state(&format!("{norm}.running_mean"), &shape, Init::Constant(0.0));
         let variance = self.state(&format!("{norm}.running_var"), &shape, Init::Constant(1.0));
-        if self.mode == Mode::Eval {
+        if self.mode == Mode::Eval || self.frozen() {
             let (w, bias) = ops::bn_fold(self.tape, w, [gamma, beta], [mean, variance], BN_EPS)?;
             let epilogue = Epilogue { bias: Some(bias), skip, act: layer.act };
             return ops::conv2d_fused(self.tape, x, w, epilogue, layer.conv);
         }
         let y = ops::conv2d(self.tape, x, w, None, layer.conv)?;
         let act = if skip.is_none() { layer.act } else { Act::None };
-        let out = ops::batch_norm(self.tape, y, gamma, beta, BN_EPS, act)?;
-        let rows = self.tape.value(y).rows();
-        if self.mode == Mode::Train {
-            ops::running_stats(self.tape, [out.mean, out.variance], [mean, variance], rows, BN_MOMENTUM)?;
-        }
-        let Some(skip) = skip else { return Ok(out.y) };
-        let sum = ops::add(self.tape, skip, out.y, 1.0)?;
+        let y = if fixed == FreezeNorms::None {
+            self.batch_norm(y, [gamma, beta], [mean, variance], act)?
+        } else {
+            ops::batch_norm_eval(self.tape, y, gamma, beta, [mean, variance], BN_EPS, act)?
+        };
+        let Some(skip) = skip else { return Ok(y) };
+        let sum = ops::add(self.tape, skip, y, 1.0)?;
         match layer.act {
             Act::None => Ok(sum),
             Act::Relu => ops::relu(self.tape, sum),
             Act::Relu6 => ops::relu6(self.tape, sum),
         }
+    }
+
+    /// Batch norm by the batch's own statistics, which are taken into the `running` ones.
+    fn batch_norm(
+        &mut self,
+        x: ValueId,
+        [gamma, beta]: [ValueId; 2],
+        running: [ValueId; 2],
+        act: Act,
+    ) -> Result<ValueId> {
+        let out = ops::batch_norm(self.tape, x, gamma, beta, BN_EPS, act)?;
+        if self.mode == Mode::Train {
+            let rows = self.tape.value(x).rows();
+            ops::running_stats(self.tape, [out.mean, out.variance], running, rows, BN_MOMENTUM)?;
+        }
+        Ok(out.y)
     }
 }

@@ -1,6 +1,7 @@
 //! Layers and backbones made of operations, with weights under their torchvision names.
 
 mod backbone;
+mod freeze;
 mod layers;
 mod mobilenet_v2;
 mod neck;
@@ -8,6 +9,7 @@ mod scratch;
 mod weights;
 
 pub use backbone::{Arch, Tap};
+pub use freeze::{Freeze, FreezeNorms};
 pub use layers::{Builder, ConvBn, Mode};
 pub use neck::{NeckOptions, neck};
 pub use weights::{Entry, Init, Layout, Weights};

@@ -49,7 +49,7 @@ pub struct Entry {
     pub layout: Layout,
     /// First values.
     pub init: Init,
-    /// True for a weight that gradients train, false for state.
+    /// True for a weight that gradients train, false for state, among it what is frozen.
     pub trained: bool,
 }
 

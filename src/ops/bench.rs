@@ -54,13 +54,22 @@ fn grouped(pixels: usize, classes: usize) -> [Input; 3] {
     ]
 }
 
+pub(super) fn accumulate() -> Vec<Case> {
+    let weight = || Input::fixed(&[2_236_682], Fill::Uniform(-1.0, 1.0));
+    let first = Input::u32(&[1], Fill::Values(vec![0.0]));
+    vec![Case::new("2.2 M weights", vec![weight(), weight(), first], |t, v| {
+        ops::accumulate(t, v[0], v[1], v[2], 0.25)?;
+        Ok(vec![v[1]])
+    })]
+}
+
 pub(super) fn adamw() -> Vec<Case> {
     let weight = || Input::fixed(&[2_236_682], Fill::Uniform(0.0, 1.0));
     let lr = Input::fixed(&[1], Fill::Values(vec![1e-3]));
     let step = Input::u32(&[1], Fill::Values(vec![9.0]));
     let rule = AdamW { betas: [0.9, 0.999], weight_decay: 0.01, lr_scale: 1.0 };
     vec![Case::new("2.2 M weights", vec![weight(), weight(), weight(), weight(), lr, step], move |t, v| {
-        ops::adamw(t, v[0], v[1], [v[2], v[3]], [v[4], v[5]], rule)?;
+        ops::adamw(t, v[0], v[1], [v[2], v[3]], [v[4], v[5]], None, rule)?;
         Ok(vec![v[0], v[2], v[3]])
     })]
 }
@@ -108,6 +117,14 @@ pub(super) fn class_logit() -> Vec<Case> {
     vec![Case::new("43200x11", inputs(PIXELS, 11), |t, v| ops::class_logit::over_tiles(t, v, 12))]
 }
 
+pub(super) fn clip_norm() -> Vec<Case> {
+    let gradient = Input::fixed(&[2_236_682], Fill::Uniform(-1.0, 1.0));
+    vec![Case::new("2.2 M weights", vec![gradient], |t, v| {
+        let (norm, factor) = ops::clip_norm(t, v, 1.0)?;
+        Ok(vec![norm, factor])
+    })]
+}
+
 pub(super) fn concat() -> Vec<Case> {
     let maps = (0..4).map(|_| map(64)).collect();
     vec![Case::new("four of 4x90x120x64", maps, |t, v| Ok(vec![ops::concat(t, v)?]))]
@@ -147,6 +164,15 @@ pub(super) fn dropout() -> Vec<Case> {
     })]
 }
 
+pub(super) fn ema() -> Vec<Case> {
+    let weight = || Input::fixed(&[2_236_682], Fill::Uniform(-1.0, 1.0));
+    let step = Input::u32(&[1], Fill::Values(vec![9.0]));
+    vec![Case::new("2.2 M weights", vec![weight(), weight(), step], |t, v| {
+        ops::ema(t, v[0], v[1], v[2], 0.999)?;
+        Ok(vec![v[1]])
+    })]
+}
+
 pub(super) fn fill() -> Vec<Case> {
     vec![Case::new("43200x64", vec![], |t, _| Ok(vec![ops::fill(t, &[PIXELS, 64], 1.0)?]))]
 }
@@ -165,6 +191,18 @@ pub(super) fn group_by_class() -> Vec<Case> {
 pub(super) fn gumbel() -> Vec<Case> {
     let step = Input::u32(&[1], Fill::Values(vec![3.0]));
     vec![Case::new("16384x10", vec![step], |t, v| Ok(vec![ops::gumbel(t, v[0], [HEAD[0], HEAD[2]], 9)?]))]
+}
+
+pub(super) fn hard_pixels() -> Vec<Case> {
+    let (m, rule) = (4 * 360 * 480, ops::HardPixels { threshold: 0.7, min_kept: 100_000 });
+    let inputs = vec![
+        Input::fixed(&[m], Fill::Uniform(2.0, 6.0)),
+        Input::fixed(&[m], Fill::Uniform(0.0, 2.0)),
+        Input::i32(&[4, 360, 480], Fill::Integers { count: 11, ignored: 0.1 }),
+    ];
+    vec![Case::new("4x360x480", inputs, move |t, v| {
+        Ok(vec![ops::hard_pixels(t, [v[0], v[1], v[2]], 11, rule)?])
+    })]
 }
 
 pub(super) fn l2_normalize() -> Vec<Case> {
@@ -287,7 +325,7 @@ pub(super) fn sgd() -> Vec<Case> {
     let lr = Input::fixed(&[1], Fill::Values(vec![1e-3]));
     let rule = Sgd { momentum: 0.9, weight_decay: 5e-4, lr_scale: 1.0 };
     vec![Case::new("2.2 M weights", vec![weight(), weight(), weight(), lr], move |t, v| {
-        ops::sgd(t, v[0], v[1], v[2], v[3], rule)?;
+        ops::sgd(t, v[0], v[1], v[2], v[3], None, rule)?;
         Ok(vec![v[0], v[2]])
     })]
 }

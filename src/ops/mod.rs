@@ -1,6 +1,7 @@
 //! The operations: one file each, with shape rule, launch, gradient and cost. One stem everywhere:
 //! `shaders/FAMILY/STEM.wgsl`, `ops/STEM.rs`, `oracle/STEM.rs` and a row in [`table`].
 
+pub mod accumulate;
 pub mod adamw;
 pub mod add;
 pub mod argmax_rows;
@@ -11,15 +12,18 @@ mod bench;
 pub mod bn_fold;
 pub mod check;
 pub mod class_logit;
+pub mod clip_norm;
 pub mod concat;
 pub mod conv2d;
 mod corner_tap;
 pub mod cross_entropy;
 pub mod dropout;
+pub mod ema;
 pub mod fill;
 pub mod global_mean;
 pub mod group_by_class;
 pub mod gumbel;
+pub mod hard_pixels;
 pub mod l2_normalize;
 pub mod layer_norm;
 pub mod match_contrast;
@@ -43,6 +47,7 @@ pub mod upsample_argmax;
 pub mod valid_mean;
 mod walk;
 
+pub use accumulate::{Accumulate, accumulate};
 pub use adamw::{AdamW, adamw};
 pub use add::add;
 pub use argmax_rows::argmax_rows;
@@ -53,6 +58,7 @@ pub use bn_fold::bn_fold;
 pub use class_logit::{
     MaskNorm, class_logit, class_logit_affine, class_logit_grad, class_logit_sums, class_stats,
 };
+pub use clip_norm::clip_norm;
 pub use concat::concat;
 pub use conv2d::{Conv, Epilogue, conv2d, conv2d_fused};
 pub use corner_tap::MAX_EXTENT;
@@ -60,10 +66,12 @@ pub use cross_entropy::{
     LogitTile, cross_entropy, cross_entropy_grad, cross_entropy_loss, cross_entropy_tile,
 };
 pub use dropout::{DropMode, dropout};
+pub use ema::{Ema, ema};
 pub use fill::fill;
 pub use global_mean::global_mean;
 pub use group_by_class::group_by_class;
 pub use gumbel::gumbel;
+pub use hard_pixels::{HardPixels, hard_pixels};
 pub use l2_normalize::{Axis, l2_normalize};
 pub use layer_norm::layer_norm;
 pub use match_contrast::{Matched, match_contrast};

@@ -120,6 +120,7 @@ const fn row(
 
 /// Every operation, by stem.
 pub static TABLE: &[Row] = &[
+    row("accumulate", "sum over micro-batches, in place", super::accumulate::cases, bench::accumulate),
     row("adamw", "Adam with decoupled decay, in place", super::adamw::cases, bench::adamw),
     row("add", "a + factor * b", super::add::cases, bench::add),
     row(
@@ -137,6 +138,7 @@ pub static TABLE: &[Row] = &[
         super::class_logit::cases,
         bench::class_logit,
     ),
+    row("clip_norm", "norm of all gradients together", super::clip_norm::cases, bench::clip_norm),
     row("concat", "channels side by side", super::concat::cases, bench::concat),
     row("conv2d", "dense, depthwise or grouped convolution, bias", super::conv2d::cases, bench::conv2d),
     row(
@@ -146,6 +148,7 @@ pub static TABLE: &[Row] = &[
         bench::cross_entropy,
     ),
     row("dropout", "drops elements or channels, counter-based", super::dropout::cases, bench::dropout),
+    row("ema", "moving average of a weight, in place", super::ema::cases, bench::ema),
     row("fill", "a constant", super::fill::cases, bench::fill),
     row("global_mean", "mean over the pixels of an image", super::global_mean::cases, bench::global_mean),
     row(
@@ -155,6 +158,7 @@ pub static TABLE: &[Row] = &[
         bench::group_by_class,
     ),
     row("gumbel", "standard Gumbel noise, counter-based", super::gumbel::cases, bench::gumbel),
+    row("hard_pixels", "labels of the hard pixels", super::hard_pixels::cases, bench::hard_pixels),
     row("l2_normalize", "x / |x| over channels or width", super::l2_normalize::cases, bench::l2_normalize),
     row("layer_norm", "norm over the channels of a row", super::layer_norm::cases, bench::layer_norm),
     row(

@@ -2,6 +2,7 @@
 //!
 //! It is a leaf: it knows arrays and arithmetic, not tapes, plans or devices.
 
+pub mod accumulate;
 pub mod adamw;
 pub mod add;
 pub mod argmax_rows;
@@ -10,15 +11,18 @@ pub mod assign;
 pub mod batch_norm;
 pub mod bn_fold;
 pub mod class_logit;
+pub mod clip_norm;
 pub mod concat;
 pub mod conv2d;
 pub mod corners;
 pub mod cross_entropy;
 pub mod dropout;
+pub mod ema;
 pub mod fill;
 pub mod global_mean;
 pub mod group_by_class;
 pub mod gumbel;
+pub mod hard_pixels;
 pub mod l2_normalize;
 pub mod layer_norm;
 pub mod match_contrast;

@@ -95,6 +95,11 @@ impl Tape {
         self.named(name, shape, dtype, Role::State)
     }
 
+    /// Adds the weight or state that `value` of another tape is, in the [`Store`] under the same name.
+    pub fn stored(&mut self, value: &Value) -> ValueId {
+        self.named(&value.name, &value.shape, value.dtype, value.role)
+    }
+
     /// The same memory under another shape.
     ///
     /// # Errors

@@ -85,6 +85,39 @@ impl Store {
         Ok(())
     }
 
+    /// Makes `copy` hold under the second name of each pair what this store holds under the first, as [`Store::copy_to`] does.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] for an unknown name, [`Error::Device`] if there is no memory.
+    pub fn copy_as(&self, gpu: &Gpu, copy: &mut Self, names: &[(String, String)]) -> Result<()> {
+        let mut pairs = Vec::new();
+        for (from, to) in names {
+            let (value, buffer) = self.entry(from)?;
+            let target = copy.buffer(gpu, &Value { name: to.clone(), ..value.clone() })?;
+            pairs.push((buffer, target));
+        }
+        gpu.copy(pairs.iter().map(|(from, to)| (*from, to)));
+        copy.generation.bump();
+        Ok(())
+    }
+
+    /// Gives the new entry `value` the content of the entry `from`; one that is there already is left as it is.
+    ///
+    /// # Errors
+    /// As [`Store::copy_as`].
+    pub fn start_as(&mut self, gpu: &Gpu, value: &Value, from: &str) -> Result<()> {
+        if !self.contains(&value.name) {
+            let buffer = self.buffer(gpu, value)?;
+            gpu.copy([(&self.entry(from)?.1, &buffer)]);
+            self.generation.bump();
+        }
+        Ok(())
+    }
+
+    fn entry(&self, name: &str) -> Result<&(Value, Buffer)> {
+        self.entries.get(name).ok_or_else(|| Error::shape("store", format!("no entry `{name}`")))
+    }
+
     /// Whether every number of every entry is finite.
     ///
     /// # Errors
@@ -98,6 +131,12 @@ impl Store {
         Ok(true)
     }
 
+    /// Whether there is an entry `name`.
+    #[must_use]
+    pub fn contains(&self, name: &str) -> bool {
+        self.entries.contains_key(name)
+    }
+
     /// Names in alphabetical order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.entries.keys().map(String::as_str)
@@ -108,8 +147,7 @@ impl Store {
     /// # Errors
     /// [`Error::Shape`] for an unknown name, [`Error::Device`] from the read-back.
     pub async fn read(&self, gpu: &Gpu, name: &str) -> Result<(Vec<usize>, Vec<f32>)> {
-        let entry = self.entries.get(name);
-        let (value, buffer) = entry.ok_or_else(|| Error::shape("store", format!("no entry `{name}`")))?;
+        let (value, buffer) = self.entry(name)?;
         Ok((value.shape.clone(), read_value(gpu, value, buffer).await?))
     }
 }

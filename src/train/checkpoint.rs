@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::data::Classes;
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
-use crate::model::is_optimiser_state;
+use crate::model::{averaged_weight, is_gradient_sum, is_optimiser_state};
 use crate::model_file::{self, ModelFile, Tensor};
 use crate::proto::CollapseWatch;
 use crate::tape::{self, Store};
@@ -83,7 +83,12 @@ impl State {
             return refuse(format!("the run's classes are {then}, and the data set's are {now}"));
         }
         let (mut then, mut given) = (BTreeMap::new(), BTreeMap::new());
-        for (text, map) in [(&self.config, &mut then), (&now.config, &mut given)] {
+        // Keys that the version which wrote this did not have meant their defaults.
+        let filled = serde_json::from_str::<Config>(&self.config)
+            .ok()
+            .and_then(|config| Self::new(self.step, self.best_miou, &config, classes).ok());
+        let before = filled.map_or_else(|| self.config.clone(), |state| state.config);
+        for (text, map) in [(&before, &mut then), (&now.config, &mut given)] {
             let value: Value = serde_json::from_str(text).map_err(|e| {
                 Error::data(
                     out,
@@ -135,10 +140,10 @@ pub(super) fn path(out: &Path) -> PathBuf {
     out.join("checkpoints/last.safetensors")
 }
 
-/// Writes the checkpoint of the run folder `out`: all that the store holds, as it lies on the device.
+/// Writes the checkpoint of the run folder `out`: all that the store holds between two steps, as it lies on the device.
 pub(super) async fn save(gpu: &Gpu, store: &Store, out: &Path, state: &State) -> Result<()> {
     let mut tensors = BTreeMap::new();
-    for name in store.names() {
+    for name in store.names().filter(|name| !is_gradient_sum(name)) {
         let (shape, data) = store.read(gpu, name).await?;
         tensors.insert(name.to_owned(), Tensor { shape, data });
     }
@@ -164,14 +169,42 @@ pub(super) fn read(path: &Path) -> Result<(ModelFile, State)> {
 }
 
 /// Puts a checkpoint's tensors into the store: every one of `wanted`, except that momentum which the phase of the
-/// checkpoint did not have starts at zero.
+/// checkpoint did not have starts at zero, and averages that it does not have are left out.
 pub(super) fn load(gpu: &Gpu, store: &mut Store, wanted: &[tape::Value], file: &ModelFile) -> Result<()> {
-    for value in wanted {
-        if is_optimiser_state(&value.name) && !file.contains(&value.name) {
+    for value in wanted.iter().filter(|value| !is_gradient_sum(&value.name)) {
+        let may_start = is_optimiser_state(&value.name) || averaged_weight(&value.name).is_some();
+        if may_start && !file.contains(&value.name) {
             continue;
         }
         let tensor = file.get(&value.name, &value.shape)?;
         store.set(gpu, value, &tensor.data)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_that_an_older_version_did_not_have_meant_their_defaults() {
+        let config: Config = toml::from_str("data = { root = \"street\" }").expect("a configuration");
+        let classes = Classes::parse(r#"{"classes": [{"id": 0, "name": "a"}]}"#).expect("valid classes");
+        let mut state = State::new(3, 0.5, &config, &classes).expect("a state");
+        let mut json: Value = serde_json::from_str(&state.config).expect("JSON");
+        json["train"]
+            .as_object_mut()
+            .expect("a section")
+            .retain(|key, _| key != "accumulate" && key != "ema");
+        state.config = json.to_string();
+        let compare = |config: &Config| state.compare(config, &classes, Path::new("run")).expect("goes on");
+        assert!(compare(&config).is_empty());
+        let mut other = config.clone();
+        other.train.accumulate = 2;
+        let warnings = compare(&other);
+        assert!(
+            matches!(&warnings[..], [one] if one.contains("train.accumulate was 1 and is 2")),
+            "{warnings:?}"
+        );
+    }
 }

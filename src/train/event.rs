@@ -53,8 +53,14 @@ pub enum Event {
         /// Pixel-prototype distance loss, not weighted.
         #[serde(deserialize_with = "loss")]
         ppd: f32,
+        /// Cross-entropy of the auxiliary head, not weighted; absent without one (`train.aux_weight`).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        aux: Option<f32>,
         /// Learning rate of the head.
         lr: f32,
+        /// Norm of all gradients together before it was bounded; absent where it is not (`train.clip_norm`).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        grad_norm: Option<f32>,
         /// Images per second since the last line.
         images_per_sec: f64,
     },

@@ -86,7 +86,17 @@ mod tests {
     }
 
     fn step(step: u64) -> Event {
-        Event::Step { step, loss: 1.0, ce: 1.0, ppc: 0.5, ppd: 0.5, lr: 0.1, images_per_sec: 2.0 }
+        Event::Step {
+            step,
+            loss: 1.0,
+            ce: 1.0,
+            ppc: 0.5,
+            ppd: 0.5,
+            aux: None,
+            lr: 0.1,
+            grad_norm: None,
+            images_per_sec: 2.0,
+        }
     }
 
     fn set(step: u64) -> Event {
@@ -127,7 +137,9 @@ mod tests {
             ce: f32::NAN,
             ppc: 0.5,
             ppd: 0.5,
+            aux: None,
             lr: 0.1,
+            grad_norm: None,
             images_per_sec: 2.0,
         };
         for events in [vec![start(0), nan, step(4)], vec![start(4), step(6)]] {

@@ -1,9 +1,11 @@
 //! The training loop: configuration in, events out.
 
+mod averages;
 mod checkpoint;
 mod config;
 mod event;
 mod log;
+mod prepared;
 mod prototypes;
 mod recover;
 mod session;

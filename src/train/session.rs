@@ -4,17 +4,20 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::data::{Batch, Dataset, Loader, LoaderSettings, audit_splits};
+use crate::data::{Dataset, Loader, LoaderSettings, audit_splits};
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::infer::{Evaluation, Predictor, evaluate};
-use crate::model::{ModelSpec, Phase, Provenance, TrainOptions, TrainStep, load_backbone, save_model};
+use crate::model::{
+    ModelSpec, Phase, Provenance, StepCost, TrainOptions, TrainStep, load_backbone, save_model,
+};
 use crate::proto::CollapseWatch;
-use crate::tape::{Keep, Plan, Store, tuned_caps};
+use crate::tape::{Keep, Store, tuned_caps};
 
 use super::checkpoint;
 use super::config::Config;
 use super::event::{Command, Event, Listener};
+use super::prepared::Prepared;
 use super::trace::Snapshot;
 
 /// Loader threads that `threads = 0` starts at most: more wait for the device on any machine.
@@ -29,31 +32,18 @@ pub struct Session {
     pub(super) train: Arc<Dataset>,
     val: Dataset,
     pub(super) store: Store,
+    /// The model as it is evaluated and saved, where that is not what `store` holds: averages of the weights.
+    pub(super) averaged: Store,
     first_step: u64,
     /// The step that the run folder's checkpoint is of.
     pub(super) checkpoint: Option<u64>,
     best_miou: f64,
     pub(super) collapse: CollapseWatch,
+    /// Whether a step has been begun and not ended: its state is none to go on from.
+    torn: bool,
     warnings: Vec<String>,
     /// Of the cross-entropy, `[C]`.
     class_weights: Vec<f32>,
-}
-
-/// A recorded training step with its plan.
-pub(super) struct Prepared {
-    pub step: TrainStep,
-    pub plan: Plan,
-}
-
-impl Prepared {
-    /// Uploads everything that step number `step` reads.
-    pub fn write(&self, batch: &Batch, lr: f32, step: u64) {
-        let Self { step: recorded, plan } = self;
-        plan.write_padded(recorded.image, &batch.images);
-        plan.write(recorded.labels, &batch.labels);
-        plan.write(recorded.lr, &[lr]);
-        plan.write(recorded.step, &[step as u32]);
-    }
 }
 
 impl Session {
@@ -92,6 +82,10 @@ impl Session {
                 classes.len()
             ));
         }
+        if config.train.weights.is_none() && config.train.freezes() {
+            warnings
+                .push("what is frozen of the backbone stays at its random start: set train.weights".into());
+        }
         let data = config.data.root.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
         let provenance = Provenance {
             protoseg: env!("CARGO_PKG_VERSION").into(),
@@ -111,10 +105,12 @@ impl Session {
             train,
             val,
             store: Store::new(),
+            averaged: Store::new(),
             first_step: 0,
             checkpoint: None,
             best_miou: -1.0,
             collapse: CollapseWatch::default(),
+            torn: false,
             warnings,
             class_weights,
             config,
@@ -140,6 +136,7 @@ impl Session {
         } else if let Some(path) = &session.config.train.weights {
             load_backbone(gpu, &mut session.store, &recorded.weights, session.spec.net.arch, path)?;
         }
+        session.start_averages(&recorded.stored())?;
         session.config.save(&out.join("config.toml"))?;
         Ok(session)
     }
@@ -156,7 +153,7 @@ impl Session {
             normalisation: config.normalisation,
             batch: config.train.batch,
             seed: config.train.seed,
-            first_step,
+            first_step: first_step * config.train.accumulate as u64,
             num_threads,
         };
         Loader::new(Arc::clone(&self.train), settings)
@@ -173,17 +170,13 @@ impl Session {
 
     pub(super) async fn prepare(&mut self, phase: Phase) -> Result<(Prepared, Event)> {
         let step = self.record(phase)?;
-        let caps = tuned_caps(&self.gpu, &step.tape, Keep::Only(&step.losses.all())).await?;
+        let caps = tuned_caps(&self.gpu, &step.tape, Keep::Only(&step.kept())).await?;
         let (step, program) = TrainStep::plan(&self.spec, &self.step_options(), phase, &caps)?;
-        let event = Event::Plan {
-            bytes: program.bytes(),
-            flops: program.flops(),
-            dispatches: program.num_dispatches(),
-            recomputed: step.recomputed,
-        };
-        let plan = Plan::new(&self.gpu, &step.tape, &program, &mut self.store)?;
-        plan.write(step.class_weights, &self.class_weights);
-        Ok((Prepared { step, plan }, event))
+        let StepCost { bytes, flops, dispatches, .. } = step.cost(&program, &caps);
+        let event = Event::Plan { bytes, flops, dispatches, recomputed: step.recomputed };
+        let prepared = Prepared::new(&self.gpu, step, &program, &caps, &mut self.store)?;
+        prepared.plan.write(prepared.step.class_weights, &self.class_weights);
+        Ok((prepared, event))
     }
 
     /// Trains to the end, or until `listen` answers [`Command::Stop`]; then a checkpoint is saved. It is saved too where an
@@ -210,8 +203,8 @@ impl Session {
         }
         let mut done = first_step;
         let result = self.train(&mut done, &mut listener).await;
-        if matches!(result, Err(Error::Data { .. } | Error::Io { .. })) && self.checkpoint.unwrap_or(0) < done
-        {
+        let of_data = matches!(result, Err(Error::Data { .. } | Error::Io { .. }));
+        if of_data && !self.torn && self.checkpoint.unwrap_or(0) < done {
             // The error that is told is the one that ended the run.
             let _ = self.save_checkpoint(done).await;
         }
@@ -257,11 +250,7 @@ impl Session {
                 snapshot.take(&self.gpu, &self.store, step)?;
             }
             let Some((_, prepared)) = &prepared else { continue };
-            let batch = loader.next_batch()?;
-            // One step in flight: the next batch was loaded while the device worked.
-            self.gpu.wait()?;
-            prepared.write(&batch, config.lr_at(step), step);
-            prepared.plan.run();
+            prepared.run(&mut loader, config.lr_at(step), step, &mut self.torn)?;
             *done = step + 1;
             listener.tell(&Event::Tick { step: *done });
             let due = |every: u64| every > 0 && done.is_multiple_of(every);
@@ -271,12 +260,23 @@ impl Session {
             if save_now || due(config.log_every) {
                 let losses = prepared.step.losses.read(&prepared.plan).await?;
                 if last || due(config.log_every) {
-                    let images = (*done - last_log.1) as usize * config.batch;
+                    let images = (*done - last_log.1) as usize * config.batch * config.accumulate;
                     let images_per_sec = images as f64 / last_log.0.elapsed().as_secs_f64();
                     last_log = (Instant::now(), *done);
                     let [loss, ce, ppc, ppd] = losses;
                     let (step, lr) = (*done, config.lr_at(step));
-                    listener.tell(&Event::Step { step, loss, ce, ppc, ppd, lr, images_per_sec });
+                    let (aux, grad_norm) = (prepared.aux().await?, prepared.grad_norm().await?);
+                    listener.tell(&Event::Step {
+                        step,
+                        loss,
+                        ce,
+                        ppc,
+                        ppd,
+                        aux,
+                        lr,
+                        grad_norm,
+                        images_per_sec,
+                    });
                     save_now |= listener.wants_stop();
                 }
                 if !self.is_healthy(losses[0], save_now).await? {
@@ -317,33 +317,39 @@ impl Session {
     ) -> Result<()> {
         let some = spaced(self.val.len(), self.config.data.val_images);
         let mut images = some.len();
-        let mut found = evaluate(predictor, &mut self.store, &self.val, &some, &mut |_| {}).await?;
+        let weights = self.record(Phase::Main)?.weights.of_model();
+        if self.averages() {
+            self.take_averages(&weights)?;
+        }
+        let store = if self.averages() { &mut self.averaged } else { &mut self.store };
+        let mut found = evaluate(predictor, store, &self.val, &some, &mut |_| {}).await?;
         let best = found.scores.miou > self.best_miou;
         self.best_miou = self.best_miou.max(found.scores.miou);
         if all && images < self.val.len() {
             images = self.val.len();
             let every: Vec<usize> = (0..images).collect();
-            found = evaluate(predictor, &mut self.store, &self.val, &every, &mut |_| {}).await?;
+            found = evaluate(predictor, store, &self.val, &every, &mut |_| {}).await?;
         }
         let Evaluation { scores, usage } = found;
         let provenance = &mut self.spec.provenance;
         (provenance.step, provenance.miou, provenance.val_images) = (done, Some(scores.miou), images);
-        let weights = self.record(Phase::Main)?.weights;
         listener.tell(&Event::Evaluation { step: done, images, scores, best });
         self.tell_prototypes(done, &usage, listener).await?;
         for (name, wanted) in [("last", true), ("best", best)] {
             if wanted {
                 let path = self.out.join(format!("{name}.safetensors"));
-                save_model(&self.gpu, &self.store, &weights, &self.spec, &path).await?;
+                let store = if self.averages() { &self.averaged } else { &self.store };
+                save_model(&self.gpu, store, &weights, &self.spec, &path).await?;
                 listener.tell(&Event::Saved { step: done, path });
             }
         }
         Ok(())
     }
 
-    /// Takes the trained weights on the device, for a report.
+    /// Takes the model on the device, as it was evaluated last if it is made of averages.
     pub fn into_parts(self) -> (ModelSpec, Store) {
-        (self.spec, self.store)
+        let store = if self.averages() { self.averaged } else { self.store };
+        (self.spec, store)
     }
 }
 

@@ -3,7 +3,9 @@
 //! | tag | what |
 //! |---|---|
 //! | `loss/total`, `loss/ce`, `loss/ppc`, `loss/ppd` | the losses of a log line; contrast and distance loss not weighted |
+//! | `loss/aux` | that of the auxiliary head, not weighted, with `train.aux_weight` |
 //! | `train/learning_rate`, `train/images_per_sec` | the head's learning rate, the throughput |
+//! | `train/grad_norm` | norm of all gradients together before it was bounded, with `train.clip_norm` |
 //! | `val/miou`, `val/macc`, `val/aacc` | the scores of an evaluation, fractions |
 //! | `prototypes/effective_mean`, `prototypes/effective_min` | how many prototypes of a class do the work in the evaluated images (exp of the entropy of their shares), over the classes that are predicted there |
 //! | `prototypes/cosine_mean`, `prototypes/cosine_max` | cosine of two prototypes of a class: mean over pairs and classes, and the closest pair's |
@@ -184,14 +186,19 @@ fn cut(path: &Path, next_step: u64) -> Result<()> {
 fn scalars(event: &Event) -> Vec<(Cow<'static, str>, f64)> {
     let fixed = |scalars: &[(&'static str, f64)]| scalars.iter().map(|&(tag, x)| (tag.into(), x)).collect();
     match event {
-        Event::Step { loss, ce, ppc, ppd, lr, images_per_sec, .. } => fixed(&[
-            ("loss/total", f64::from(*loss)),
-            ("loss/ce", f64::from(*ce)),
-            ("loss/ppc", f64::from(*ppc)),
-            ("loss/ppd", f64::from(*ppd)),
-            ("train/learning_rate", f64::from(*lr)),
-            ("train/images_per_sec", *images_per_sec),
-        ]),
+        Event::Step { loss, ce, ppc, ppd, aux, lr, grad_norm, images_per_sec, .. } => {
+            let mut out: Vec<(Cow<'static, str>, f64)> = fixed(&[
+                ("loss/total", f64::from(*loss)),
+                ("loss/ce", f64::from(*ce)),
+                ("loss/ppc", f64::from(*ppc)),
+                ("loss/ppd", f64::from(*ppd)),
+                ("train/learning_rate", f64::from(*lr)),
+                ("train/images_per_sec", *images_per_sec),
+            ]);
+            out.extend(aux.map(|aux| ("loss/aux".into(), f64::from(aux))));
+            out.extend(grad_norm.map(|norm| ("train/grad_norm".into(), f64::from(norm))));
+            out
+        }
         Event::Evaluation { scores, .. } => {
             fixed(&[("val/miou", scores.miou), ("val/macc", scores.macc), ("val/aacc", scores.aacc)])
         }

@@ -5,7 +5,8 @@ use crate::gpu::Gpu;
 use crate::proto::EmptyLoss;
 use crate::tape::Store;
 
-use super::session::{Prepared, Session};
+use super::prepared::Prepared;
+use super::session::Session;
 
 /// Weights and state before a step, held on the device.
 #[derive(Default)]
@@ -41,11 +42,10 @@ impl Session {
         snapshot: &Snapshot,
         seen: u64,
     ) -> Result<Error> {
-        let mut bad = seen;
+        let (mut bad, mut torn) = (seen, false);
         let mut loader = self.rewind(snapshot)?;
         for step in snapshot.step..=seen {
-            prepared.write(&loader.next_batch()?, self.config.train.lr_at(step), step);
-            prepared.plan.run();
+            prepared.run(&mut loader, self.config.train.lr_at(step), step, &mut torn)?;
             let loss = prepared.step.losses.read(&prepared.plan).await?[0];
             if !self.is_healthy(loss, true).await? {
                 bad = step;
@@ -54,11 +54,10 @@ impl Session {
         }
         let mut loader = self.rewind(snapshot)?;
         for step in snapshot.step..bad {
-            prepared.write(&loader.next_batch()?, self.config.train.lr_at(step), step);
-            prepared.plan.run();
+            prepared.run(&mut loader, self.config.train.lr_at(step), step, &mut torn)?;
         }
-        prepared.write(&loader.next_batch()?, self.config.train.lr_at(bad), bad);
-        let Some(found) = prepared.plan.first_not_finite().await? else {
+        let lr = self.config.train.lr_at(bad);
+        let Some(found) = prepared.first_not_finite(&mut loader, lr, bad).await? else {
             return Ok(Error::Numeric {
                 step: bad,
                 problem: "loss or weights were not finite, and were so when the step was done again".into(),
@@ -109,8 +108,7 @@ mod tests {
             let gpu = Gpu::open(wanted.as_deref(), None).await?;
             let mut session = Session::new(&gpu, config, &root.join("out"), false).await?;
             let (prepared, _) = session.prepare(Phase::Main).await?;
-            prepared.write(&session.loader(0)?.next_batch()?, 0.01, 0);
-            prepared.plan.first_not_finite().await
+            prepared.first_not_finite(&mut session.loader(0)?, 0.01, 0).await
         });
         assert_eq!(found.expect("a run"), None);
     }

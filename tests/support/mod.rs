@@ -1,4 +1,4 @@
-//! What the integration tests share: the adapter, temporary folders, reference data, the repository's own files.
+//! What the integration tests share: the adapter, temporary folders, reference data, short runs, the repository's own files.
 #![allow(dead_code, unused_imports, reason = "each test takes the part that it needs")]
 
 mod device;
@@ -7,9 +7,11 @@ mod files;
 #[path = "../../src/testing/folders.rs"]
 mod folders;
 mod launches;
+mod runs;
 
 pub use device::{gpu, gpu_of};
 pub use dxc::Dxc;
 pub use files::{Source, has_extension, root, sources};
 pub use folders::{TempDir, shared, shared_files};
 pub use launches::{Constants, Launches, launches};
+pub use runs::{CONFIG, bytes, street, train};

@@ -6,7 +6,7 @@ use std::path::Path;
 use protoseg::data::{ClassInfo, Classes};
 use protoseg::gpu::{Caps, list_adapters};
 use protoseg::infer::record_inference;
-use protoseg::model::{ModelSpec, Phase, Provenance, TrainStep, read_spec};
+use protoseg::model::{ModelSpec, Phase, Provenance, StepCost, TrainStep, read_spec};
 use protoseg::tape::{Keep, NodeReport, Program, Tape, ValueId, tuned_caps};
 use protoseg::train::Config;
 use protoseg::{Error, Result, model_file};
@@ -33,6 +33,11 @@ struct Document<'a> {
     fits: bool,
     adapter: &'a str,
     nodes: &'a [NodeReport],
+    /// Runs of those nodes in one step, and what follows them, where a step has several micro-batches.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    micro_batches: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    update_nodes: Option<&'a [NodeReport]>,
     /// With --time; `null` on an adapter without timestamps.
     #[serde(skip_serializing_if = "Option::is_none")]
     times: Option<Option<Times>>,
@@ -44,29 +49,33 @@ pub async fn plan(args: &PlanArgs, cli: &Cli) -> Result<()> {
     let gpu = if without { None } else { Some(crate::open(cli).await?) };
     let (caps, adapter) = match &gpu {
         Some(gpu) => {
-            let (tape, _, kept) = record(args, gpu.caps())?;
+            let Recorded { tape, kept, .. } = record(args, gpu.caps())?;
             (tuned_caps(gpu, &tape, Keep::Only(&kept)).await?, gpu.name().to_owned())
         }
         None => (Caps::floor(), "none: planned for WebGPU's default limits".to_owned()),
     };
-    let (tape, program, _) = record(args, &caps)?;
-    let fits = program.largest_bytes() <= caps.max_binding_bytes.min(caps.max_buffer_bytes);
+    let Recorded { tape, program, cost, update, .. } = record(args, &caps)?;
+    let largest =
+        update.iter().map(|(_, update)| update.largest_bytes()).fold(program.largest_bytes(), u64::max);
+    let fits = largest <= caps.max_binding_bytes.min(caps.max_buffer_bytes);
     let times = match &gpu {
         Some(gpu) if args.time => Some(node_times::measure(gpu, &tape, &program).await?),
         _ => None,
     };
     if args.json {
         return crate::print_json(&Document {
-            bytes: program.bytes(),
+            bytes: cost.bytes,
             weights_bytes: program.weight_bytes(),
-            state_bytes: program.state_bytes(),
-            largest_buffer_bytes: program.largest_bytes(),
-            flops: program.flops(),
-            dispatches: program.num_dispatches(),
+            state_bytes: cost.state_bytes,
+            largest_buffer_bytes: largest,
+            flops: cost.flops,
+            dispatches: cost.dispatches,
             constant_dispatches: program.num_constant_dispatches(),
             fits,
             adapter: &adapter,
             nodes: program.nodes(),
+            micro_batches: update.as_ref().map(|(times, _)| *times),
+            update_nodes: update.as_ref().map(|(_, update)| update.nodes()),
             times,
         });
     }
@@ -74,13 +83,19 @@ pub async fn plan(args: &PlanArgs, cli: &Cli) -> Result<()> {
     say!("adapter    {adapter}");
     say!(
         "memory     {:.1} MiB, of which weights {:.1} and other state {:.1}",
-        mib(program.bytes()),
+        mib(cost.bytes),
         mib(program.weight_bytes()),
-        mib(program.state_bytes())
+        mib(cost.state_bytes)
     );
     let verdict = if fits { "fits" } else { "is above the limit: use a smaller batch, crop or image" };
-    say!("largest    {:.1} MiB in one buffer, {verdict}", mib(program.largest_bytes()));
-    say!("work       {:.3} GFLOP in {} dispatches", program.flops() as f64 / 1e9, program.num_dispatches());
+    say!("largest    {:.1} MiB in one buffer, {verdict}", mib(largest));
+    let (each, micro) = match &update {
+        Some((times, _)) => {
+            (", what follows being of one micro-batch", format!(", {times} micro-batches and an update"))
+        }
+        None => ("", String::new()),
+    };
+    say!("work       {:.3} GFLOP in {} dispatches{micro}{each}", cost.flops as f64 / 1e9, cost.dispatches);
     if program.num_constant_dispatches() > 0 {
         say!("once       {} dispatches more, after weights changed", program.num_constant_dispatches());
     }
@@ -91,9 +106,19 @@ pub async fn plan(args: &PlanArgs, cli: &Cli) -> Result<()> {
     Ok(())
 }
 
-/// The tape of a training step (configuration) or of an inference (model), what it is on a device with `caps`,
-/// and what it keeps.
-fn record(args: &PlanArgs, caps: &Caps) -> Result<(Tape, Program, Vec<ValueId>)> {
+/// What is forecast.
+struct Recorded {
+    tape: Tape,
+    program: Program,
+    /// What the program keeps.
+    kept: Vec<ValueId>,
+    cost: StepCost,
+    /// How often the program is run in a step and what is run then, where it is that of a micro-batch.
+    update: Option<(usize, Program)>,
+}
+
+/// The tape of a training step (configuration) or of an inference (model), and what it is on a device with `caps`.
+fn record(args: &PlanArgs, caps: &Caps) -> Result<Recorded> {
     if args.file.extension().is_some_and(|e| e == "toml") {
         let config = Config::load(&args.file, &args.set)?;
         let [height, width] = args.size.unwrap_or([config.augment.crop_height, config.augment.crop_width]);
@@ -103,8 +128,10 @@ fn record(args: &PlanArgs, caps: &Caps) -> Result<(Tape, Program, Vec<ValueId>)>
         let options = config.train.step_options(batch, [height, width]);
         let phase = if spec.head.warms_up(config.train.steps) { Phase::WarmUp } else { Phase::Main };
         let (step, program) = TrainStep::plan(&spec, &options, phase, caps)?;
-        let kept = step.losses.all();
-        return Ok((step.tape, program, kept));
+        let kept = step.kept();
+        let cost = step.cost(&program, caps);
+        let update = step.update.as_ref().map(|update| (step.micro_batches, update.program(caps)));
+        return Ok(Recorded { tape: step.tape, program, kept, cost, update });
     }
     let [height, width] = args.size.unwrap_or([360, 480]);
     let set = (!args.set.is_empty()).then_some(("--set", "a model has no configuration to override"));
@@ -117,7 +144,8 @@ fn record(args: &PlanArgs, caps: &Caps) -> Result<(Tape, Program, Vec<ValueId>)>
     check_pixels(1, [height, width])?;
     let (tape, kept) = record_inference(&read_spec(&model_file::read(&args.file)?)?, height, width)?;
     let program = Program::new(&tape, caps, Keep::Only(&kept));
-    Ok((tape, program, kept))
+    let cost = StepCost::of(&program);
+    Ok(Recorded { tape, program, kept, cost, update: None })
 }
 
 /// Refuses a step without an image and one that no device could make.

@@ -10,7 +10,17 @@ fn start(first_step: u64) -> Event {
 }
 
 fn step(step: u64) -> Event {
-    Event::Step { step, loss: step as f32 + 0.25, ce: 1.0, ppc: 3.5, ppd: 0.5, lr: 0.1, images_per_sec: 2.0 }
+    Event::Step {
+        step,
+        loss: step as f32 + 0.25,
+        ce: 1.0,
+        ppc: 3.5,
+        ppd: 0.5,
+        aux: Some(1.5),
+        lr: 0.1,
+        grad_norm: Some(0.375),
+        images_per_sec: 2.0,
+    }
 }
 
 fn evaluation(step: u64) -> [Event; 2] {
@@ -83,7 +93,9 @@ fn every_scalar_is_found_again() {
         ("loss/ce", 1.0),
         ("loss/ppc", 3.5),
         ("loss/ppd", 0.5),
+        ("loss/aux", 1.5),
         ("train/learning_rate", 0.1),
+        ("train/grad_norm", 0.375),
         ("train/images_per_sec", 2.0),
         ("val/miou", 0.5),
         ("val/macc", 0.75),

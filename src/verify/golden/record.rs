@@ -72,7 +72,7 @@ pub fn record(c: &Config, options: &HeadOptions, phase: Phase, rounds: &[usize])
     let sizes = HeadSizes { classes: c.classes, prototypes: c.prototypes, embedding: c.embedding };
     let net = record_head(&mut b, features, sizes, options, phase == Phase::WarmUp)?;
     let weights = b.weights;
-    let supervision = Supervision { labels, class_weights, noise: Noise::Given(noise) };
+    let supervision = Supervision { labels, class_weights, hard: None, noise: Noise::Given(noise) };
     let objective = record_objective(&mut tape, &net, options, supervision, phase)?;
     let mut quantities = BTreeMap::new();
     let mut step = Step { tape: &mut tape, net, objective, quantities: &mut quantities };
