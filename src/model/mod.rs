@@ -1,6 +1,7 @@
 //! A model: backbone, neck, embedding, prototypes; what is needed to record it, to train it and to save it.
 
 mod embed_step;
+mod feature_step;
 mod file;
 mod objective;
 mod optimiser;
@@ -9,7 +10,8 @@ mod spec;
 mod step;
 
 pub use embed_step::EmbedStep;
-pub use file::{load_backbone, load_model, read_spec, save_model};
+pub use feature_step::FeatureStep;
+pub use file::{load_backbone, load_model, read_spec, save_model, write_model};
 pub use objective::{Losses, Objective, Phase, Supervision, record_objective};
 pub use optimiser::{Optimiser, is_optimiser_state};
 pub use record::{HeadSizes, Network, PROTOTYPES, record_head, record_network};

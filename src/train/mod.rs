@@ -3,6 +3,7 @@
 mod checkpoint;
 mod config;
 mod event;
+pub mod fit;
 mod log;
 mod prototypes;
 mod recover;
