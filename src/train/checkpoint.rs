@@ -1,5 +1,5 @@
-//! Everything that a run needs to go on: weights, prototypes, momentum, step and best score, in one file written beside
-//! and renamed.
+//! Everything that a run needs to go on: weights, prototypes, momentum, step and best score, in one file per checkpoint,
+//! written beside and renamed; the last few are kept.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -29,7 +29,7 @@ pub(super) struct State {
 }
 
 /// Keys that may differ when a run is resumed without changing what is computed.
-const FREE: [&str; 13] = [
+const FREE: [&str; 14] = [
     "data.root",
     "data.train",
     "data.val",
@@ -39,6 +39,7 @@ const FREE: [&str; 13] = [
     "train.eval_every",
     "train.log_every",
     "train.checkpoint_every",
+    "train.keep_checkpoints",
     "train.threads",
     "train.recompute",
     "train.memory_mib",
@@ -75,7 +76,7 @@ impl State {
             return refuse(format!("the run's classes are {then}, and the data set's are {now}"));
         }
         let (mut then, mut given) = (BTreeMap::new(), BTreeMap::new());
-        for (text, map) in [(&self.config, &mut then), (&now.config, &mut given)] {
+        for (text, map) in [(&completed(&self.config), &mut then), (&now.config, &mut given)] {
             let value: Value = serde_json::from_str(text).map_err(|e| {
                 Error::data(
                     out,
@@ -103,6 +104,13 @@ impl State {
     }
 }
 
+/// A configuration as JSON with the defaults of keys that its version did not know yet, which did what the default does;
+/// as it is where this version cannot read it.
+fn completed(text: &str) -> String {
+    let config = serde_json::from_str::<Config>(text).ok();
+    config.and_then(|config| serde_json::to_string(&config).ok()).unwrap_or_else(|| text.to_owned())
+}
+
 /// The leaves of a JSON object by dotted key.
 fn flatten(value: &Value, key: &str, out: &mut BTreeMap<String, Value>) {
     match value {
@@ -119,27 +127,89 @@ fn flatten(value: &Value, key: &str, out: &mut BTreeMap<String, Value>) {
 
 const KEY: &str = "protoseg_checkpoint";
 
-/// Where the run folder `out` holds its checkpoint.
-pub(super) fn path(out: &Path) -> PathBuf {
-    out.join("checkpoints/last.safetensors")
+/// Name of the only checkpoint in run folders of earlier versions.
+const OLD_NAME: &str = "last.safetensors";
+
+/// Where the run folder `out` holds its checkpoints.
+pub(super) fn folder(out: &Path) -> PathBuf {
+    out.join("checkpoints")
 }
 
-/// Writes the checkpoint of the run folder `out`: all that the store holds, as it lies on the device.
-pub(super) async fn save(gpu: &Gpu, store: &Store, out: &Path, state: &State) -> Result<()> {
+/// The steps and files of the checkpoints in the run folder `out`, the newest first; that of an earlier version, whose step
+/// only the file knows, comes last.
+fn list(out: &Path) -> Vec<(Option<u64>, PathBuf)> {
+    let entries = std::fs::read_dir(folder(out)).map_or(Vec::new(), |entries| entries.flatten().collect());
+    let step = |name: &str| name.strip_prefix("step-")?.strip_suffix(".safetensors")?.parse::<u64>().ok();
+    let known = |path: PathBuf| {
+        let name = path.file_name()?.to_str()?;
+        let step = step(name);
+        (step.is_some() || name == OLD_NAME).then_some((step, path))
+    };
+    let mut found: Vec<_> = entries.into_iter().filter_map(|entry| known(entry.path())).collect();
+    found.sort();
+    found.reverse();
+    found
+}
+
+/// Whether the run folder `out` holds a checkpoint, whole or not.
+pub(super) fn any(out: &Path) -> bool {
+    !list(out).is_empty()
+}
+
+/// Writes the checkpoint of the run folder `out`: all that the store holds, as it lies on the device. Then the `keep`
+/// newest stay, and none of a later step: those belong to steps that are being done again.
+pub(super) async fn save(gpu: &Gpu, store: &Store, out: &Path, state: &State, keep: usize) -> Result<()> {
     let mut tensors = BTreeMap::new();
     for name in store.names() {
         let (shape, data) = store.read(gpu, name).await?;
         tensors.insert(name.to_owned(), Tensor { shape, data });
     }
-    let path = path(out);
-    let folder = path.parent().unwrap_or(out);
-    std::fs::create_dir_all(folder).map_err(|e| Error::io("create the folder", folder, e))?;
+    let folder = folder(out);
+    std::fs::create_dir_all(&folder).map_err(|e| Error::io("create the folder", &folder, e))?;
     let metadata = BTreeMap::from([(KEY.to_owned(), serde_json::to_string(state).unwrap_or_default())]);
-    model_file::write(path, &tensors, &metadata)
+    // Ten digits, so that the order of names is the order of steps.
+    let path = folder.join(format!("step-{:010}.safetensors", state.step));
+    model_file::write(path, &tensors, &metadata)?;
+    let (later, kept): (Vec<_>, Vec<_>) =
+        list(out).into_iter().partition(|(step, _)| step.is_some_and(|step| step > state.step));
+    for (_, path) in later.into_iter().chain(kept.into_iter().skip(keep)) {
+        std::fs::remove_file(&path).map_err(|e| Error::io("remove the old checkpoint", &path, e))?;
+    }
+    Ok(())
+}
+
+/// The newest checkpoint of the run folder `out` that can be read, what it says of its run, and a sentence for each newer
+/// one that cannot.
+///
+/// # Errors
+/// What is wrong with the newest where none can be read; [`Error::Data`] where there is none.
+pub(super) fn newest(out: &Path) -> Result<(ModelFile, State, Vec<String>)> {
+    let mut damaged: Vec<Error> = Vec::new();
+    for (_, path) in list(out) {
+        match read(&path) {
+            Ok((file, state)) => {
+                let told = |error| match error {
+                    Error::Model { path, problem, .. } => format!(
+                        "checkpoint `{}` {problem}: going on from that of step {}, with the same result",
+                        path.display(),
+                        state.step
+                    ),
+                    other => format!("{other}: going on from the checkpoint of step {}", state.step),
+                };
+                let warnings = damaged.into_iter().map(told).collect();
+                return Ok((file, state, warnings));
+            }
+            Err(error) => damaged.push(error),
+        }
+    }
+    Err(damaged.into_iter().next().unwrap_or_else(|| {
+        let remedy = "give the folder of a run that was interrupted, or leave --resume out";
+        Error::data(out, "this folder holds no checkpoint", remedy)
+    }))
 }
 
 /// Reads a checkpoint and what it says of its run.
-pub(super) fn read(path: &Path) -> Result<(ModelFile, State)> {
+fn read(path: &Path) -> Result<(ModelFile, State)> {
     let file = model_file::read(path)?;
     let state = file.metadata().get(KEY).and_then(|text| serde_json::from_str(text).ok());
     let state = state.ok_or_else(|| {
@@ -163,4 +233,30 @@ pub(super) fn load(gpu: &Gpu, store: &mut Store, wanted: &[tape::Value], file: &
         store.set(gpu, value, &tensor.data)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_from_before_a_key_existed_did_what_its_default_does() {
+        let config: Config = toml::from_str("[data]\nroot = \"street\"").expect("a configuration");
+        let classes = Classes::parse(r#"{"classes": [{"id": 0, "name": "a"}]}"#).expect("valid classes");
+        let mut state = State::new(3, 0.5, &config, &classes).expect("valid");
+        let mut old: Value = serde_json::from_str(&state.config).expect("JSON");
+        for (section, key) in [("model", "neck"), ("train", "betas"), ("augment", "hue")] {
+            old[section].as_object_mut().expect("a section").remove(key).expect("a key");
+        }
+        state.config = old.to_string();
+        assert_eq!(
+            state.compare(&config, &classes, Path::new("run")).expect("the same"),
+            Vec::<String>::new()
+        );
+        old["model"]["width"] = Value::from(20);
+        state.config = old.to_string();
+        let error =
+            state.compare(&config, &classes, Path::new("run")).expect_err("another width").to_string();
+        assert!(error.contains("model.width was 20 and is 128"), "{error}");
+    }
 }

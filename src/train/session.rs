@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use crate::data::{Batch, ClassInfo, Dataset, Loader, LoaderSettings, audit_splits};
 use crate::error::{Error, Result};
+use crate::fs_atomic::{is_leftover, remove_leftovers};
 use crate::gpu::Gpu;
 use crate::infer::{Evaluation, Predictor, evaluate};
 use crate::model::{
@@ -72,21 +73,24 @@ impl Session {
         let classes = train.classes().clone();
         let shares: Vec<f64> = audit.splits[0].classes.iter().map(|class| class.share).collect();
         let class_weights = config.data.weights(&shares)?;
-        let checkpoint = checkpoint::path(out);
-        match (resume, checkpoint.exists()) {
-            (false, true) => {
-                let remedy = "go on with --resume, or give another --out";
-                return Err(Error::data(out, "this folder holds a run already", remedy));
-            }
-            (true, false) => {
-                let remedy = "give the folder of a run that was interrupted, or leave --resume out";
-                return Err(Error::data(out, "this folder holds no checkpoint", remedy));
-            }
-            _ => {}
+        // A run that was killed before its first checkpoint is resumed from the beginning.
+        let begun = checkpoint::any(out);
+        if !resume && begun {
+            let remedy = "go on with --resume, or give another --out";
+            return Err(Error::data(out, "this folder holds a run already", remedy));
+        }
+        if resume && !begun && !is_begun(out) {
+            let remedy = "give the folder of a run that was interrupted, or leave --resume out";
+            return Err(Error::data(out, "this folder holds no checkpoint", remedy));
         }
         std::fs::create_dir_all(out).map_err(|e| Error::io("create the run folder", out, e))?;
         let head = config.head.resolve()?;
         let mut warnings = audit.warnings();
+        if resume && !begun {
+            warnings.push(
+                "the run was interrupted before its first checkpoint: it starts from the beginning".into(),
+            );
+        }
         if classes.len() <= 2 && head.class_logit == crate::head::LogitKind::Layernorm {
             warnings.push(format!(
                 "class_logit = \"layernorm\" has almost no gradient with {} classes: set head.class_logit = \"scaled\"",
@@ -121,10 +125,11 @@ impl Session {
         };
         let recorded = session.record(Phase::Main)?;
         recorded.weights.init(gpu, &mut session.store, session.config.train.seed)?;
-        if resume {
+        if begun {
             let mut wanted = recorded.stored();
             wanted.extend(session.record(Phase::WarmUp)?.stored());
-            let (file, state) = checkpoint::read(&checkpoint)?;
+            let (file, state, damaged) = checkpoint::newest(out)?;
+            session.warnings.extend(damaged);
             session.warnings.extend(state.compare(&session.config, &session.spec.classes, out)?);
             checkpoint::load(gpu, &mut session.store, &wanted, &file)?;
             if state.step > session.config.train.steps {
@@ -139,6 +144,7 @@ impl Session {
         } else if let Some(path) = &session.config.train.weights {
             load_backbone(gpu, &mut session.store, &recorded.weights, session.spec.net.arch, path)?;
         }
+        [out, &checkpoint::folder(out)].into_iter().for_each(remove_leftovers);
         session.config.save(&out.join("config.toml"))?;
         Ok(session)
     }
@@ -299,7 +305,8 @@ impl Session {
 
     async fn save_checkpoint(&mut self, step: u64) -> Result<()> {
         let state = checkpoint::State::new(step, self.best_miou, &self.config, &self.spec.classes)?;
-        checkpoint::save(&self.gpu, &self.store, &self.out, &state).await?;
+        let keep = self.config.train.keep_checkpoints;
+        checkpoint::save(&self.gpu, &self.store, &self.out, &state, keep).await?;
         self.checkpoint = Some(step);
         Ok(())
     }
@@ -365,6 +372,14 @@ impl Session {
     pub fn into_parts(self) -> (ModelSpec, Store) {
         (self.spec, self.store)
     }
+}
+
+/// Whether a run was started in `out`: it holds the resolved configuration, or nothing at all where that was being written.
+fn is_begun(out: &Path) -> bool {
+    let empty = |mut entries: std::fs::ReadDir| {
+        entries.all(|entry| entry.is_ok_and(|entry| is_leftover(&entry.path())))
+    };
+    out.join("config.toml").is_file() || std::fs::read_dir(out).is_ok_and(empty)
 }
 
 /// `limit` indices out of `0..count` at even distances, or all of them where `limit` is 0 or larger.

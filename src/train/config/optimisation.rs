@@ -73,6 +73,8 @@ pub struct TrainConfig {
     pub log_every: u64,
     /// Steps between checkpoints, beyond those of every evaluation; 0 for none beyond those.
     pub checkpoint_every: u64,
+    /// Checkpoints that stay in the run folder, the newest ones; beside them the best model always stays.
+    pub keep_checkpoints: usize,
     /// Threads that load and augment images; 0 for one per core.
     pub threads: usize,
     /// Whether the reverse pass computes blocks of the backbone again instead of keeping them in memory: `true`, `false`, or
@@ -106,6 +108,7 @@ impl Default for TrainConfig {
             eval_every: 1000,
             log_every: 10,
             checkpoint_every: 250,
+            keep_checkpoints: 2,
             threads: 0,
             recompute: Recompute::Auto,
             memory_mib: 0,
@@ -139,6 +142,9 @@ impl TrainConfig {
         }
         if t.batch == 0 {
             return wrong("train.batch", "0".into(), "at least 1");
+        }
+        if t.keep_checkpoints == 0 {
+            return wrong("train.keep_checkpoints", "0".into(), "at least 1");
         }
         for (key, value) in [
             ("train.lr", t.lr),
