@@ -86,7 +86,16 @@ mod tests {
     }
 
     fn step(step: u64) -> Event {
-        Event::Step { step, loss: 1.0, ce: 1.0, ppc: 0.5, ppd: 0.5, lr: 0.1, images_per_sec: 2.0 }
+        Event::Step {
+            step,
+            loss: 1.0,
+            ce: 1.0,
+            ppc: 0.5,
+            ppd: 0.5,
+            lr: 0.1,
+            images_per_sec: 2.0,
+            data_wait: Some(0.25),
+        }
     }
 
     fn set(step: u64) -> Event {
@@ -129,6 +138,7 @@ mod tests {
             ppd: 0.5,
             lr: 0.1,
             images_per_sec: 2.0,
+            data_wait: None,
         };
         for events in [vec![start(0), nan, step(4)], vec![start(4), step(6)]] {
             let mut log = Log::new(temp.path());

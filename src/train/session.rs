@@ -17,6 +17,7 @@ use crate::tape::{Keep, Plan, Store, tuned_caps};
 
 use super::checkpoint;
 use super::config::Config;
+use super::data_wait::DataWait;
 use super::event::{ClassPrototypes, Command, Event, Listener};
 use super::trace::Snapshot;
 
@@ -236,6 +237,7 @@ impl Session {
             self.evaluate(0, true, &mut predictor, listener).await?;
         }
         let mut last_log = (Instant::now(), self.first_step);
+        let mut data_wait = DataWait::default();
         let mut snapshot = Snapshot::default();
         for step in self.first_step..config.steps {
             let phase = if self.spec.head.warms_up(step) { Phase::WarmUp } else { Phase::Main };
@@ -262,9 +264,9 @@ impl Session {
                 snapshot.take(&self.gpu, &self.store, step)?;
             }
             let Some((_, prepared)) = &prepared else { continue };
-            let batch = loader.next_batch()?;
-            // One step in flight: the next batch was loaded while the device worked.
+            // One step in flight: the loader's threads made the next batch while the device worked.
             self.gpu.wait()?;
+            let batch = data_wait.during(|| loader.next_batch())?;
             prepared.write(&batch, config.lr_at(step), step);
             prepared.plan.run();
             *done = step + 1;
@@ -277,11 +279,17 @@ impl Session {
                 let losses = prepared.step.losses.read(&prepared.plan).await?;
                 if last || due(config.log_every) {
                     let images = (*done - last_log.1) as usize * config.batch;
-                    let images_per_sec = images as f64 / last_log.0.elapsed().as_secs_f64();
+                    let interval = last_log.0.elapsed();
+                    let images_per_sec = images as f64 / interval.as_secs_f64();
+                    let (share, warning) = data_wait.share(interval);
                     last_log = (Instant::now(), *done);
                     let [loss, ce, ppc, ppd] = losses;
                     let (step, lr) = (*done, config.lr_at(step));
-                    listener.tell(&Event::Step { step, loss, ce, ppc, ppd, lr, images_per_sec });
+                    let data_wait = Some(share);
+                    listener.tell(&Event::Step { step, loss, ce, ppc, ppd, lr, images_per_sec, data_wait });
+                    if let Some(text) = warning {
+                        listener.tell(&Event::Warning { text });
+                    }
                     save_now |= listener.wants_stop();
                 }
                 if !self.is_healthy(losses[0], save_now).await? {
@@ -295,6 +303,7 @@ impl Session {
             if save_now {
                 self.save_checkpoint(*done).await?;
                 last_log = (Instant::now(), *done);
+                data_wait.reset();
             }
             if listener.wants_stop() {
                 break;

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `loss/total`, `loss/ce`, `loss/ppc`, `loss/ppd` | the losses of a log line; contrast and distance loss not weighted |
 //! | `train/learning_rate`, `train/images_per_sec` | the head's learning rate, the throughput |
+//! | `train/data_wait` | share of the time in which the device waited for images |
 //! | `val/miou`, `val/macc`, `val/aacc` | the scores of an evaluation, fractions |
 //! | `prototypes/effective_mean`, `prototypes/effective_min` | how many prototypes of a class do the work in the evaluated images (exp of the entropy of their shares), over the classes that are predicted there |
 //! | `prototypes/cosine_mean`, `prototypes/cosine_max` | cosine of two prototypes of a class: mean over pairs and classes, and the closest pair's |
@@ -178,14 +179,18 @@ fn cut(path: &Path, next_step: u64) -> Result<()> {
 /// What is drawn of an event, by tag.
 fn scalars(event: &Event) -> Vec<(&'static str, f64)> {
     match event {
-        Event::Step { loss, ce, ppc, ppd, lr, images_per_sec, .. } => vec![
-            ("loss/total", f64::from(*loss)),
-            ("loss/ce", f64::from(*ce)),
-            ("loss/ppc", f64::from(*ppc)),
-            ("loss/ppd", f64::from(*ppd)),
-            ("train/learning_rate", f64::from(*lr)),
-            ("train/images_per_sec", *images_per_sec),
-        ],
+        Event::Step { loss, ce, ppc, ppd, lr, images_per_sec, data_wait, .. } => {
+            let mut out = vec![
+                ("loss/total", f64::from(*loss)),
+                ("loss/ce", f64::from(*ce)),
+                ("loss/ppc", f64::from(*ppc)),
+                ("loss/ppd", f64::from(*ppd)),
+                ("train/learning_rate", f64::from(*lr)),
+                ("train/images_per_sec", *images_per_sec),
+            ];
+            out.extend(data_wait.map(|share| ("train/data_wait", share)));
+            out
+        }
         Event::Evaluation { scores, .. } => {
             vec![("val/miou", scores.miou), ("val/macc", scores.macc), ("val/aacc", scores.aacc)]
         }

@@ -10,7 +10,16 @@ fn start(first_step: u64) -> Event {
 }
 
 fn step(step: u64) -> Event {
-    Event::Step { step, loss: step as f32 + 0.25, ce: 1.0, ppc: 3.5, ppd: 0.5, lr: 0.1, images_per_sec: 2.0 }
+    Event::Step {
+        step,
+        loss: step as f32 + 0.25,
+        ce: 1.0,
+        ppc: 3.5,
+        ppd: 0.5,
+        lr: 0.1,
+        images_per_sec: 2.0,
+        data_wait: Some(0.25),
+    }
 }
 
 fn evaluation(step: u64) -> [Event; 2] {
@@ -78,6 +87,7 @@ fn every_scalar_is_found_again() {
         ("loss/total", 2.25),
         ("loss/ce", 1.0),
         ("loss/ppc", 3.5),
+        ("train/data_wait", 0.25),
         ("loss/ppd", 0.5),
         ("train/learning_rate", 0.1),
         ("train/images_per_sec", 2.0),
