@@ -188,6 +188,15 @@ pub struct PredictArgs {
     /// What to write
     #[arg(long, value_enum, default_value = "classes")]
     pub map: Map,
+    /// Sliding windows of the training crop's size instead of the whole image; for --map classes
+    #[arg(long)]
+    pub sliding: bool,
+    /// Sizes of the image, relative to its own, whose probabilities are averaged; for --map classes
+    #[arg(long, value_delimiter = ',', default_value = "1.0", value_parser = scale)]
+    pub scales: Vec<f32>,
+    /// Average with the mirror image; for --map classes
+    #[arg(long)]
+    pub flip: bool,
 }
 
 /// What `predict` writes.
