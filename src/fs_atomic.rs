@@ -41,6 +41,28 @@ pub fn write_atomic(path: impl AsRef<Path>, bytes: &[u8]) -> Result<()> {
     })
 }
 
+/// Removes what a program that was killed while it wrote into `folder` has left there. For folders that nobody else writes
+/// to now; what cannot be removed stays.
+pub fn remove_leftovers(folder: &Path) {
+    let entries = std::fs::read_dir(folder).map_or(Vec::new(), |entries| entries.flatten().collect());
+    for path in entries.iter().map(std::fs::DirEntry::path).filter(|path| is_leftover(path)) {
+        let _ = std::fs::remove_file(path);
+    }
+}
+
+/// Whether `path` is called as the temporary files of [`write_atomic`] are: `.NAME.PROCESS.NUMBER.part`.
+#[must_use]
+pub fn is_leftover(path: &Path) -> bool {
+    let Some(inner) =
+        path.file_name().and_then(|name| name.to_str()?.strip_prefix('.')?.strip_suffix(".part"))
+    else {
+        return false;
+    };
+    let mut parts = inner.rsplitn(3, '.');
+    let number = |part: Option<&str>| part.is_some_and(|part| part.parse::<u32>().is_ok());
+    number(parts.next()) && number(parts.next()) && parts.next().is_some()
+}
+
 /// Where the links at `path` lead, if it is one; the end need not exist.
 fn follow(path: &Path) -> std::io::Result<PathBuf> {
     let mut path = path.to_path_buf();
@@ -77,6 +99,21 @@ mod tests {
         write_atomic(&path, b"new").unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"new");
         assert_eq!(names(&dir), ["model.bin"]);
+    }
+
+    #[test]
+    fn leftovers_are_known_by_their_names() {
+        let dir = TempDir::new("atomic");
+        for name in
+            [".m.safetensors.31.0.part", ".m.31.4294967295.part", "m.part", ".m.part", ".m.x.0.part", "m"]
+        {
+            std::fs::write(dir.join(name), "").unwrap();
+        }
+        remove_leftovers(dir.path());
+        let mut left = names(&dir);
+        left.sort();
+        assert_eq!(left, [".m.part", ".m.x.0.part", "m", "m.part"]);
+        remove_leftovers(&dir.path().join("missing"));
     }
 
     #[test]

@@ -103,6 +103,16 @@ fn a_run_leaves_what_the_contract_names_and_every_command_reads_it() {
         let picture = root.join(map).join("street00003.png");
         assert_eq!(image::image_dimensions(&picture).expect("a picture"), (64, 48));
     }
+    // The same passes give the same masks, whoever asks for them.
+    let passes = ["--sliding", "--scales", "0.75,1", "--flip"];
+    let predict = ["predict", model, "street/images/val", "--out", "passes"];
+    assert!(protoseg(root, &[&predict[..], &passes].concat()).status.success());
+    let eval = ["eval", model, "--data", "street", "--masks", "scored"];
+    assert!(protoseg(root, &[&eval[..], &passes].concat()).status.success());
+    let [predicted, scored] =
+        ["passes", "scored"].map(|folder| fs::read(root.join(folder).join("street00003.png")));
+    assert!(predicted.expect("a mask") == scored.expect("a mask"), "predict and eval differ");
+    refused(root, &[&predict[..], &["--flip", "--map", "unknown"]].concat(), &["--map classes"]);
     let figure = ["figure", model, "--data", "street", "--classes", "Car", "--out", "fig.png"];
     assert!(protoseg(root, &figure).status.success());
     assert!(root.join("fig.png").exists());

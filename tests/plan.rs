@@ -32,6 +32,7 @@ fn spec() -> ModelSpec {
             embedding: 8,
             prototypes: 3,
             dropout: 0.2,
+            ..NetOptions::default()
         },
         head: HeadConfig::default().resolve().expect("the default profile"),
         classes: Classes { ignore_index: 255, classes: (0..NUM_CLASSES as u8).map(class).collect() },

@@ -25,10 +25,17 @@ pub async fn save_model(
     spec: &ModelSpec,
     path: &Path,
 ) -> Result<()> {
-    let tensors = weights.tensors(gpu, store).await?;
+    write_model(&weights.tensors(gpu, store).await?, spec, path)
+}
+
+/// Writes a model of weights on the host.
+///
+/// # Errors
+/// Those of the file system.
+pub fn write_model(tensors: &model_file::Tensors, spec: &ModelSpec, path: &Path) -> Result<()> {
     let json = serde_json::to_string(spec)
         .map_err(|e| Error::model(path, format!("its description cannot be written ({e})"), "report this"))?;
-    model_file::write(path, &tensors, &BTreeMap::from([(KEY.to_owned(), json)]))
+    model_file::write(path, tensors, &BTreeMap::from([(KEY.to_owned(), json)]))
 }
 
 /// Reads a model's spec and puts its weights into `store`; `weights` catalogues them for the spec.
@@ -110,8 +117,11 @@ mod tests {
             head.remove("revive_every").expect("an option");
             head.remove("merge_cosine").expect("an option");
             head.remove("sinkhorn_balance").expect("an option");
+            let net = spec.pointer_mut("/net").and_then(Value::as_object_mut).expect("options");
+            net.remove("neck").expect("an option");
         };
-        let head = read(old).expect("a good description").head;
+        let ModelSpec { net, head, .. } = read(old).expect("a good description");
+        assert_eq!(net.neck, crate::nn::Neck::Mix);
         assert_eq!((head.prototype_init, head.revive_every), (PrototypeInit::Random, 0));
         assert_eq!((head.sinkhorn_balance, head.merge_cosine), (Balance::Balanced, 0.0));
     }

@@ -61,7 +61,8 @@ pub fn record_network(
     let mut taps = net.arch.record(b, image, net.output_stride)?;
     taps.retain(|t| net.taps.contains(&t.stride));
     b.tape.enter("head");
-    let options = NeckOptions { lateral: net.lateral, width: net.width, dropout: net.dropout, seed };
+    let options =
+        NeckOptions { kind: net.neck, lateral: net.lateral, width: net.width, dropout: net.dropout, seed };
     let features = neck(b, &taps, step, &options)?;
     let sizes =
         HeadSizes { classes: spec.num_classes(), prototypes: net.prototypes, embedding: net.embedding };

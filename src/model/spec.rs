@@ -6,7 +6,7 @@ use crate::data::augment::MAX_CROP;
 use crate::data::{Classes, Normalisation};
 use crate::error::{Error, Result};
 use crate::head::HeadOptions;
-use crate::nn::Arch;
+use crate::nn::{Arch, Neck};
 use crate::ops::sinkhorn::MAX_PROTOS;
 
 /// Architecture and widths.
@@ -19,7 +19,9 @@ pub struct NetOptions {
     pub output_stride: usize,
     /// Strides whose maps are used, finest first; the finest is the resolution of the embeddings.
     pub taps: Vec<usize>,
-    /// Channels of each lateral map.
+    /// What stands between backbone and head: `"mix"`, or `"linear"`, one 1x1 convolution of the maps as `protoseg fit` makes it.
+    pub neck: Neck,
+    /// Channels of each lateral map of the neck `"mix"`.
     pub lateral: usize,
     /// Channels that enter the projection head.
     pub width: usize,
@@ -37,6 +39,7 @@ impl Default for NetOptions {
             arch: Arch::MobilenetV2,
             output_stride: 32,
             taps: vec![4, 8, 16, 32],
+            neck: Neck::Mix,
             lateral: 64,
             width: 128,
             dropout: 0.1,

@@ -11,5 +11,5 @@ mod weights;
 pub use backbone::{Arch, Tap};
 pub use freeze::{Freeze, FreezeNorms};
 pub use layers::{Builder, ConvBn, Mode};
-pub use neck::{NeckOptions, neck};
+pub use neck::{LINEAR, Neck, NeckOptions, neck, stack};
 pub use weights::{Entry, Init, Layout, Weights};

@@ -15,6 +15,8 @@ const STREAM: u32 = 0x6b6d_6e73;
 /// in it is a function of the seed and of the order in which they were offered.
 pub struct ClassSamples {
     d: usize,
+    /// Pixels kept per class at most.
+    most: usize,
     seed: u32,
     classes: Vec<Reservoir>,
 }
@@ -29,9 +31,15 @@ impl ClassSamples {
     /// No pixel yet, of `num_classes` classes and embeddings of `d` numbers.
     #[must_use]
     pub fn new(num_classes: usize, d: usize, seed: u32) -> Self {
+        Self::of_at_most(MAX_SAMPLES, num_classes, d, seed)
+    }
+
+    /// The same with up to `most` pixels of each class.
+    #[must_use]
+    pub fn of_at_most(most: usize, num_classes: usize, d: usize, seed: u32) -> Self {
         let seed = hash(seed ^ STREAM);
         let class = |c: usize| Reservoir { rng: Rng::new(seed, 2 * c as u32), seen: 0, rows: Vec::new() };
-        Self { d, seed, classes: (0..num_classes).map(class).collect() }
+        Self { d, most, seed, classes: (0..num_classes).map(class).collect() }
     }
 
     /// Offers the pixels `emb [N,D]` with classes `labels [N]`; labels outside `0..C` are ignored.
@@ -44,14 +52,14 @@ impl ClassSamples {
             let class = usize::try_from(label).ok().and_then(|c| self.classes.get_mut(c));
             // What is not finite is reported by the training step, which has the same weights.
             let Some(class) = class.filter(|_| row.iter().all(|x| x.is_finite())) else { continue };
-            class.seen += 1;
-            if class.rows.len() < MAX_SAMPLES * self.d {
+            class.seen = class.seen.saturating_add(1);
+            if class.rows.len() < self.most * self.d {
                 class.rows.extend_from_slice(row);
                 continue;
             }
             // Every pixel seen so far is in the sample with the same probability.
             let place = class.rng.below(class.seen) as usize;
-            if place < MAX_SAMPLES {
+            if place < self.most {
                 class.rows[place * self.d..(place + 1) * self.d].copy_from_slice(row);
             }
         }
@@ -110,6 +118,22 @@ impl ClassSamples {
             Moved { all: chosen.len(), twins: chosen.len().saturating_sub(unused.len()) }
         };
         protos.chunks_exact_mut(num_protos * self.d).enumerate().map(revive).collect()
+    }
+
+    /// The pixels of `class` that are in the sample, `[n,D]`.
+    #[must_use]
+    pub fn rows(&self, class: usize) -> &[f32] {
+        &self.classes[class].rows
+    }
+
+    /// The same pixels with `d` other numbers each, which `to` makes of a pixel's own.
+    #[must_use]
+    pub fn map(&self, d: usize, to: impl Fn(&[f32]) -> Vec<f32>) -> Self {
+        let class = |class: &Reservoir| {
+            let rows: Vec<f32> = class.rows.chunks_exact(self.d).flat_map(&to).collect();
+            Reservoir { rng: class.rng.clone(), seen: class.seen, rows }
+        };
+        Self { d, most: self.most, seed: self.seed, classes: self.classes.iter().map(class).collect() }
     }
 
     fn points(&self, class: usize) -> Vec<&[f32]> {

@@ -1,5 +1,5 @@
-//! Everything that a run needs to go on: weights, prototypes, momentum, step and best score, in one file written beside
-//! and renamed.
+//! Everything that a run needs to go on: weights, prototypes, momentum, step and best score, in one file per checkpoint,
+//! written beside and renamed; the last few are kept.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -33,7 +33,7 @@ pub(super) struct State {
 }
 
 /// Keys that may differ when a run is resumed without changing what is computed.
-const FREE: [&str; 13] = [
+const FREE: [&str; 14] = [
     "data.root",
     "data.train",
     "data.val",
@@ -43,14 +43,12 @@ const FREE: [&str; 13] = [
     "train.eval_every",
     "train.log_every",
     "train.checkpoint_every",
+    "train.keep_checkpoints",
     "train.threads",
     "train.recompute",
     "train.memory_mib",
     "train.tensorboard",
 ];
-
-/// Keys that checkpoints of earlier versions lack, with the value (as JSON) of what those versions did.
-const ADDED: [(&str, &str); 2] = [("head.sinkhorn_balance", "\"balanced\""), ("head.merge_cosine", "0.0")];
 
 impl State {
     pub(super) fn new(step: u64, best_miou: f64, config: &Config, classes: &Classes) -> Result<Self> {
@@ -83,12 +81,7 @@ impl State {
             return refuse(format!("the run's classes are {then}, and the data set's are {now}"));
         }
         let (mut then, mut given) = (BTreeMap::new(), BTreeMap::new());
-        // Keys that the version which wrote this did not have meant their defaults.
-        let filled = serde_json::from_str::<Config>(&self.config)
-            .ok()
-            .and_then(|config| Self::new(self.step, self.best_miou, &config, classes).ok());
-        let before = filled.map_or_else(|| self.config.clone(), |state| state.config);
-        for (text, map) in [(&before, &mut then), (&now.config, &mut given)] {
+        for (text, map) in [(&completed(&self.config), &mut then), (&now.config, &mut given)] {
             let value: Value = serde_json::from_str(text).map_err(|e| {
                 Error::data(
                     out,
@@ -97,9 +90,6 @@ impl State {
                 )
             })?;
             flatten(&value, "", map);
-        }
-        for (key, value) in ADDED {
-            then.entry(key.into()).or_insert_with(|| value.parse().unwrap_or_default());
         }
         let keys: BTreeSet<&String> = then.keys().chain(given.keys()).collect();
         let differ =
@@ -119,6 +109,13 @@ impl State {
     }
 }
 
+/// A configuration as JSON with the defaults of keys that its version did not know yet, which did what the default does;
+/// as it is where this version cannot read it.
+fn completed(text: &str) -> String {
+    let config = serde_json::from_str::<Config>(text).ok().and_then(|config| config.resolved().ok());
+    config.and_then(|config| serde_json::to_string(&config).ok()).unwrap_or_else(|| text.to_owned())
+}
+
 /// The leaves of a JSON object by dotted key.
 fn flatten(value: &Value, key: &str, out: &mut BTreeMap<String, Value>) {
     match value {
@@ -135,27 +132,89 @@ fn flatten(value: &Value, key: &str, out: &mut BTreeMap<String, Value>) {
 
 const KEY: &str = "protoseg_checkpoint";
 
-/// Where the run folder `out` holds its checkpoint.
-pub(super) fn path(out: &Path) -> PathBuf {
-    out.join("checkpoints/last.safetensors")
+/// Name of the only checkpoint in run folders of earlier versions.
+const OLD_NAME: &str = "last.safetensors";
+
+/// Where the run folder `out` holds its checkpoints.
+pub(super) fn folder(out: &Path) -> PathBuf {
+    out.join("checkpoints")
 }
 
-/// Writes the checkpoint of the run folder `out`: all that the store holds between two steps, as it lies on the device.
-pub(super) async fn save(gpu: &Gpu, store: &Store, out: &Path, state: &State) -> Result<()> {
+/// The steps and files of the checkpoints in the run folder `out`, the newest first; that of an earlier version, whose step
+/// only the file knows, comes last.
+fn list(out: &Path) -> Vec<(Option<u64>, PathBuf)> {
+    let entries = std::fs::read_dir(folder(out)).map_or(Vec::new(), |entries| entries.flatten().collect());
+    let step = |name: &str| name.strip_prefix("step-")?.strip_suffix(".safetensors")?.parse::<u64>().ok();
+    let known = |path: PathBuf| {
+        let name = path.file_name()?.to_str()?;
+        let step = step(name);
+        (step.is_some() || name == OLD_NAME).then_some((step, path))
+    };
+    let mut found: Vec<_> = entries.into_iter().filter_map(|entry| known(entry.path())).collect();
+    found.sort();
+    found.reverse();
+    found
+}
+
+/// Whether the run folder `out` holds a checkpoint, whole or not.
+pub(super) fn any(out: &Path) -> bool {
+    !list(out).is_empty()
+}
+
+/// Writes the checkpoint of the run folder `out`: all that the store holds between two steps, as it lies on the
+/// device. Then the `keep` newest stay, and none of a later step: those belong to steps that are being done again.
+pub(super) async fn save(gpu: &Gpu, store: &Store, out: &Path, state: &State, keep: usize) -> Result<()> {
     let mut tensors = BTreeMap::new();
     for name in store.names().filter(|name| !is_gradient_sum(name)) {
         let (shape, data) = store.read(gpu, name).await?;
         tensors.insert(name.to_owned(), Tensor { shape, data });
     }
-    let path = path(out);
-    let folder = path.parent().unwrap_or(out);
-    std::fs::create_dir_all(folder).map_err(|e| Error::io("create the folder", folder, e))?;
+    let folder = folder(out);
+    std::fs::create_dir_all(&folder).map_err(|e| Error::io("create the folder", &folder, e))?;
     let metadata = BTreeMap::from([(KEY.to_owned(), serde_json::to_string(state).unwrap_or_default())]);
-    model_file::write(path, &tensors, &metadata)
+    // Ten digits, so that the order of names is the order of steps.
+    let path = folder.join(format!("step-{:010}.safetensors", state.step));
+    model_file::write(path, &tensors, &metadata)?;
+    let (later, kept): (Vec<_>, Vec<_>) =
+        list(out).into_iter().partition(|(step, _)| step.is_some_and(|step| step > state.step));
+    for (_, path) in later.into_iter().chain(kept.into_iter().skip(keep)) {
+        std::fs::remove_file(&path).map_err(|e| Error::io("remove the old checkpoint", &path, e))?;
+    }
+    Ok(())
+}
+
+/// The newest checkpoint of the run folder `out` that can be read, what it says of its run, and a sentence for each newer
+/// one that cannot.
+///
+/// # Errors
+/// What is wrong with the newest where none can be read; [`Error::Data`] where there is none.
+pub(super) fn newest(out: &Path) -> Result<(ModelFile, State, Vec<String>)> {
+    let mut damaged: Vec<Error> = Vec::new();
+    for (_, path) in list(out) {
+        match read(&path) {
+            Ok((file, state)) => {
+                let told = |error| match error {
+                    Error::Model { path, problem, .. } => format!(
+                        "checkpoint `{}` {problem}: going on from that of step {}, with the same result",
+                        path.display(),
+                        state.step
+                    ),
+                    other => format!("{other}: going on from the checkpoint of step {}", state.step),
+                };
+                let warnings = damaged.into_iter().map(told).collect();
+                return Ok((file, state, warnings));
+            }
+            Err(error) => damaged.push(error),
+        }
+    }
+    Err(damaged.into_iter().next().unwrap_or_else(|| {
+        let remedy = "give the folder of a run that was interrupted, or leave --resume out";
+        Error::data(out, "this folder holds no checkpoint", remedy)
+    }))
 }
 
 /// Reads a checkpoint and what it says of its run.
-pub(super) fn read(path: &Path) -> Result<(ModelFile, State)> {
+fn read(path: &Path) -> Result<(ModelFile, State)> {
     let file = model_file::read(path)?;
     let state = file.metadata().get(KEY).and_then(|text| serde_json::from_str(text).ok());
     let state = state.ok_or_else(|| {
@@ -187,24 +246,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_that_an_older_version_did_not_have_meant_their_defaults() {
-        let config: Config = toml::from_str("data = { root = \"street\" }").expect("a configuration");
+    fn a_run_from_before_a_key_existed_did_what_its_default_does() {
+        let config: Config = toml::from_str("[data]\nroot = \"street\"").expect("a configuration");
         let classes = Classes::parse(r#"{"classes": [{"id": 0, "name": "a"}]}"#).expect("valid classes");
-        let mut state = State::new(3, 0.5, &config, &classes).expect("a state");
-        let mut json: Value = serde_json::from_str(&state.config).expect("JSON");
-        json["train"]
-            .as_object_mut()
-            .expect("a section")
-            .retain(|key, _| key != "accumulate" && key != "ema");
-        state.config = json.to_string();
-        let compare = |config: &Config| state.compare(config, &classes, Path::new("run")).expect("goes on");
-        assert!(compare(&config).is_empty());
-        let mut other = config.clone();
-        other.train.accumulate = 2;
-        let warnings = compare(&other);
-        assert!(
-            matches!(&warnings[..], [one] if one.contains("train.accumulate was 1 and is 2")),
-            "{warnings:?}"
+        let mut state = State::new(3, 0.5, &config, &classes).expect("valid");
+        let mut old: Value = serde_json::from_str(&state.config).expect("JSON");
+        for (section, key) in
+            [("model", "neck"), ("train", "betas"), ("augment", "hue"), ("head", "merge_cosine")]
+        {
+            old[section].as_object_mut().expect("a section").remove(key).expect("a key");
+        }
+        state.config = old.to_string();
+        assert_eq!(
+            state.compare(&config, &classes, Path::new("run")).expect("the same"),
+            Vec::<String>::new()
         );
+        old["model"]["width"] = Value::from(20);
+        state.config = old.to_string();
+        let error =
+            state.compare(&config, &classes, Path::new("run")).expect_err("another width").to_string();
+        assert!(error.contains("model.width was 20 and is 128"), "{error}");
     }
 }

@@ -6,6 +6,9 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::infer::Scores;
 
+/// Above this share of the time a run that waits for images says so.
+pub const MAX_DATA_WAIT: f64 = 0.05;
+
 /// Something that happened.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
@@ -63,6 +66,10 @@ pub enum Event {
         grad_norm: Option<f32>,
         /// Images per second since the last line.
         images_per_sec: f64,
+        /// Share of the time since the last line in which the device had nothing to do but to wait for images, a fraction. Logs of
+        /// earlier versions do not have it.
+        #[serde(default)]
+        data_wait: Option<f64>,
     },
     /// The model was evaluated.
     Evaluation {

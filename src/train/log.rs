@@ -96,6 +96,7 @@ mod tests {
             lr: 0.1,
             grad_norm: None,
             images_per_sec: 2.0,
+            data_wait: Some(0.25),
         }
     }
 
@@ -141,6 +142,7 @@ mod tests {
             lr: 0.1,
             grad_norm: None,
             images_per_sec: 2.0,
+            data_wait: None,
         };
         for events in [vec![start(0), nan, step(4)], vec![start(4), step(6)]] {
             let mut log = Log::new(temp.path());

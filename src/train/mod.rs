@@ -3,7 +3,9 @@
 mod averages;
 mod checkpoint;
 mod config;
+mod data_wait;
 mod event;
+pub mod fit;
 mod log;
 mod prepared;
 mod prototypes;
@@ -13,7 +15,7 @@ mod tensorboard;
 mod trace;
 
 pub use config::{Config, DataConfig, OptimiserKind, Schedule, TrainConfig};
-pub use event::{ClassPrototypes, Command, Event, SetPrototypes};
+pub use event::{ClassPrototypes, Command, Event, MAX_DATA_WAIT, SetPrototypes};
 pub use log::Log;
 pub use recover::run;
 pub use session::Session;

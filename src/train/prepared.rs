@@ -34,13 +34,19 @@ impl Prepared {
         Ok(Self { step, gpu: Arc::clone(gpu), plan, update })
     }
 
-    /// Does step number `step` with the next batches of `loader`. `torn` is true between its first micro-batch and its last,
+    /// Does step number `step` with the batches that `next` gives. `torn` is true between its first micro-batch and its last,
     /// where the store holds no state that a run could go on from.
-    pub fn run(&self, loader: &mut Loader, lr: f32, step: u64, torn: &mut bool) -> Result<()> {
+    pub fn run(
+        &self,
+        next: &mut dyn FnMut() -> Result<Batch>,
+        lr: f32,
+        step: u64,
+        torn: &mut bool,
+    ) -> Result<()> {
         for micro in 0..self.step.micro_batches {
-            let batch = loader.next_batch()?;
-            // One batch in flight: the next one was loaded while the device worked.
+            // One batch in flight: the loader's threads made the next one while the device worked.
             self.gpu.wait()?;
+            let batch = next()?;
             self.write(&batch, lr, step, micro);
             *torn = micro + 1 < self.step.micro_batches;
             self.plan.run();

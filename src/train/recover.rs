@@ -37,7 +37,7 @@ pub async fn run(
         match result.await {
             Err(error) if gpu.is_lost() && losses < MAX_LOSSES => {
                 losses += 1;
-                resume = checkpoint::path(out).exists();
+                resume = checkpoint::any(out);
                 let from = if resume { "its last checkpoint" } else { "the beginning" };
                 listen(&Event::Warning {
                     text: format!("{error}; opening it again and going on from {from}"),

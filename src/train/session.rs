@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use crate::data::{Dataset, Loader, LoaderSettings, audit_splits};
 use crate::error::{Error, Result};
+use crate::fs_atomic::{is_leftover, remove_leftovers};
 use crate::gpu::Gpu;
 use crate::infer::{Evaluation, Predictor, evaluate};
 use crate::model::{
@@ -16,6 +17,7 @@ use crate::tape::{Keep, Store, tuned_caps};
 
 use super::checkpoint;
 use super::config::Config;
+use super::data_wait::DataWait;
 use super::event::{Command, Event, Listener};
 use super::prepared::Prepared;
 use super::trace::Snapshot;
@@ -61,21 +63,24 @@ impl Session {
         let classes = train.classes().clone();
         let shares: Vec<f64> = audit.splits[0].classes.iter().map(|class| class.share).collect();
         let class_weights = config.data.weights(&shares)?;
-        let checkpoint = checkpoint::path(out);
-        match (resume, checkpoint.exists()) {
-            (false, true) => {
-                let remedy = "go on with --resume, or give another --out";
-                return Err(Error::data(out, "this folder holds a run already", remedy));
-            }
-            (true, false) => {
-                let remedy = "give the folder of a run that was interrupted, or leave --resume out";
-                return Err(Error::data(out, "this folder holds no checkpoint", remedy));
-            }
-            _ => {}
+        // A run that was killed before its first checkpoint is resumed from the beginning.
+        let begun = checkpoint::any(out);
+        if !resume && begun {
+            let remedy = "go on with --resume, or give another --out";
+            return Err(Error::data(out, "this folder holds a run already", remedy));
+        }
+        if resume && !begun && !is_begun(out) {
+            let remedy = "give the folder of a run that was interrupted, or leave --resume out";
+            return Err(Error::data(out, "this folder holds no checkpoint", remedy));
         }
         std::fs::create_dir_all(out).map_err(|e| Error::io("create the run folder", out, e))?;
         let head = config.head.resolve()?;
         let mut warnings = audit.warnings();
+        if resume && !begun {
+            warnings.push(
+                "the run was interrupted before its first checkpoint: it starts from the beginning".into(),
+            );
+        }
         if classes.len() <= 2 && head.class_logit == crate::head::LogitKind::Layernorm {
             warnings.push(format!(
                 "class_logit = \"layernorm\" has almost no gradient with {} classes: set head.class_logit = \"scaled\"",
@@ -117,10 +122,11 @@ impl Session {
         };
         let recorded = session.record(Phase::Main)?;
         recorded.weights.init(gpu, &mut session.store, session.config.train.seed)?;
-        if resume {
+        if begun {
             let mut wanted = recorded.stored();
             wanted.extend(session.record(Phase::WarmUp)?.stored());
-            let (file, state) = checkpoint::read(&checkpoint)?;
+            let (file, state, damaged) = checkpoint::newest(out)?;
+            session.warnings.extend(damaged);
             session.warnings.extend(state.compare(&session.config, &session.spec.classes, out)?);
             checkpoint::load(gpu, &mut session.store, &wanted, &file)?;
             if state.step > session.config.train.steps {
@@ -137,6 +143,7 @@ impl Session {
             load_backbone(gpu, &mut session.store, &recorded.weights, session.spec.net.arch, path)?;
         }
         session.start_averages(&recorded.stored())?;
+        [out, &checkpoint::folder(out)].into_iter().for_each(remove_leftovers);
         session.config.save(&out.join("config.toml"))?;
         Ok(session)
     }
@@ -224,6 +231,7 @@ impl Session {
             self.evaluate(0, true, &mut predictor, listener).await?;
         }
         let mut last_log = (Instant::now(), self.first_step);
+        let mut data_wait = DataWait::default();
         let mut snapshot = Snapshot::default();
         for step in self.first_step..config.steps {
             let phase = if self.spec.head.warms_up(step) { Phase::WarmUp } else { Phase::Main };
@@ -250,7 +258,8 @@ impl Session {
                 snapshot.take(&self.gpu, &self.store, step)?;
             }
             let Some((_, prepared)) = &prepared else { continue };
-            prepared.run(&mut loader, config.lr_at(step), step, &mut self.torn)?;
+            let mut next = || data_wait.during(|| loader.next_batch());
+            prepared.run(&mut next, config.lr_at(step), step, &mut self.torn)?;
             *done = step + 1;
             listener.tell(&Event::Tick { step: *done });
             let due = |every: u64| every > 0 && done.is_multiple_of(every);
@@ -261,7 +270,9 @@ impl Session {
                 let losses = prepared.step.losses.read(&prepared.plan).await?;
                 if last || due(config.log_every) {
                     let images = (*done - last_log.1) as usize * config.batch * config.accumulate;
-                    let images_per_sec = images as f64 / last_log.0.elapsed().as_secs_f64();
+                    let interval = last_log.0.elapsed();
+                    let images_per_sec = images as f64 / interval.as_secs_f64();
+                    let (share, warning) = data_wait.share(interval);
                     last_log = (Instant::now(), *done);
                     let [loss, ce, ppc, ppd] = losses;
                     let (step, lr) = (*done, config.lr_at(step));
@@ -276,7 +287,11 @@ impl Session {
                         lr,
                         grad_norm,
                         images_per_sec,
+                        data_wait: Some(share),
                     });
+                    if let Some(text) = warning {
+                        listener.tell(&Event::Warning { text });
+                    }
                     save_now |= listener.wants_stop();
                 }
                 if !self.is_healthy(losses[0], save_now).await? {
@@ -290,6 +305,7 @@ impl Session {
             if save_now {
                 self.save_checkpoint(*done).await?;
                 last_log = (Instant::now(), *done);
+                data_wait.reset();
             }
             if listener.wants_stop() {
                 break;
@@ -301,7 +317,8 @@ impl Session {
     async fn save_checkpoint(&mut self, step: u64) -> Result<()> {
         let mut state = checkpoint::State::new(step, self.best_miou, &self.config, &self.spec.classes)?;
         state.collapse = self.collapse.clone();
-        checkpoint::save(&self.gpu, &self.store, &self.out, &state).await?;
+        let keep = self.config.train.keep_checkpoints;
+        checkpoint::save(&self.gpu, &self.store, &self.out, &state, keep).await?;
         self.checkpoint = Some(step);
         Ok(())
     }
@@ -351,6 +368,14 @@ impl Session {
         let store = if self.averages() { self.averaged } else { self.store };
         (self.spec, store)
     }
+}
+
+/// Whether a run was started in `out`: it holds the resolved configuration, or nothing at all where that was being written.
+fn is_begun(out: &Path) -> bool {
+    let empty = |mut entries: std::fs::ReadDir| {
+        entries.all(|entry| entry.is_ok_and(|entry| is_leftover(&entry.path())))
+    };
+    out.join("config.toml").is_file() || std::fs::read_dir(out).is_ok_and(empty)
 }
 
 /// `limit` indices out of `0..count` at even distances, or all of them where `limit` is 0 or larger.

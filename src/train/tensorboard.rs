@@ -6,6 +6,7 @@
 //! | `loss/aux` | that of the auxiliary head, not weighted, with `train.aux_weight` |
 //! | `train/learning_rate`, `train/images_per_sec` | the head's learning rate, the throughput |
 //! | `train/grad_norm` | norm of all gradients together before it was bounded, with `train.clip_norm` |
+//! | `train/data_wait` | share of the time in which the device waited for images |
 //! | `val/miou`, `val/macc`, `val/aacc` | the scores of an evaluation, fractions |
 //! | `prototypes/effective_mean`, `prototypes/effective_min` | how many prototypes of a class do the work in the evaluated images (exp of the entropy of their shares), over the classes that are predicted there |
 //! | `prototypes/cosine_mean`, `prototypes/cosine_max` | cosine of two prototypes of a class: mean over pairs and classes, and the closest pair's |
@@ -186,7 +187,7 @@ fn cut(path: &Path, next_step: u64) -> Result<()> {
 fn scalars(event: &Event) -> Vec<(Cow<'static, str>, f64)> {
     let fixed = |scalars: &[(&'static str, f64)]| scalars.iter().map(|&(tag, x)| (tag.into(), x)).collect();
     match event {
-        Event::Step { loss, ce, ppc, ppd, aux, lr, grad_norm, images_per_sec, .. } => {
+        Event::Step { loss, ce, ppc, ppd, aux, lr, grad_norm, images_per_sec, data_wait, .. } => {
             let mut out: Vec<(Cow<'static, str>, f64)> = fixed(&[
                 ("loss/total", f64::from(*loss)),
                 ("loss/ce", f64::from(*ce)),
@@ -197,6 +198,7 @@ fn scalars(event: &Event) -> Vec<(Cow<'static, str>, f64)> {
             ]);
             out.extend(aux.map(|aux| ("loss/aux".into(), f64::from(aux))));
             out.extend(grad_norm.map(|norm| ("train/grad_norm".into(), f64::from(norm))));
+            out.extend(data_wait.map(|share| ("train/data_wait".into(), share)));
             out
         }
         Event::Evaluation { scores, .. } => {

@@ -34,6 +34,9 @@ pub enum Command {
     /// Train a model on a folder of images and masks
     #[command(after_long_help = keys())]
     Train(TrainArgs),
+    /// Make a model from a pretrained backbone without training: one look at the images, then clustering
+    #[command(after_long_help = FIT)]
+    Fit(FitArgs),
     /// Score a model on a split
     #[command(after_long_help = SCORES)]
     Eval(EvalArgs),
@@ -78,6 +81,50 @@ pub struct TrainArgs {
     #[arg(long, value_name = "CLASS,CLASS", value_delimiter = ',')]
     pub report: Vec<String>,
 }
+
+#[derive(Args)]
+pub struct FitArgs {
+    /// Backbone weights (safetensors, torchvision names), or a model file, whose backbone is taken
+    #[arg(long, value_name = "WEIGHTS")]
+    pub backbone: PathBuf,
+    /// Their architecture: mobilenet_v2 or scratch
+    #[arg(long)]
+    pub arch: String,
+    /// Data set folder
+    #[arg(long, value_name = "DIR")]
+    pub data: PathBuf,
+    /// Split whose labels are used
+    #[arg(long, default_value = "train")]
+    pub split: String,
+    /// Model file to write
+    #[arg(long, value_name = "MODEL")]
+    pub out: PathBuf,
+    /// Prototypes per class
+    #[arg(long, value_name = "K", default_value_t = 10)]
+    pub prototypes: usize,
+    /// Dimensions of the embedding; by default as many as classes, but at least 32 and at most 256
+    #[arg(long, value_name = "D")]
+    pub embedding: Option<usize>,
+    /// Size that images are cut or padded to; that of the first image by default, but at most 640 each way
+    #[arg(long, value_name = "HxW", value_parser = size)]
+    pub size: Option<[usize; 2]>,
+    /// Look at N images, chosen at random, instead of all
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub images: Option<u32>,
+    /// Seed
+    #[arg(long, default_value_t = 0)]
+    pub seed: u32,
+    /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// How `fit` does it.
+const FIT: &str = "\
+The backbone stays as it is. Its maps, upsampled and concatenated, are looked at once; a random sample of each class's pixels is
+kept. They are whitened by the covariance within classes and clustered; the embedding is the projection onto the directions that
+the clusters' centres span the most, and the prototypes are the centres of a k-means of each class's embeddings. The model file
+is one like any other: eval, predict and figure take it.";
 
 #[derive(Args)]
 pub struct EvalArgs {
@@ -147,6 +194,15 @@ pub struct PredictArgs {
     /// What to write
     #[arg(long, value_enum, default_value = "classes")]
     pub map: Map,
+    /// Sliding windows of the training crop's size instead of the whole image; for --map classes
+    #[arg(long)]
+    pub sliding: bool,
+    /// Sizes of the image, relative to its own, whose probabilities are averaged; for --map classes
+    #[arg(long, value_delimiter = ',', default_value = "1.0", value_parser = scale)]
+    pub scales: Vec<f32>,
+    /// Average with the mirror image; for --map classes
+    #[arg(long)]
+    pub flip: bool,
 }
 
 /// What `predict` writes.

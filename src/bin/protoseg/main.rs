@@ -17,6 +17,7 @@ mod data;
 mod devices;
 mod eval;
 mod figure;
+mod fit;
 mod node_times;
 mod plan;
 mod predict;
@@ -79,6 +80,7 @@ async fn run(cli: &Cli) -> Result<()> {
         Command::Bench(args) => bench::bench(args, cli).await,
         Command::Plan(args) => plan::plan(args, cli).await,
         Command::Train(args) => train::train(args, cli).await,
+        Command::Fit(args) => fit::fit(args, cli).await,
         Command::Eval(args) => eval::eval(args, cli).await,
         Command::Predict(args) => predict::predict(args, cli).await,
         Command::Figure(args) => figure::figure(args, cli).await,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use protoseg::data::{list_images, read_upright, write_mask_png, write_rgb_png};
 use protoseg::explain::overlay::prototype_map;
-use protoseg::infer::{Model, Prediction};
+use protoseg::infer::{Ensemble, Model, Prediction};
 use protoseg::{Error, Result};
 
 use crate::args::{Cli, Map, PredictArgs};
@@ -14,6 +14,15 @@ pub async fn predict(args: &PredictArgs, cli: &Cli) -> Result<()> {
     let files = files(args)?;
     let gpu = crate::open(cli).await?;
     let mut model = Model::open(&gpu, &args.model)?;
+    let window = args.sliding.then(|| model.spec().provenance.crop);
+    let ensemble = Ensemble { scales: args.scales.clone(), flip: args.flip, window };
+    ensemble.check()?;
+    if args.map != Map::Classes && !ensemble.is_plain() {
+        return Err(Error::config(
+            "--sliding, --scales and --flip average the probabilities of classes, and another --map is wanted",
+            "leave them out, or use --map classes",
+        ));
+    }
     std::fs::create_dir_all(&args.out).map_err(|e| Error::io("create the folder", &args.out, e))?;
     let images = files.values().map(PathBuf::as_path);
     keep_files(images, files.keys().map(String::as_str), &args.out, "--out")?;
@@ -22,7 +31,11 @@ pub async fn predict(args: &PredictArgs, cli: &Cli) -> Result<()> {
         let image = read_upright(file)?;
         let path = args.out.join(format!("{name}.png"));
         if args.map == Map::Classes {
-            let classes = model.classes(&image).await?;
+            let classes = if ensemble.is_plain() {
+                model.classes(&image).await?
+            } else {
+                ensemble.classes(&mut model.predictor, &mut model.store, &image).await?
+            };
             let labels: Vec<u8> = classes.iter().map(|&c| c as u8).collect();
             write_mask_png(&path, &labels, image.width, image.height, &model.spec().classes)?;
         } else {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use indicatif::ProgressBar;
 use protoseg::data::Dataset;
 use protoseg::infer::Model;
-use protoseg::train::{Command, Config, Event, Log, SetPrototypes, TensorBoard};
+use protoseg::train::{Command, Config, Event, Log, MAX_DATA_WAIT, SetPrototypes, TensorBoard};
 use protoseg::{Error, Result};
 
 use crate::args::{Cli, TrainArgs};
@@ -148,9 +148,13 @@ fn show(bar: &ProgressBar, lines: &mut Lines, event: &Event) {
             ),
         ),
         Event::Tick { step } => bar.set_position(*step),
-        Event::Step { step, loss, ce, ppc, ppd, images_per_sec, .. } => {
-            let text =
-                format!("loss {loss:.3} (ce {ce:.3} ppc {ppc:.2} ppd {ppd:.3}) {images_per_sec:.1} images/s");
+        Event::Step { step, loss, ce, ppc, ppd, images_per_sec, data_wait, .. } => {
+            let waits = data_wait.filter(|&share| share > MAX_DATA_WAIT);
+            let waits =
+                waits.map_or(String::new(), |share| format!(", {:.0} % waiting for images", 100.0 * share));
+            let text = format!(
+                "loss {loss:.3} (ce {ce:.3} ppc {ppc:.2} ppd {ppd:.3}) {images_per_sec:.1} images/s{waits}"
+            );
             lines.step(bar, *step, &text);
             bar.set_message(text);
         }

@@ -6,7 +6,7 @@ use crate::data::read::{Mask, RgbImage};
 
 /// Which source positions make each position of the crop, along one axis.
 pub struct Axis {
-    /// The crop's length.
+    /// The crop's length, margins included.
     len: usize,
     /// The crop's positions that the scaled image reaches.
     inside: Range<usize>,
@@ -25,20 +25,29 @@ struct Taps {
 impl Axis {
     /// An axis of `source` pixels scaled by `scale`, of which the crop takes `crop`, from a place that `draw` in
     /// `[0, 1)` chooses; where the scaled image is shorter, `draw` places it inside the crop. With `mirror`, the crop
-    /// is read backwards.
-    pub fn new(source: usize, scale: f32, crop: usize, draw: f32, mirror: bool) -> Self {
+    /// is read backwards. `margin` more pixels are taken on both sides of the crop.
+    pub fn new(source: usize, scale: f32, crop: usize, draw: f32, mirror: bool, margin: usize) -> Self {
         let scaled = ((source as f64 * f64::from(scale)).round() as usize).max(1);
         let slack = scaled.abs_diff(crop);
         let offset = ((f64::from(draw) * (slack + 1) as f64) as usize).min(slack);
-        let (inside, skipped) = if scaled >= crop { (0..crop, offset) } else { (offset..offset + scaled, 0) };
+        let (before, skipped) = if scaled >= crop { (0, offset) } else { (offset, 0) };
+        let (len, before) = (crop + 2 * margin, before + margin);
+        // The margin before the crop shows what was skipped there, as far as that reaches.
+        let (before, skipped) = (before.saturating_sub(skipped), skipped.saturating_sub(before));
+        let inside = before..(before + scaled - skipped).min(len);
         let step = source as f64 / scaled as f64;
         let mut taps: Vec<Taps> =
             (0..inside.len()).map(|i| Taps::new((skipped + i) as f64 + 0.5, step, source)).collect();
         if mirror {
             taps.reverse();
-            return Self { len: crop, inside: crop - inside.end..crop - inside.start, taps };
+            return Self { len, inside: len - inside.end..len - inside.start, taps };
         }
-        Self { len: crop, inside, taps }
+        Self { len, inside, taps }
+    }
+
+    /// The crop's length, margins included.
+    pub const fn len(&self) -> usize {
+        self.len
     }
 
     /// The crop's positions that the scaled image reaches.

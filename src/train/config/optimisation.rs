@@ -98,6 +98,8 @@ pub struct TrainConfig {
     pub log_every: u64,
     /// Steps between checkpoints, beyond those of every evaluation; 0 for none beyond those.
     pub checkpoint_every: u64,
+    /// Checkpoints that stay in the run folder, the newest ones; beside them the best model always stays.
+    pub keep_checkpoints: usize,
     /// Threads that load and augment images; 0 for one per core.
     pub threads: usize,
     /// Whether the reverse pass computes blocks of the backbone again instead of keeping them in memory: `true`, `false`, or
@@ -139,6 +141,7 @@ impl Default for TrainConfig {
             eval_every: 1000,
             log_every: 10,
             checkpoint_every: 250,
+            keep_checkpoints: 2,
             threads: 0,
             recompute: Recompute::Auto,
             memory_mib: 0,
@@ -182,6 +185,9 @@ impl TrainConfig {
         if t.accumulate == 0 || t.steps.saturating_mul(t.accumulate as u64) > u64::from(u32::MAX) {
             let want = format!("at least 1, and at most {} in all of train.steps", u32::MAX);
             return wrong("train.accumulate", t.accumulate.to_string(), &want);
+        }
+        if t.keep_checkpoints == 0 {
+            return wrong("train.keep_checkpoints", "0".into(), "at least 1");
         }
         for (key, value) in [
             ("train.lr", t.lr),

@@ -20,6 +20,7 @@ fn step(step: u64) -> Event {
         lr: 0.1,
         grad_norm: Some(0.375),
         images_per_sec: 2.0,
+        data_wait: Some(0.25),
     }
 }
 
@@ -92,6 +93,7 @@ fn every_scalar_is_found_again() {
         ("loss/total", 2.25),
         ("loss/ce", 1.0),
         ("loss/ppc", 3.5),
+        ("train/data_wait", 0.25),
         ("loss/ppd", 0.5),
         ("loss/aux", 1.5),
         ("train/learning_rate", 0.1),
