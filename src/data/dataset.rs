@@ -348,7 +348,9 @@ mod tests {
         let data = Dataset::open(dir.path(), "val").unwrap();
         let message = data.load(0).unwrap_err().to_string();
         assert!(
-            message.contains("a.png`: has the value 200 (1 pixel) where classes.json names 0..=1"),
+            message.contains(
+                "a.png`: has the value 200 (1 pixel, first at x 1, y 2) where classes.json names 0..=1"
+            ),
             "{message}"
         );
         assert_eq!(crate::data::audit(dir.path()).unwrap().problems()[0].to_string(), message);

@@ -58,9 +58,8 @@ impl LabelMap {
     pub fn is_identity(&self) -> bool {
         let ignored = self.raw_labels(None);
         match ignored[..] {
-            [RawLabel::Value(value)] => {
-                u8::try_from(value).is_ok_and(|value| self.entries == Self::identity(self.own.len(), value).entries)
-            }
+            [RawLabel::Value(value)] => u8::try_from(value)
+                .is_ok_and(|value| self.entries == Self::identity(self.own.len(), value).entries),
             _ => false,
         }
     }

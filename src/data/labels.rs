@@ -51,10 +51,12 @@ pub fn describe(unknown: &Unknown, classes: &Classes) -> (String, String) {
     };
     let labels = &classes.labels;
     let own = labels.layout == Layout::Folder;
-    let colors = || unknown.values.iter().filter_map(|v| match v.value {
-        RawLabel::Color(color) => Some(color),
-        RawLabel::Value(_) => None,
-    });
+    let colors = || {
+        unknown.values.iter().filter_map(|v| match v.value {
+            RawLabel::Color(color) => Some(color),
+            RawLabel::Value(_) => None,
+        })
+    };
     if colors().next().is_none() {
         let known = if own && !labels.given && labels.is_identity() {
             format!("where classes.json names 0..={} and ignores {}", classes.len() - 1, classes.ignore_index)
@@ -62,7 +64,9 @@ pub fn describe(unknown: &Unknown, classes: &Classes) -> (String, String) {
             format!("where the label map knows {}", labels.known())
         };
         let class = if own { "add the missing class to classes.json, " } else { "" };
-        let remedy = format!("correct the mask, {class}or say in data.label_map which class the value is, or `ignore`");
+        let remedy = format!(
+            "correct the mask, {class}or say in data.label_map which class the value is, or `ignore`"
+        );
         return (format!("has the value {named}{others} {known}"), remedy);
     }
     if !classes.has_colors() && !labels.has_colors() {

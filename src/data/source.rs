@@ -89,8 +89,12 @@ impl Source {
 
     fn no_split(&self, problem: String) -> Error {
         let (place, remedy) = match self.layout {
-            Layout::Voc => ("ImageSets/Segmentation", "write a list of names for each split there, such as train.txt"),
-            Layout::Cityscapes => ("leftImg8bit", "make a folder for each split there, such as leftImg8bit/train"),
+            Layout::Voc => {
+                ("ImageSets/Segmentation", "write a list of names for each split there, such as train.txt")
+            }
+            Layout::Cityscapes => {
+                ("leftImg8bit", "make a folder for each split there, such as leftImg8bit/train")
+            }
             _ => ("images", "make a folder for each split there, such as images/train and images/val"),
         };
         Error::data(self.base.join(place), problem, remedy)
@@ -107,7 +111,8 @@ impl Source {
         if let Some(found) = std::iter::once(name).chain(usual.iter().copied()).find_map(there) {
             return Ok(found);
         }
-        let Error::Data { path, problem, mut remedy } = self.no_split(format!("has no split `{name}`")) else {
+        let Error::Data { path, problem, mut remedy } = self.no_split(format!("has no split `{name}`"))
+        else {
             unreachable!("what no_split answers is about the data");
         };
         if !splits.is_empty() {

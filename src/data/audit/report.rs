@@ -48,7 +48,10 @@ impl Audit {
                 .map(|mask| format!("`{}` ({:.0} %)", mask.mask, 100.0 * mask.share))
                 .collect();
             if !ignored.is_empty() {
-                warnings.push(format!("split {name}: masks that are ignored for the most part: {}", ignored.join(", ")));
+                warnings.push(format!(
+                    "split {name}: masks that are ignored for the most part: {}",
+                    ignored.join(", ")
+                ));
             }
             if !split.absent_classes.is_empty() && split.labelled_pixels > 0 {
                 warnings.push(format!("split {name}: no pixel of {}", split.absent_classes.join(", ")));
@@ -104,7 +107,7 @@ impl Audit {
             found(&unknown.mask, problem.clone(), remedy);
         }
         let any_mask = split.num_images > split.missing_masks.len() + split.unreadable.len();
-        if any_mask && split.labelled_pixels == 0 {
+        if any_mask && split.labelled_pixels == 0 && split.unknown_values.is_empty() {
             found(place, "has no pixel of any class".into(), "label pixels or leave the split out");
         }
         findings
@@ -121,7 +124,8 @@ impl Audit {
 
 impl fmt::Display for Audit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let given = if self.label_map.labels.given { ", with the label map of the configuration" } else { "" };
+        let given =
+            if self.label_map.labels.given { ", with the label map of the configuration" } else { "" };
         let (root, layout, masks) = (self.root.display(), self.layout, self.masks);
         writeln!(f, "data set {root}: layout {layout}, masks of {masks}{given}")?;
         for split in &self.splits {

@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use image::metadata::Orientation;
 
-use super::{ClassShare, IgnoredPixels, SizeCount, SizeMismatch, SplitAudit, UnknownValues, Unreadable, ValueUse};
+use super::{
+    ClassShare, IgnoredPixels, SizeCount, SizeMismatch, SplitAudit, UnknownValues, Unreadable, ValueUse,
+};
 use crate::data::classes::{ClassInfo, Classes};
 use crate::data::label_map::Decoder;
 use crate::data::labels;
@@ -34,7 +36,8 @@ pub fn split(source: &Source, split: &str) -> Result<SplitAudit> {
     let files = source.files(split)?;
     let by_color = source.masks() == MaskKind::Colors;
     let relative = |path: &Path| {
-        let parts = path.strip_prefix(source.root()).unwrap_or(path).iter().map(|part| part.to_string_lossy());
+        let parts =
+            path.strip_prefix(source.root()).unwrap_or(path).iter().map(|part| part.to_string_lossy());
         parts.collect::<Vec<_>>().join("/")
     };
     let findings = in_parallel(&files.pairs, |pair| examine(pair, by_color));

@@ -131,7 +131,10 @@ impl RawClasses {
             let number = |label: &RawLabel| matches!(label, RawLabel::Value(_));
             if !values.iter().all(number) || class.mask_colors.0.iter().any(number) {
                 return Err((
-                    format!("has a colour among the `values` of `{}` or a number among its `mask_colors`", class.name),
+                    format!(
+                        "has a colour among the `values` of `{}` or a number among its `mask_colors`",
+                        class.name
+                    ),
                     "write numbers in `values` and colours such as \"#402020\" in `mask_colors`".into(),
                 ));
             }
@@ -143,7 +146,8 @@ impl RawClasses {
             };
             own.push(*first);
             for &label in values.iter().chain(&class.mask_colors.0) {
-                if let Some(Some(other)) = entries.insert(label, Some(id)).filter(|&other| other != Some(id)) {
+                if let Some(Some(other)) = entries.insert(label, Some(id)).filter(|&other| other != Some(id))
+                {
                     let other = &self.classes[usize::from(other)].name;
                     return Err((
                         format!("gives {label} both to `{other}` and to `{}`", class.name),
@@ -156,7 +160,10 @@ impl RawClasses {
             if let Some(Some(class)) = entries.insert(label, None) {
                 let name = &self.classes[usize::from(class)].name;
                 return Err((
-                    format!("gives the label {} both to the class `{name}` and to ignored pixels", in_words(&[label])),
+                    format!(
+                        "gives the label {} both to the class `{name}` and to ignored pixels",
+                        in_words(&[label])
+                    ),
                     "ignore a value that is no class, usually 255".into(),
                 ));
             }

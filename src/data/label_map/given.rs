@@ -29,8 +29,11 @@ impl Classes {
             let class = out.meant(key, name)?;
             let wrong = |problem| Error::config(format!("data.label_map: {problem}"), "correct the key");
             for label in RawLabel::parse(key).map_err(wrong)? {
-                if let Some((other, _)) = said.insert(label, (key, class)).filter(|&(_, other)| other != class) {
-                    let problem = format!("data.label_map gives {label} two meanings, by `{other}` and `{key}`");
+                if let Some((other, _)) =
+                    said.insert(label, (key, class)).filter(|&(_, other)| other != class)
+                {
+                    let problem =
+                        format!("data.label_map gives {label} two meanings, by `{other}` and `{key}`");
                     return Err(Error::config(problem, "give each value one meaning"));
                 }
             }
@@ -54,7 +57,8 @@ impl Classes {
     /// Another list of classes: those with a known name keep colour and raw labels; the raw labels of the others become
     /// unknown until the label map says what they are.
     fn renamed(&self, names: &[String]) -> Result<Self> {
-        let wrong = |problem: String| Err(Error::config(problem, "list every class once, at most 255 of them"));
+        let wrong =
+            |problem: String| Err(Error::config(problem, "list every class once, at most 255 of them"));
         if names.len() > 255 {
             return wrong(format!("data.classes has {} names", names.len()));
         }
@@ -77,7 +81,8 @@ impl Classes {
                 Some(class) => ids.get(class).map(|&id| (label, Some(id))),
             })
             .collect();
-        let value = |id: u8| ids.iter().find(|&(_, &new)| new == id).map(|(&old, _)| self.labels.own_value(old));
+        let value =
+            |id: u8| ids.iter().find(|&(_, &new)| new == id).map(|(&old, _)| self.labels.own_value(old));
         labels.own = classes.iter().map(|class| value(class.id).unwrap_or(u16::from(class.id))).collect();
         Ok(Self { ignore_index: 255, classes, labels })
     }
@@ -131,7 +136,9 @@ mod tests {
 
     #[test]
     fn values_are_merged_and_ignored_as_given() {
-        let given = base().relabelled(&[], &map(&[("8-9", "Bus"), ("1", "2"), ("3", "car"), ("2", "ignore")])).unwrap();
+        let given = base()
+            .relabelled(&[], &map(&[("8-9", "Bus"), ("1", "2"), ("3", "car"), ("2", "ignore")]))
+            .unwrap();
         let decoder = Decoder::new(&given);
         let meanings = [0, 1, 2, 3, 4, 5, 7, 8, 9].map(|v| decoder.meaning(RawLabel::Value(v)));
         let expected = [255, 2, 255, 0, 254, 1, 2, 1, 1].map(|label| (label != 254).then_some(label));
@@ -161,7 +168,11 @@ mod tests {
             let message = base().relabelled(&names, &map(entries)).unwrap_err().to_string();
             assert!(message.contains(part) && !message.contains('\n'), "{part}: {message}");
         };
-        refused(&[], &[("4", "truck")], "the class `truck`, which there is not; write ignore or one of: car, bus, tree");
+        refused(
+            &[],
+            &[("4", "truck")],
+            "the class `truck`, which there is not; write ignore or one of: car, bus, tree",
+        );
         refused(&[], &[("4", "3")], "the class `3`, which there is not");
         refused(&[], &[("x", "car")], "`x` is no raw label");
         refused(&[], &[("1-4", "car"), ("4", "bus")], "gives 4 two meanings, by `1-4` and `4`");

@@ -52,7 +52,8 @@ pub(super) fn files(base: &Path, split: &str, kind: MaskKind) -> Result<SplitFil
     let suffix = format!("_gtFine_{kind}.png");
     let images = of_cities(&place, IMAGE)?;
     let masks = of_cities(&folder, &suffix)?;
-    let city_of = |name: &str| images.get(name).and_then(|path| path.parent()).map(file_name).unwrap_or_default();
+    let city_of =
+        |name: &str| images.get(name).and_then(|path| path.parent()).map(file_name).unwrap_or_default();
     let absent = |name: &str| folder.join(city_of(name)).join(format!("{name}{suffix}"));
     Ok(SplitFiles::pair(place, images.clone().into_iter().collect(), masks, absent))
 }

@@ -34,7 +34,8 @@ pub(super) fn splits(base: &Path) -> Result<Vec<String>> {
 /// The images that the split's list names.
 pub(super) fn files(base: &Path, split: &str) -> Result<SplitFiles> {
     let place = lists(base).join(format!("{split}.txt"));
-    let text = std::fs::read_to_string(&place).map_err(|e| Error::io("read the list of images", &place, e))?;
+    let text =
+        std::fs::read_to_string(&place).map_err(|e| Error::io("read the list of images", &place, e))?;
     let images: std::collections::BTreeMap<_, _> =
         by_stem(list_images(base.join("JPEGImages"))?).into_iter().collect();
     let masks = list_masks(&base.join("SegmentationClass"))?;
@@ -55,7 +56,8 @@ pub(super) fn files(base: &Path, split: &str) -> Result<SplitFiles> {
     };
     let pairs = names.iter().map(pair).collect();
     // A mask that another split's list names is no orphan.
-    let orphans = masks.into_iter().filter(|(name, _)| !images.contains_key(name)).map(|(_, path)| path).collect();
+    let orphans =
+        masks.into_iter().filter(|(name, _)| !images.contains_key(name)).map(|(_, path)| path).collect();
     Ok(SplitFiles { place, pairs, orphans })
 }
 

@@ -64,9 +64,10 @@ mod layout {
         let name = String::deserialize(deserializer)?;
         let names = || Layout::ALL.map(Layout::name).join(", ");
         match Layout::named(&name) {
-            None if name != AUTO => {
-                Err(D::Error::custom(format!("`{name}` is no layout of data sets: choose {AUTO}, {}", names())))
-            }
+            None if name != AUTO => Err(D::Error::custom(format!(
+                "`{name}` is no layout of data sets: choose {AUTO}, {}",
+                names()
+            ))),
             layout => Ok(layout),
         }
     }
