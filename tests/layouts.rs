@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use image::{GrayImage, ImageBuffer, Luma, Rgb, RgbImage};
-use protoseg::data::{Dataset, Layout, MaskKind, read_mask};
+use protoseg::data::{Classes, Dataset, Layout, MaskKind, Source, read_mask};
 use protoseg::model_file;
+use protoseg::train::Config;
 use serde_json::Value;
 use support::{TempDir, shared};
 
@@ -140,7 +141,7 @@ fn works_in_place(layout: Layout, kind: MaskKind, names: [&str; 2]) {
     );
     let of_split = |split: &str| street(&temp).into_iter().filter(|s| s.0 == split).collect::<Vec<_>>();
     for (found, usual) in splits.iter().zip(["train", "val"]) {
-        let mut counts = vec![0_u64; 9];
+        let mut counts = [0_u64; 9];
         for label in of_split(usual).into_iter().flat_map(|scene| scene.2) {
             counts[usize::from(label)] += 1;
         }
@@ -333,6 +334,12 @@ fn the_same_labels_in_other_forms_train_the_same_model() {
         .collect();
     let [width, height] = SIZE;
 
+    done(root, &["train", "c.toml", "--out", "palette", "--set", "data.masks=colors"]);
+    assert!(
+        weights("palette") == wanted,
+        "the palette's colours are not the classes whose indices they have"
+    );
+
     let colors = protoseg::synth::CLASSES.map(|(_, color)| color);
     for (path, labels) in &masks {
         let rgb: Vec<u8> = labels.iter().flat_map(|&l| colors[usize::from(l)]).collect();
@@ -358,6 +365,11 @@ fn the_same_labels_in_other_forms_train_the_same_model() {
     let plain = ["eval", "plain/last.safetensors", "--data", "street", "--json"];
     refused(root, &plain, &["has the value 100"]);
     assert!(json(root, &args)["aacc"].is_number());
+    // It does not replace what another data set says of its own masks.
+    let classes = root.join("street/classes.json");
+    let told = fs::read_to_string(&classes).expect("classes").replace("Car", "Cart").replace("Person", "Car");
+    fs::write(&classes, told).expect("classes");
+    refused(root, &args, &["its classes are", "Cart", "use a model that was trained on these classes"]);
 }
 
 #[test]
@@ -369,7 +381,8 @@ fn classes_are_merged_by_a_configuration_and_written_in_the_data_sets_values() {
     let lines = "classes = [\"wall\", \"rest\"]\nlabel_map = { 2-20 = \"rest\", 21-150 = \"ignore\" }";
     fs::write(root.join("c.toml"), config(Path::new("data"), lines)).expect("configuration");
     let table = done(root, &["audit", "c.toml"]);
-    assert!(table.contains("rest           2..=20") && table.contains("ignored     0, 21..=150"), "{table}");
+    let words = table.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(["1 rest 2..=20 ", "ignored 0, 21..=150 "].iter().all(|row| words.contains(row)), "{table}");
     done(root, &["train", "c.toml", "--out", "run"]);
     let scores = json(root, &["eval", "run/last.safetensors", "--data", "data", "--json", "--masks", "maps"]);
     assert_eq!(scores["classes"].as_array().map(Vec::len), Some(2));
@@ -385,4 +398,52 @@ fn classes_are_merged_by_a_configuration_and_written_in_the_data_sets_values() {
     let typo = "label_map = { 2 = \"biulding\" }";
     fs::write(root.join("c.toml"), config(Path::new("data"), typo)).expect("configuration");
     refused(root, &["train", "c.toml"], &["data.label_map makes 2 the class `biulding`, which there is not"]);
+}
+
+/// The blocks of the guide in one language.
+fn blocks(language: &str) -> Vec<String> {
+    let guide = fs::read_to_string(support::root().join("docs/datasets.md")).expect("the guide");
+    let fence = format!("```{language}\n");
+    let blocks: Vec<String> =
+        guide.split(&fence).skip(1).filter_map(|rest| rest.split("```").next()).map(str::to_owned).collect();
+    assert!(blocks.len() >= 2, "{language}");
+    blocks
+}
+
+#[test]
+fn what_the_guide_shows_is_read() {
+    for text in blocks("json") {
+        let classes = Classes::parse(&text).unwrap_or_else(|(problem, _)| panic!("{problem}: {text}"));
+        assert_eq!(classes.len(), 2);
+    }
+    let temp = TempDir::new("guide");
+    for folder in ["leftImg8bit", "gtFine", "images/training", "annotations/training"] {
+        for root in ["cityscapes", "ADEChallengeData2016"] {
+            if (root == "cityscapes") == !folder.contains("training") {
+                fs::create_dir_all(temp.path().join(root).join(folder)).expect("temporary folder");
+            }
+        }
+    }
+    for text in blocks("toml") {
+        let path = temp.path().join("c.toml");
+        fs::write(&path, &text).expect("configuration");
+        let data = Config::load(&path, &[]).expect("a configuration").data;
+        let source = Source::open(&data.root, &data.options()).expect("a label map");
+        let classes = source.classes();
+        let raw = |name: &str| {
+            let class = classes.by_name(name).expect("a class").id;
+            classes.labels.raw_labels(Some(class)).iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        match source.layout() {
+            Layout::Cityscapes => assert_eq!(
+                (raw("car"), raw("truck")),
+                (vec!["26".into(), "29".into()], vec!["27".into(), "30".into()])
+            ),
+            Layout::Ade20k => assert_eq!(
+                (raw("wall"), raw("building"), raw("other").len()),
+                (vec!["1".into()], vec!["2".into()], 148)
+            ),
+            other => panic!("{other}"),
+        }
+    }
 }

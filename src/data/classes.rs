@@ -73,7 +73,8 @@ impl Classes {
         serde_json::from_str::<RawClasses>(text).map_err(|e| bad(e.to_string()))?.check()
     }
 
-    /// Classes whose ids are the values in the masks, with 255 for ignored pixels. There may be up to 255.
+    /// Classes whose ids are the values in the masks, with 255 for ignored pixels. Masks tell 255 classes apart; more are for
+    /// plans and benchmarks, which read none.
     #[must_use]
     pub fn new(classes: Vec<ClassInfo>) -> Self {
         let labels = LabelMap::identity(classes.len(), 255);

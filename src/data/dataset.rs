@@ -87,14 +87,12 @@ impl Dataset {
         Ok(Self { source, split, decoder, samples })
     }
 
-    /// The same images with the label map of a model, where a configuration gave the model one of its own and these masks are of
-    /// the layout and kind that it was made for: their values then mean the same. Otherwise unchanged.
+    /// The same images with the changes to the data set's label map that a configuration made for a model with `classes`, where
+    /// it made any and these masks are of the layout and kind that they were made for. Otherwise unchanged.
     #[must_use]
     pub fn labelled_as(mut self, classes: &Classes) -> Self {
-        let labels = &classes.labels;
-        if labels.given && (labels.layout, labels.masks) == (self.source.layout(), self.source.masks()) {
-            self.decoder = Decoder::new(classes);
-            self.source.classes = classes.clone();
+        if self.source.relabel_as(&classes.labels) {
+            self.decoder = Decoder::new(self.source.classes());
         }
         self
     }

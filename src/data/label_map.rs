@@ -10,6 +10,7 @@ use super::layout::{Layout, MaskKind};
 use super::raw::{RawLabel, in_words};
 
 pub(super) use decoder::Decoder;
+pub use given::Given;
 
 /// Raw label -> class id, or `None` for ignored, and where that comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,8 +19,8 @@ pub struct LabelMap {
     pub layout: Layout,
     /// The kind of its masks.
     pub masks: MaskKind,
-    /// Whether a configuration changed the data set's own map.
-    pub given: bool,
+    /// What a configuration changed in the data set's own map.
+    pub given: Option<Given>,
     pub(super) entries: BTreeMap<RawLabel, Option<u8>>,
     /// What stands for each class in a mask that is written: its first value.
     pub(super) own: Vec<u16>,
@@ -35,7 +36,7 @@ impl LabelMap {
         Self {
             layout: Layout::Folder,
             masks: MaskKind::Values,
-            given: false,
+            given: None,
             entries,
             own: (0..num_classes as u16).collect(),
         }

@@ -58,7 +58,7 @@ pub fn describe(unknown: &Unknown, classes: &Classes) -> (String, String) {
         })
     };
     if colors().next().is_none() {
-        let known = if own && !labels.given && labels.is_identity() {
+        let known = if own && labels.given.is_none() && labels.is_identity() {
             format!("where classes.json names 0..={} and ignores {}", classes.len() - 1, classes.ignore_index)
         } else {
             format!("where the label map knows {}", labels.known())

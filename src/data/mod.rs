@@ -26,7 +26,7 @@ pub use batch::{Batch, Normalisation, eval_batch};
 pub use classes::{ClassInfo, Classes};
 pub use dataset::{Dataset, Sample, SampleFiles, list_images, list_splits};
 pub use export::{write_mask_png, write_rgb_png};
-pub use label_map::LabelMap;
+pub use label_map::{Given, LabelMap};
 pub use layout::{Layout, MaskKind};
 pub use loader::{Loader, LoaderSettings};
 pub use raw::{RawLabel, RawMask, RawPixels};

@@ -1,9 +1,9 @@
 //! A data set on disk: which layout it has, what its masks hold, what its classes are, and the files of its splits.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::classes::Classes;
+use super::label_map::{Given, LabelMap};
 use super::layout::{Layout, MaskKind, SplitFiles};
 use crate::error::{Error, Result};
 
@@ -18,10 +18,8 @@ pub struct DataOptions {
     pub layout: Option<Layout>,
     /// The kind of masks that are read.
     pub masks: MaskKind,
-    /// Names of the classes in place of the data set's own list; empty to keep it. See [`Classes::relabelled`].
-    pub classes: Vec<String>,
-    /// Meanings of raw labels in place of the data set's own.
-    pub label_map: BTreeMap<String, String>,
+    /// What is changed in the data set's own label map; see [`Classes::relabelled`].
+    pub given: Given,
 }
 
 /// A data set whose layout is known.
@@ -33,7 +31,9 @@ pub struct Source {
     base: PathBuf,
     layout: Layout,
     masks: MaskKind,
-    pub(super) classes: Classes,
+    /// The classes as the data set itself has them, and with what is changed.
+    own: Classes,
+    classes: Classes,
 }
 
 impl Source {
@@ -47,8 +47,17 @@ impl Source {
         let (layout, base) = find(root, options.layout)?;
         let masks = kind(layout, &base, options.masks)?;
         let own = read_classes(layout, masks, &base)?;
-        let classes = own.relabelled(&options.classes, &options.label_map)?;
-        Ok(Self { root: root.to_path_buf(), base, layout, masks, classes })
+        let classes = own.relabelled(&options.given)?;
+        Ok(Self { root: root.to_path_buf(), base, layout, masks, own, classes })
+    }
+
+    /// Changes the data set's own label map as `labels` of another one was, where both are of one layout and kind of masks (so
+    /// that values mean the same) and the changes can be made here too. Answers whether they were.
+    pub(super) fn relabel_as(&mut self, labels: &LabelMap) -> bool {
+        let alike = (labels.layout, labels.masks) == (self.layout, self.masks);
+        let given = labels.given.as_ref().filter(|_| alike);
+        let changed = given.and_then(|given| self.own.relabelled(given).ok());
+        changed.map(|classes| self.classes = classes).is_some()
     }
 
     /// The folder that was given.

@@ -75,7 +75,11 @@ impl State {
             return refuse(format!("the run's classes are {then}, and the data set's are {now}"));
         }
         let (mut then, mut given) = (BTreeMap::new(), BTreeMap::new());
-        for (text, map) in [(&self.config, &mut then), (&now.config, &mut given)] {
+        // A run of an earlier version has the defaults of the keys that it did not know.
+        let whole =
+            serde_json::from_str(&self.config).ok().and_then(|c: Config| serde_json::to_string(&c).ok());
+        let before = whole.as_ref().unwrap_or(&self.config);
+        for (text, map) in [(before, &mut then), (&now.config, &mut given)] {
             let value: Value = serde_json::from_str(text).map_err(|e| {
                 Error::data(
                     out,
@@ -163,4 +167,27 @@ pub(super) fn load(gpu: &Gpu, store: &mut Store, wanted: &[tape::Value], file: &
         store.set(gpu, value, &tensor.data)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_of_an_earlier_version_has_the_defaults_of_new_keys() {
+        let text = "[data]\nroot = \"x\"\n[train]\nlr = 0.1\n";
+        let config: Config = toml::from_str(text).expect("a configuration");
+        let classes = Classes::parse(r#"{"classes": [{"id": 0, "name": "a"}]}"#).expect("classes");
+        let mut state = State::new(3, 0.5, &config, &classes).expect("a state");
+        let mut old: Value = serde_json::from_str(&state.config).expect("JSON");
+        for key in ["layout", "masks", "classes", "label_map"] {
+            old["data"].as_object_mut().and_then(|data| data.remove(key)).expect("a key of today");
+        }
+        state.config = old.to_string();
+        let compare = |config| state.compare(config, &classes, Path::new("run")).expect("the same classes");
+        assert_eq!(compare(&config), [""; 0]);
+        let mut other = config.clone();
+        other.data.label_map.insert("17".into(), "ignore".into());
+        assert_eq!(compare(&other).len(), 1, "{:?}", compare(&other));
+    }
 }

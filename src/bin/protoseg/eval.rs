@@ -147,7 +147,7 @@ pub fn labelled(model: &Model, data: Dataset) -> Result<Dataset> {
     let problem = format!("its classes are {}, the model's are {}", theirs.join(", "), ours.join(", "));
     let labels = &classes.labels;
     let (kind, here) = ((labels.layout, labels.masks), (data.layout(), data.masks()));
-    if labels.given && kind != here {
+    if labels.given.is_some() && kind != here {
         let remedy = format!(
             "the model has a label map of its own for {} masks of {}: choose them with --layout and --mask-kind",
             kind.0, kind.1

@@ -124,8 +124,11 @@ impl Audit {
 
 impl fmt::Display for Audit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let given =
-            if self.label_map.labels.given { ", with the label map of the configuration" } else { "" };
+        let given = if self.label_map.labels.given.is_some() {
+            ", with the label map of the configuration"
+        } else {
+            ""
+        };
         let (root, layout, masks) = (self.root.display(), self.layout, self.masks);
         writeln!(f, "data set {root}: layout {layout}, masks of {masks}{given}")?;
         for split in &self.splits {

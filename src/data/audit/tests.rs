@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::data::fixture;
+use crate::data::label_map::Given;
 use crate::data::read::tests::{jpeg, with_orientation};
 use crate::testing::{TempDir, shared};
 
@@ -90,11 +91,12 @@ fn raw_values_are_counted_by_what_they_mean() {
     let dir = TempDir::new("audit");
     good(&dir);
     let map = [("3-4", "class1"), ("17", "ignore")].map(|(key, name)| (key.to_owned(), name.to_owned()));
-    let options = DataOptions { label_map: map.into(), ..DataOptions::default() };
+    let given = Given { label_map: map.into(), ..Given::default() };
+    let options = DataOptions { given, ..DataOptions::default() };
     fixture::mask(&dir, "train", "a", 10, 10, |x, y| [1, 3, 4, 17][(10 * x + y) % 4]);
     let mut audit = audit_with(dir.path(), &["train"], &options).unwrap();
     audit.verdict().unwrap();
-    assert!(audit.label_map.labels.given);
+    assert!(audit.label_map.labels.given.is_some());
     let split = audit.splits.remove(0);
     let uses: Vec<_> =
         split.values.iter().map(|v| (v.value.to_string(), v.pixels, v.class, v.ignored)).collect();

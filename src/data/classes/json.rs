@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{ClassInfo, Classes, default_color};
-use crate::data::label_map::LabelMap;
+use crate::data::label_map::{Given, LabelMap};
 use crate::data::layout::{Layout, MaskKind};
 use crate::data::raw::{RawLabel, RawLabels, in_words};
 
@@ -20,8 +20,8 @@ pub(super) struct RawClasses {
     layout: Layout,
     #[serde(default = "values", skip_serializing_if = "is_values")]
     masks: MaskKind,
-    #[serde(default, skip_serializing_if = "is_default")]
-    given: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    given: Option<Given>,
     classes: Vec<RawClass>,
 }
 
@@ -83,7 +83,7 @@ impl From<Classes> for RawClasses {
             ignore: RawLabels(if identity { Vec::new() } else { labels.raw_labels(None) }),
             layout: labels.layout,
             masks: labels.masks,
-            given: labels.given,
+            given: labels.given.clone(),
             classes: classes.classes.iter().map(class).collect(),
         }
     }

@@ -2,28 +2,40 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use super::LabelMap;
 use crate::data::classes::{ClassInfo, Classes, default_color};
 use crate::data::raw::RawLabel;
 use crate::error::{Error, Result};
 
+/// What a configuration says about the labels of a data set.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Given {
+    /// Names of the classes in place of the data set's own list; empty to keep it.
+    pub classes: Vec<String>,
+    /// Meanings of raw labels in place of the data set's own.
+    pub label_map: BTreeMap<String, String>,
+}
+
 /// What a label map says for pixels of no class.
 const IGNORE: &str = "ignore";
 
 impl Classes {
-    /// The classes and label map that a configuration makes of these: `names` in place of the class list (empty to keep
-    /// it), and the entries of `map` in place of what the data set says of the same raw labels. A key is a value, a range
-    /// or a colour, as [`RawLabel::parse`] reads them; an entry is the name or id of a class, or `ignore`.
+    /// The classes and label map that a configuration makes of these: its class list, and the entries of its map in place of
+    /// what the data set says of the same raw labels. A key is a value, a range or a colour, as [`RawLabel::parse`] reads
+    /// them; an entry is the name or id of a class, or `ignore`.
     ///
     /// # Errors
     /// [`Error::Config`] for a key or class that cannot be read, a raw label with two meanings, and a class that is left
     /// without a raw label.
-    pub fn relabelled(&self, names: &[String], map: &BTreeMap<String, String>) -> Result<Self> {
+    pub fn relabelled(&self, given: &Given) -> Result<Self> {
+        let Given { classes: names, label_map: map } = given;
         if names.is_empty() && map.is_empty() {
             return Ok(self.clone());
         }
         let mut out = if names.is_empty() { self.clone() } else { self.renamed(names)? };
-        out.labels.given = true;
+        out.labels.given = Some(given.clone());
         let mut said: BTreeMap<RawLabel, (&str, Option<u8>)> = BTreeMap::new();
         for (key, name) in map {
             let class = out.meant(key, name)?;
@@ -136,26 +148,27 @@ mod tests {
 
     #[test]
     fn values_are_merged_and_ignored_as_given() {
-        let given = base()
-            .relabelled(&[], &map(&[("8-9", "Bus"), ("1", "2"), ("3", "car"), ("2", "ignore")]))
-            .unwrap();
+        let label_map = map(&[("8-9", "Bus"), ("1", "2"), ("3", "car"), ("2", "ignore")]);
+        let given = base().relabelled(&Given { label_map, ..Given::default() }).unwrap();
         let decoder = Decoder::new(&given);
         let meanings = [0, 1, 2, 3, 4, 5, 7, 8, 9].map(|v| decoder.meaning(RawLabel::Value(v)));
         let expected = [255, 2, 255, 0, 254, 1, 2, 1, 1].map(|label| (label != 254).then_some(label));
         assert_eq!(meanings, expected);
         assert_eq!(given.labels.own, [3, 5, 7], "merged values are written as the data set's own");
-        assert!(given.labels.given && !base().labels.given);
+        assert!(given.labels.given.is_some() && base().labels.given.is_none());
         assert_eq!(Classes::parse(&given.to_json()).unwrap(), given);
     }
 
     #[test]
     fn another_list_of_classes_leaves_the_rest_unknown_until_it_is_mapped() {
         let names = ["vehicle".to_owned(), "tree".to_owned()];
-        let vehicles = base().relabelled(&names, &map(&[("3", "vehicle"), ("5", "vehicle")])).unwrap();
+        let label_map = map(&[("3", "vehicle"), ("5", "vehicle")]);
+        let vehicles = base().relabelled(&Given { classes: names.to_vec(), label_map }).unwrap();
         let decoder = Decoder::new(&vehicles);
         assert_eq!([0, 3, 5, 7].map(|v| decoder.meaning(RawLabel::Value(v)).unwrap()), [255, 0, 0, 1]);
         assert_eq!(vehicles.labels.own, [3, 7]);
-        let trees = base().relabelled(&names[1..], &BTreeMap::new()).unwrap();
+        let given = Given { classes: names[1..].to_vec(), ..Given::default() };
+        let trees = base().relabelled(&given).unwrap();
         let decoder = Decoder::new(&trees);
         assert_eq!([3, 5, 7].map(|v| decoder.meaning(RawLabel::Value(v))), [None, None, Some(0)]);
         assert_eq!(trees.classes[0].color, base().classes[2].color);
@@ -165,7 +178,10 @@ mod tests {
     fn mistakes_are_answered_in_words() {
         let refused = |names: &[&str], entries: &[(&str, &str)], part: &str| {
             let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
-            let message = base().relabelled(&names, &map(entries)).unwrap_err().to_string();
+            let message = base()
+                .relabelled(&Given { classes: names, label_map: map(entries) })
+                .unwrap_err()
+                .to_string();
             assert!(message.contains(part) && !message.contains('\n'), "{part}: {message}");
         };
         refused(

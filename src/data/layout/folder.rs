@@ -9,9 +9,8 @@ use crate::error::Result;
 /// Whether `root` is meant as a plain folder. Whoever forgets `masks` or `classes.json` is told so by the reader.
 pub(super) fn find(root: &Path) -> Option<PathBuf> {
     let there = |part: &&str| root.join(part).exists();
-    let other =
-        ["annotations", "stuffthingmaps", "JPEGImages", "leftImg8bit"].iter().any(|part| there(&part));
-    let own = ["images", "classes.json"].iter().any(|part| there(&part));
+    let other = ["annotations", "stuffthingmaps", "JPEGImages", "leftImg8bit"].iter().any(there);
+    let own = ["images", "classes.json"].iter().any(there);
     (there(&"masks") || own && !other).then(|| root.to_path_buf())
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::data::{DataOptions, Dataset, Layout, MaskKind};
+use crate::data::{DataOptions, Dataset, Given, Layout, MaskKind};
 use crate::error::{Error, Result};
 
 /// Where the data set is. Relative paths are relative to the configuration file.
@@ -88,8 +88,7 @@ impl DataConfig {
         DataOptions {
             layout: self.layout,
             masks: self.masks,
-            classes: self.classes.clone(),
-            label_map: self.label_map.clone(),
+            given: Given { classes: self.classes.clone(), label_map: self.label_map.clone() },
         }
     }
 
