@@ -291,7 +291,7 @@ fn a_bad_data_set_is_one_sentence() {
     refused(
         root,
         &audit,
-        &["street00003.png`: has the colour #010203 (3072 pixels, first at x 0, y 0)", "no class has"],
+        &["street00003.png`: has the RGB colour #010203 (3072 pixels, first at x 0, y 0)", "no class has"],
     );
     let classes = root.join("street/classes.json");
     let told = fs::read_to_string(&classes).expect("classes");

@@ -80,7 +80,7 @@ pub fn describe(unknown: &Unknown, classes: &Classes) -> (String, String) {
     } else {
         "correct the mask, or say in data.label_map which class the colour is, or `ignore`"
     };
-    (format!("has the colour {named}{others}, which no class has"), remedy.into())
+    (format!("has the RGB colour {named}{others}, which no class has"), remedy.into())
 }
 
 /// "1 image", "2 images".
