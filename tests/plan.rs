@@ -35,7 +35,7 @@ fn spec() -> ModelSpec {
             ..NetOptions::default()
         },
         head: HeadConfig::default().resolve().expect("the default profile"),
-        classes: Classes { ignore_index: 255, classes: (0..NUM_CLASSES as u8).map(class).collect() },
+        classes: Classes::new((0..NUM_CLASSES as u8).map(class).collect()),
         normalisation: Normalisation::default(),
         provenance: Provenance::default(),
     }

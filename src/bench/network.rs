@@ -23,7 +23,7 @@ fn spec() -> ModelSpec {
     ModelSpec {
         net: NetOptions::default(),
         head: HeadOptions::profile(Profile::Rec),
-        classes: Classes { ignore_index: 255, classes: (0..CLASSES).map(class).collect() },
+        classes: Classes::new((0..CLASSES).map(class).collect()),
         normalisation: Normalisation::default(),
         provenance: Provenance::default(),
     }

@@ -1,16 +1,20 @@
-//! The classes of a data set: ids, names, colours, and which label means "ignore".
+//! The classes of a data set: ids, names, colours, and which raw labels of its masks they are.
+
+mod json;
 
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::label_map::LabelMap;
 use crate::error::{Error, Result};
 use crate::fs_atomic::write_atomic;
+use json::RawClasses;
 
 /// One class.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ClassInfo {
-    /// The label of its pixels in a mask, in `0..C`.
+    /// The label of its pixels in memory, in `0..C`; [`Classes::labels`] says what they are in a mask file.
     pub id: u8,
     /// Its name, unique in the data set.
     pub name: String,
@@ -20,42 +24,14 @@ pub struct ClassInfo {
 
 /// The classes of a data set in order of their ids, `0..C` without a gap.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "RawClasses")]
+#[serde(try_from = "RawClasses", into = "RawClasses")]
 pub struct Classes {
-    /// The label of pixels that belong to no class.
+    /// The label, in memory, of pixels that belong to no class.
     pub ignore_index: u8,
     /// The classes; the position is the id.
     pub classes: Vec<ClassInfo>,
-}
-
-/// `classes.json` as people write it: a colour may be left out, the ignore index too, and keys of other tools are
-/// passed over. Ids are wide here so that 300 is answered by our sentence.
-#[derive(Deserialize)]
-#[serde(expecting = "an object with a list `classes`")]
-struct RawClasses {
-    #[serde(default = "default_ignore_index")]
-    ignore_index: i64,
-    classes: Vec<RawClass>,
-}
-
-#[derive(Deserialize)]
-#[serde(expecting = "an object with `id` and `name`")]
-struct RawClass {
-    id: i64,
-    name: String,
-    color: Option<[u8; 3]>,
-}
-
-fn default_ignore_index() -> i64 {
-    255
-}
-
-impl TryFrom<RawClasses> for Classes {
-    type Error = String;
-
-    fn try_from(raw: RawClasses) -> std::result::Result<Self, String> {
-        Self::from_raw(raw).map_err(|(problem, remedy)| format!("the class list {problem}; {remedy}"))
-    }
+    /// Which raw labels of the mask files are which class.
+    pub labels: LabelMap,
 }
 
 impl Classes {
@@ -94,52 +70,20 @@ impl Classes {
         if !text.trim_start().starts_with('{') {
             return Err(bad("it must be an object in braces".into()));
         }
-        Self::from_raw(serde_json::from_str(text).map_err(|e| bad(e.to_string()))?)
+        serde_json::from_str::<RawClasses>(text).map_err(|e| bad(e.to_string()))?.check()
     }
 
-    /// Checks what the JSON said.
-    fn from_raw(raw: RawClasses) -> std::result::Result<Self, (String, String)> {
-        let Ok(ignore_index) = u8::try_from(raw.ignore_index) else {
-            return Err((
-                format!("has the ignore index {}", raw.ignore_index),
-                "choose a label in 0..=255 that is no class, usually 255".into(),
-            ));
-        };
-        let mut list = raw.classes;
-        list.sort_by_key(|class| class.id);
-        let mut classes: Vec<ClassInfo> = Vec::with_capacity(list.len());
-        for (expected, class) in list.into_iter().enumerate() {
-            let Some(id) = u8::try_from(class.id).ok().filter(|&id| usize::from(id) == expected) else {
-                return Err((
-                    format!(
-                        "has a class `{}` with id {} where id {expected} is expected",
-                        class.name, class.id
-                    ),
-                    "number the classes 0, 1, 2, ... without gap or repetition, at most 255 of them".into(),
-                ));
-            };
-            if id == ignore_index {
-                return Err((
-                    format!("gives the label {id} both to the class `{}` and to ignored pixels", class.name),
-                    "choose an ignore_index that is no class, usually 255".into(),
-                ));
-            }
-            let name = class.name.trim().to_owned();
-            if name.is_empty() {
-                return Err((format!("has no name for class {id}"), "give every class a name".into()));
-            }
-            if let Some(other) = classes.iter().find(|other| other.name == name) {
-                return Err((
-                    format!("names both class {} and class {id} `{name}`", other.id),
-                    "give every class a name of its own".into(),
-                ));
-            }
-            classes.push(ClassInfo { id, name, color: class.color.unwrap_or_else(|| default_color(id)) });
-        }
-        if classes.is_empty() {
-            return Err(("names no class".into(), "list at least one class".into()));
-        }
-        Ok(Self { ignore_index, classes })
+    /// Classes whose ids are the values in the masks, with 255 for ignored pixels. Masks tell 255 classes apart; more are for
+    /// plans and benchmarks, which read none.
+    #[must_use]
+    pub fn new(classes: Vec<ClassInfo>) -> Self {
+        let labels = LabelMap::identity(classes.len(), 255);
+        Self { ignore_index: 255, classes, labels }
+    }
+
+    /// Whether a colour was given to any class, so that pictures of colours can be masks.
+    pub(super) fn has_colors(&self) -> bool {
+        self.classes.iter().any(|class| class.color != default_color(class.id))
     }
 
     /// Writes a `classes.json`; the old file stays where that fails.
@@ -196,7 +140,7 @@ impl Classes {
 }
 
 /// A colour for a class that names none: hues a golden ratio apart, so that neighbours differ whatever C is.
-fn default_color(id: u8) -> [u8; 3] {
+pub(super) fn default_color(id: u8) -> [u8; 3] {
     let hue = (f32::from(id) * 0.618_034).fract() * 6.0;
     let value = if id.is_multiple_of(2) { 230.0 } else { 170.0 };
     [5.0, 3.0, 1.0].map(|offset: f32| {

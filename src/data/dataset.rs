@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::data::classes::Classes;
+use crate::data::label_map::Decoder;
 use crate::data::labels;
-use crate::data::read::{Mask, RgbImage, read_image, read_mask};
+use crate::data::layout::{Layout, MaskKind};
+use crate::data::read::{Mask, RgbImage, read_image, read_raw_mask};
+use crate::data::source::{DataOptions, Source};
 use crate::error::{Error, Result};
 
 /// The files of one labelled image.
@@ -24,74 +27,104 @@ pub struct SampleFiles {
 pub struct Sample {
     /// The image.
     pub image: RgbImage,
-    /// The labels as stored.
+    /// The labels: class ids and [`Classes::ignore_index`], as the label map makes them of what the file holds.
     pub mask: Mask,
 }
 
 /// One split, sorted by name. Opening it reads file names and `classes.json`, no picture.
 #[derive(Clone, Debug)]
 pub struct Dataset {
-    root: PathBuf,
+    source: Source,
     split: String,
-    classes: Classes,
+    decoder: Decoder,
     samples: Vec<SampleFiles>,
 }
 
 impl Dataset {
-    /// Opens `ROOT/images/SPLIT` with `ROOT/masks/SPLIT` and `ROOT/classes.json`.
+    /// Opens a split of the data set in `root`, whatever its layout.
     ///
     /// # Errors
-    /// [`Error::Io`] and [`Error::Data`] where a folder or `classes.json` is missing or bad, the split is unknown or
-    /// empty, two images or two masks share a name, a name is not UTF-8, or an image has no mask.
+    /// As [`Dataset::open_with`].
     pub fn open(root: impl AsRef<Path>, split: &str) -> Result<Self> {
-        let root = root.as_ref();
-        let classes = Classes::open(root)?;
-        let folder = split_folder(root, split)?;
-        let images = list_images(&folder)?;
-        if images.is_empty() {
-            return Err(Error::data(folder, "holds no image", "put .jpg or .png files there"));
+        Self::open_with(root, split, &DataOptions::default())
+    }
+
+    /// Opens a split as the options say. `train` and `val` are accepted for what the layout calls these splits.
+    ///
+    /// # Errors
+    /// Those of [`Source::open`] and [`Source::split`]; [`Error::Io`] and [`Error::Data`] where a folder is missing, the
+    /// split is empty, two images or two masks share a name, a name is not UTF-8, an image has no mask, or a list names an
+    /// image that is not there.
+    pub fn open_with(root: impl AsRef<Path>, split: &str, options: &DataOptions) -> Result<Self> {
+        let source = Source::open(root, options)?;
+        let split = source.split(split)?;
+        let files = source.files(&split)?;
+        if files.pairs.is_empty() {
+            return Err(Error::data(&files.place, labels::EMPTY, source.layout().remedy_for_empty()));
         }
-        let mask_folder = root.join("masks").join(split);
-        let masks = list_masks(&mask_folder)?;
-        let mut samples: Vec<SampleFiles> = Vec::with_capacity(images.len());
-        let mut without = Vec::new();
-        for image in images {
-            let name = stem(&image);
-            if let Some(other) = samples.last().filter(|other| other.name == name) {
-                let problem = format!("shares its mask with `{}`", other.image.display());
-                return Err(Error::data(image, problem, "remove or rename one of the two"));
-            }
-            let mask = masks.get(&name).cloned().unwrap_or_else(|| {
-                without.push(samples.len());
-                mask_folder.join(format!("{name}.png"))
-            });
-            samples.push(SampleFiles { name, image, mask });
+        if let Some(twins) = files.pairs.windows(2).find(|pair| pair[0].name == pair[1].name) {
+            let problem = format!("shares its mask with `{}`", twins[0].image.display());
+            return Err(Error::data(&twins[1].image, problem, "remove or rename one of the two"));
         }
-        if let [first, others @ ..] = &without[..] {
-            let (first, others) = (&samples[*first], others.len());
+        if let Some(lost) = files.pairs.iter().find(|pair| !pair.has_image) {
+            let problem = format!("is not there, though `{}` names it", files.place.display());
+            return Err(Error::data(&lost.image, problem, "add the image or remove its line"));
+        }
+        let mut without = files.pairs.iter().filter(|pair| !pair.has_mask);
+        if let Some(first) = without.next() {
+            let others = without.count();
             let also = if others == 0 { String::new() } else { format!(" (so do {others} more)") };
             let problem = format!("lacks its mask `{}`{also}", first.mask.display());
             return Err(Error::data(&first.image, problem, "add the mask or remove the image"));
         }
-        Ok(Self { root: root.to_path_buf(), split: split.to_owned(), classes, samples })
+        let sample = |pair: crate::data::layout::Pair| SampleFiles {
+            name: pair.name,
+            image: pair.image,
+            mask: pair.mask,
+        };
+        let samples = files.pairs.into_iter().map(sample).collect();
+        let decoder = Decoder::new(source.classes());
+        Ok(Self { source, split, decoder, samples })
+    }
+
+    /// The same images with the changes to the data set's label map that a configuration made for a model with `classes`, where
+    /// it made any and these masks are of the layout and kind that they were made for. Otherwise unchanged.
+    #[must_use]
+    pub fn labelled_as(mut self, classes: &Classes) -> Self {
+        if self.source.relabel_as(&classes.labels) {
+            self.decoder = Decoder::new(self.source.classes());
+        }
+        self
     }
 
     /// The data set's folder.
     #[must_use]
     pub fn root(&self) -> &Path {
-        &self.root
+        self.source.root()
     }
 
-    /// The split's name.
+    /// The layout of its folders.
+    #[must_use]
+    pub const fn layout(&self) -> Layout {
+        self.source.layout()
+    }
+
+    /// The kind of masks that are read.
+    #[must_use]
+    pub const fn masks(&self) -> MaskKind {
+        self.source.masks()
+    }
+
+    /// The split's name in the data set.
     #[must_use]
     pub fn split(&self) -> &str {
         &self.split
     }
 
-    /// The classes.
+    /// The classes, with the label map that applies.
     #[must_use]
-    pub fn classes(&self) -> &Classes {
-        &self.classes
+    pub const fn classes(&self) -> &Classes {
+        self.source.classes()
     }
 
     /// The files, sorted by name.
@@ -115,12 +148,12 @@ impl Dataset {
     /// Decodes image and mask number `index`, which must be below [`Dataset::len`].
     ///
     /// # Errors
-    /// As [`read_image`] and [`read_mask`]; [`Error::Data`] where the sizes differ or a label is neither a class nor the
-    /// ignore index.
+    /// As [`read_image`] and [`read_raw_mask`]; [`Error::Data`] where the sizes differ or the label map does not know a
+    /// raw label.
     pub fn load(&self, index: usize) -> Result<Sample> {
         let files = &self.samples[index];
         let image = read_image(&files.image)?;
-        let mask = read_mask(&files.mask)?;
+        let mask = read_raw_mask(&files.mask, self.masks() == MaskKind::Colors)?;
         if (image.width, image.height) != (mask.width, mask.height) {
             let problem = format!(
                 "is {} x {} but its image is {} x {}",
@@ -128,36 +161,22 @@ impl Dataset {
             );
             return Err(Error::data(&files.mask, problem, "redraw the mask over the image as it is stored"));
         }
-        let unknown = labels::unknown(&labels::count(&mask.labels), &self.classes);
-        if !unknown.is_empty() {
-            let problem = labels::describe(&unknown, self.classes.len(), self.classes.ignore_index);
-            return Err(Error::data(&files.mask, problem, labels::REMEDY));
-        }
+        let Some(decoded) = self.decoder.decode(&mask) else {
+            let unknown = labels::unknown(&mask.count(), &self.decoder);
+            let (problem, remedy) = labels::describe(&unknown, self.classes());
+            return Err(Error::data(&files.mask, problem, remedy));
+        };
+        let mask = Mask { width: mask.width, height: mask.height, labels: decoded };
         Ok(Sample { image, mask })
     }
 }
 
-/// `ROOT/images/SPLIT`, where there is such a split.
-pub(crate) fn split_folder(root: &Path, split: &str) -> Result<PathBuf> {
-    let splits = list_splits(root)?;
-    if splits.iter().any(|name| name == split) {
-        return Ok(root.join("images").join(split));
-    }
-    let remedy = if splits.is_empty() {
-        "make a folder for each split there, such as images/train and images/val".to_owned()
-    } else {
-        format!("choose among the splits there are: {}", splits.join(", "))
-    };
-    Err(Error::data(root.join("images"), format!("has no split `{split}`"), remedy))
-}
-
-/// The names of the folders in `ROOT/images`, sorted.
+/// The names of the splits of the data set in `root`, whatever its layout, sorted.
 ///
 /// # Errors
-/// [`Error::Io`] where `ROOT/images` cannot be listed.
+/// Those of [`Source::open`] and [`Source::splits`].
 pub fn list_splits(root: impl AsRef<Path>) -> Result<Vec<String>> {
-    let folders = list(&root.as_ref().join("images"), Path::is_dir)?;
-    Ok(folders.iter().map(|path| file_name(path)).collect())
+    Source::open(root, &DataOptions::default())?.splits()
 }
 
 /// The `.jpg`, `.jpeg` and `.png` files of a folder (capitals do not matter), sorted by name. Hidden files, which some
@@ -205,12 +224,12 @@ pub(crate) fn list(folder: &Path, keep: impl Fn(&Path) -> bool) -> Result<Vec<Pa
     Ok(paths)
 }
 
-fn has_extension(path: &Path, extensions: &[&str]) -> bool {
+pub(crate) fn has_extension(path: &Path, extensions: &[&str]) -> bool {
     let extension = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
     extensions.contains(&extension.as_str())
 }
 
-fn file_name(path: &Path) -> String {
+pub(crate) fn file_name(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
@@ -327,7 +346,9 @@ mod tests {
         let data = Dataset::open(dir.path(), "val").unwrap();
         let message = data.load(0).unwrap_err().to_string();
         assert!(
-            message.contains("a.png`: has the value 200 (1 pixel) where classes.json names 0..=1"),
+            message.contains(
+                "a.png`: has the value 200 (1 pixel, first at x 1, y 2) where classes.json names 0..=1"
+            ),
             "{message}"
         );
         assert_eq!(crate::data::audit(dir.path()).unwrap().problems()[0].to_string(), message);

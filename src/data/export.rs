@@ -6,8 +6,9 @@ use crate::data::classes::Classes;
 use crate::error::{Error, Result};
 use crate::fs_atomic::write_atomic;
 
-/// Writes a label map as an indexed 8-bit PNG: the value is the label, the palette shows the classes' colours, and
-/// every other value (the ignore index among them) is black.
+/// Writes a label map (class ids; every other label counts as ignored) as a PNG whose values are those that stand for the
+/// classes in the data set's own masks: indexed, with the classes' colours as palette and black for every other value, or
+/// grey with 16 bits where a value is above 255.
 ///
 /// # Errors
 /// [`Error::Shape`] where `labels` is not `width * height` long; [`Error::Io`] where the file cannot be written.
@@ -19,12 +20,20 @@ pub fn write_mask_png(
     classes: &Classes,
 ) -> Result<()> {
     let (png_width, png_height) = check(labels.len(), width, height, 1)?;
+    let own: Vec<u16> = (0..=u8::MAX).map(|label| classes.labels.own_value(label)).collect();
+    let values = labels.iter().map(|&label| own[usize::from(label)]);
+    if own.iter().any(|&value| value > 255) {
+        let bytes: Vec<u8> = values.flat_map(u16::to_be_bytes).collect();
+        let (color, depth) = (png::ColorType::Grayscale, png::BitDepth::Sixteen);
+        return write_atomic(path, &encode_png(png_width, png_height, color, depth, None, &bytes));
+    }
     let mut palette = vec![0; 256 * 3];
     for class in &classes.classes {
-        palette[usize::from(class.id) * 3..][..3].copy_from_slice(&class.color);
+        palette[usize::from(own[usize::from(class.id)]) * 3..][..3].copy_from_slice(&class.color);
     }
-    let color = png::ColorType::Indexed;
-    write_atomic(path, &encode_png(png_width, png_height, color, png::BitDepth::Eight, Some(palette), labels))
+    let values: Vec<u8> = values.map(|value| value as u8).collect();
+    let (color, depth) = (png::ColorType::Indexed, png::BitDepth::Eight);
+    write_atomic(path, &encode_png(png_width, png_height, color, depth, Some(palette), &values))
 }
 
 /// Writes `height * width * 3` RGB bytes as a PNG.

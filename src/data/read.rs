@@ -1,6 +1,7 @@
 //! One image file to RGB bytes, one mask file to label bytes.
 
 mod jpeg;
+mod mask;
 
 use std::io::Cursor;
 use std::path::Path;
@@ -9,6 +10,8 @@ use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageReader};
 
 use crate::error::{Error, Result};
+
+pub use mask::{read_mask, read_raw_mask};
 
 /// The largest picture that is decoded, in pixels (a 16,384 x 16,384 square); a file's header can claim any size.
 pub const MAX_PIXELS: u64 = 1 << 28;
@@ -31,7 +34,8 @@ pub struct Mask {
     pub width: usize,
     /// Rows.
     pub height: usize,
-    /// `height * width` labels, as stored: class ids and the ignore index.
+    /// `height * width` labels. In a [`Sample`](super::Sample) they are class ids and the ignore index, whatever the file's raw
+    /// labels are; [`read_mask`] alone gives them as stored.
     pub labels: Vec<u8>,
 }
 
@@ -86,70 +90,6 @@ pub(super) fn decode(path: &Path) -> Result<(DynamicImage, Orientation)> {
     check_size(path, width, height)?;
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     Ok((DynamicImage::from_decoder(decoder).map_err(damaged)?, orientation))
-}
-
-/// Reads a mask: an 8-bit (or smaller) palette or grey PNG whose stored value, not its colour, is the label.
-///
-/// # Errors
-/// [`Error::Io`] where the file cannot be read; [`Error::Data`] where it is no PNG, is damaged, is absurdly large, or
-/// holds colours instead of labels.
-pub fn read_mask(path: impl AsRef<Path>) -> Result<Mask> {
-    let path = path.as_ref();
-    let bytes = std::fs::read(path).map_err(|e| Error::io("read the mask", path, e))?;
-    let damaged = |e: png::DecodingError| {
-        let reason = one_line(&e.to_string());
-        Error::data(
-            path,
-            format!("is not a whole PNG ({reason})"),
-            "replace the mask or remove it with its image",
-        )
-    };
-    let mut decoder = png::Decoder::new(Cursor::new(&bytes));
-    // IDENTITY keeps the palette's indices and small bit depths as they are stored.
-    decoder.set_transformations(png::Transformations::IDENTITY);
-    let mut reader = decoder.read_info().map_err(damaged)?;
-    let (width, height) = (reader.info().width, reader.info().height);
-    check_size(path, width, height)?;
-    let bits = match (reader.info().color_type, reader.info().bit_depth) {
-        (png::ColorType::Indexed | png::ColorType::Grayscale, depth) if depth != png::BitDepth::Sixteen => {
-            depth
-        }
-        (color, depth) => return Err(not_a_label_map(path, color, depth)),
-    };
-    let Some(num_bytes) = reader.output_buffer_size() else {
-        return Err(Error::data(path, "has rows too long for this machine", "cut the picture into tiles"));
-    };
-    let mut packed = vec![0; num_bytes];
-    let info = reader.next_frame(&mut packed).map_err(damaged)?;
-    let (width, height) = (width as usize, height as usize);
-    let labels = unpack(packed, width, height, info.line_size, bits as usize);
-    Ok(Mask { width, height, labels })
-}
-
-fn not_a_label_map(path: &Path, color: png::ColorType, depth: png::BitDepth) -> Error {
-    let kind = match color {
-        png::ColorType::Rgb => "an RGB picture",
-        png::ColorType::Rgba => "an RGBA picture",
-        png::ColorType::GrayscaleAlpha => "a grey picture with transparency",
-        png::ColorType::Grayscale | png::ColorType::Indexed => "a grey picture",
-    };
-    let remedy =
-        "save the mask as a palette or grey PNG of 8 bits whose value is the class id (255 = ignore)";
-    Error::data(path, format!("is {kind} with {} bits per channel, not a label map", depth as u8), remedy)
-}
-
-/// One byte per pixel from rows of `line_bytes` bytes that hold `bits` bits per pixel, most significant first.
-fn unpack(packed: Vec<u8>, width: usize, height: usize, line_bytes: usize, bits: usize) -> Vec<u8> {
-    if bits == 8 {
-        return packed;
-    }
-    let per_byte = 8 / bits;
-    let keep = (1u8 << bits) - 1;
-    let mut labels = Vec::with_capacity(width * height);
-    for row in packed.chunks_exact(line_bytes) {
-        labels.extend((0..width).map(|x| (row[x / per_byte] >> (8 - bits * (x % per_byte + 1))) & keep));
-    }
-    labels
 }
 
 fn check_size(path: &Path, width: u32, height: u32) -> Result<()> {

@@ -251,9 +251,13 @@ mod tests {
         let classes = Classes::parse(r#"{"classes": [{"id": 0, "name": "a"}]}"#).expect("valid classes");
         let mut state = State::new(3, 0.5, &config, &classes).expect("valid");
         let mut old: Value = serde_json::from_str(&state.config).expect("JSON");
-        for (section, key) in
-            [("model", "neck"), ("train", "betas"), ("augment", "hue"), ("head", "merge_cosine")]
-        {
+        for (section, key) in [
+            ("model", "neck"),
+            ("train", "betas"),
+            ("augment", "hue"),
+            ("head", "merge_cosine"),
+            ("data", "label_map"),
+        ] {
             old[section].as_object_mut().expect("a section").remove(key).expect("a key");
         }
         state.config = old.to_string();

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::data::{Dataset, Loader, LoaderSettings, audit_splits};
+use crate::data::{Dataset, Loader, LoaderSettings, audit_with};
 use crate::error::{Error, Result};
 use crate::fs_atomic::{is_leftover, remove_leftovers};
 use crate::gpu::Gpu;
@@ -56,10 +56,10 @@ impl Session {
     /// The first problem with data, configuration, weights or output folder, before anything is trained.
     pub async fn new(gpu: &Arc<Gpu>, config: Config, out: &Path, resume: bool) -> Result<Self> {
         let splits = [config.data.train.as_str(), config.data.val.as_str()];
-        let audit = audit_splits(&config.data.root, &splits)?;
+        let audit = audit_with(&config.data.root, &splits, &config.data.options())?;
         audit.verdict()?;
-        let train = Arc::new(Dataset::open(&config.data.root, &config.data.train)?);
-        let val = Dataset::open(&config.data.root, &config.data.val)?;
+        let train = Arc::new(config.data.open(&config.data.train)?);
+        let val = config.data.open(&config.data.val)?;
         let classes = train.classes().clone();
         let shares: Vec<f64> = audit.splits[0].classes.iter().map(|class| class.share).collect();
         let class_weights = config.data.weights(&shares)?;

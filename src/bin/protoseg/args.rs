@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use protoseg::data::{DataOptions, Layout, MaskKind};
 use protoseg::gpu::Variant;
 
 /// Prototype-based semantic segmentation on any GPU.
@@ -31,7 +32,7 @@ pub struct Cli {
 
 #[derive(Subcommand)]
 pub enum Command {
-    /// Train a model on a folder of images and masks
+    /// Train a model on images and masks
     #[command(after_long_help = keys())]
     Train(TrainArgs),
     /// Make a model from a pretrained backbone without training: one look at the images, then clustering
@@ -133,9 +134,11 @@ pub struct EvalArgs {
     /// Data set folder
     #[arg(long, value_name = "DIR")]
     pub data: PathBuf,
-    /// Split
+    /// Split; train and val stand for what the layout calls them, such as validation or val2017
     #[arg(long, default_value = "val")]
     pub split: String,
+    #[command(flatten)]
+    pub masks_of: LayoutArgs,
     /// Sliding windows of the training crop's size instead of the whole image
     #[arg(long)]
     pub sliding: bool,
@@ -159,7 +162,7 @@ pub struct EvalArgs {
     /// Print how the prototypes of each class share what is predicted as it, and how far apart they are
     #[arg(long, conflicts_with = "json")]
     pub prototypes: bool,
-    /// Write what is predicted to DIR/NAME.png, as masks in the size and with the class ids of the data set
+    /// Write what is predicted to DIR/NAME.png, as masks in the size and with the values of the data set's own masks
     #[arg(long, value_name = "DIR")]
     pub masks: Option<PathBuf>,
     /// Print one JSON document, the whole confusion matrix and the health of the prototypes in it
@@ -208,7 +211,7 @@ pub struct PredictArgs {
 /// What `predict` writes.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Map {
-    /// Class index per pixel, as a palette PNG
+    /// Class per pixel, as a palette PNG with the values of the masks that the model was trained on
     Classes,
     /// Every class in shades of its colour, one per prototype
     Prototypes,
@@ -227,9 +230,11 @@ pub struct FigureArgs {
     /// Data set folder
     #[arg(long, value_name = "DIR")]
     pub data: PathBuf,
-    /// Split
+    /// Split; train and val stand for what the layout calls them, such as validation or val2017
     #[arg(long, default_value = "val")]
     pub split: String,
+    #[command(flatten)]
+    pub masks_of: LayoutArgs,
     /// Class names, separated by commas
     #[arg(long, value_delimiter = ',', required = true)]
     pub classes: Vec<String>,
@@ -305,10 +310,31 @@ pub struct BenchArgs {
     pub json: bool,
 }
 
+/// What is said of a data set beyond its folder.
+#[derive(Args)]
+pub struct LayoutArgs {
+    /// Layout of the data set: folder, voc, cityscapes, ade20k or coco_stuff; by default the one that it has
+    #[arg(long, value_parser = layout)]
+    pub layout: Option<Layout>,
+    /// Masks to read, where there are several kinds: labelIds or labelTrainIds (Cityscapes, COCO-Stuff), values or colors
+    #[arg(long, value_name = "KIND", default_value = "auto", value_parser = mask_kind)]
+    pub mask_kind: MaskKind,
+}
+
+impl LayoutArgs {
+    /// As the library takes it.
+    pub fn options(&self) -> DataOptions {
+        DataOptions { layout: self.layout, masks: self.mask_kind, ..DataOptions::default() }
+    }
+}
+
 #[derive(Args)]
 pub struct AuditArgs {
-    /// Data set folder
+    /// Data set folder, or a configuration, whose data set and label map are checked then
+    #[arg(value_name = "DIR|CONFIG")]
     pub dir: PathBuf,
+    #[command(flatten)]
+    pub masks_of: LayoutArgs,
     /// Print one JSON document
     #[arg(long)]
     pub json: bool,
@@ -334,6 +360,18 @@ pub struct SynthArgs {
 fn variant(text: &str) -> Result<Variant, String> {
     let names = Variant::ALL.map(Variant::name).join(", ");
     Variant::named(text).ok_or_else(|| format!("`{text}` is none of {names}"))
+}
+
+/// A layout of data sets.
+fn layout(text: &str) -> Result<Layout, String> {
+    let names = Layout::ALL.map(Layout::name).join(", ");
+    Layout::named(text).ok_or_else(|| format!("`{text}` is none of {names}"))
+}
+
+/// A kind of masks.
+fn mask_kind(text: &str) -> Result<MaskKind, String> {
+    let names = MaskKind::ALL.map(MaskKind::name).join(", ");
+    MaskKind::named(text).ok_or_else(|| format!("`{text}` is none of {names}"))
 }
 
 /// `AxB` as two numbers.

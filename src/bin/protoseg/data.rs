@@ -1,6 +1,8 @@
 //! `synth` and `audit`.
 
-use protoseg::Result;
+use protoseg::data::{DataOptions, audit_with};
+use protoseg::train::Config;
+use protoseg::{Error, Result};
 
 use crate::args::{AuditArgs, SynthArgs};
 
@@ -13,7 +15,17 @@ pub fn synth(args: &SynthArgs) -> Result<()> {
 
 /// Prints the audit, then fails if there is something that training would refuse.
 pub fn audit(args: &AuditArgs) -> Result<()> {
-    let audit = protoseg::data::audit(&args.dir)?;
+    let every: [&str; 0] = [];
+    let audit = if args.dir.is_file() {
+        let config = Config::load(&args.dir, &[])?.data;
+        if args.masks_of.options() != DataOptions::default() {
+            let remedy = "set data.layout and data.masks there instead";
+            return Err(Error::config("--layout and --mask-kind do not go with a configuration", remedy));
+        }
+        audit_with(&config.root, &[config.train.as_str(), config.val.as_str()], &config.options())?
+    } else {
+        audit_with(&args.dir, &every, &args.masks_of.options())?
+    };
     if args.json {
         crate::print_json(&audit)?;
     } else {

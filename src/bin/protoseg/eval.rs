@@ -49,10 +49,10 @@ struct ConfusionDocument<'a> {
 }
 
 pub async fn eval(args: &EvalArgs, cli: &Cli) -> Result<()> {
-    let data = Dataset::open(&args.data, &args.split)?;
+    let data = Dataset::open_with(&args.data, &args.split, &args.masks_of.options())?;
     let gpu = crate::open(cli).await?;
     let mut model = Model::open(&gpu, &args.model)?;
-    same_classes(&model, &data)?;
+    let data = labelled(&model, data)?;
     let window = args.sliding.then(|| model.spec().provenance.crop);
     let ensemble = Ensemble { scales: args.scales.clone(), flip: args.flip, window };
     ensemble.check()?;
@@ -141,20 +141,30 @@ fn absent(scores: &Scores) -> Vec<&str> {
 /// Writes what was predicted as a mask of the data set.
 fn save(data: &Dataset, seen: &Evaluated<'_>, folder: &Path) -> Result<()> {
     let path = folder.join(format!("{}.png", data.samples()[seen.index].name));
-    let ids: Vec<u8> =
-        seen.predicted.iter().map(|&class| data.classes().classes[class as usize].id).collect();
+    let ids: Vec<u8> = seen.predicted.iter().map(|&class| class as u8).collect();
     let [height, width] = seen.size;
     write_mask_png(path, &ids, width, height, data.classes())
 }
 
-/// The classes of model and data set must be the same ones in the same order.
-pub fn same_classes(model: &Model, data: &Dataset) -> Result<()> {
+/// The data set with the labels that the model was trained on. The classes of the two must be the same ones in the same order.
+pub fn labelled(model: &Model, data: Dataset) -> Result<Dataset> {
     let names = |c: &protoseg::data::Classes| c.classes.iter().map(|c| c.name.clone()).collect::<Vec<_>>();
-    let (ours, theirs) = (names(&model.spec().classes), names(data.classes()));
+    let classes = &model.spec().classes;
+    let data = data.labelled_as(classes);
+    let (ours, theirs) = (names(classes), names(data.classes()));
     if ours == theirs {
-        return Ok(());
+        return Ok(data);
     }
     let problem = format!("its classes are {}, the model's are {}", theirs.join(", "), ours.join(", "));
+    let labels = &classes.labels;
+    let (kind, here) = ((labels.layout, labels.masks), (data.layout(), data.masks()));
+    if labels.given.is_some() && kind != here {
+        let remedy = format!(
+            "the model has a label map of its own for {} masks of {}: choose them with --layout and --mask-kind",
+            kind.0, kind.1
+        );
+        return Err(Error::data(data.root(), problem, remedy));
+    }
     Err(Error::data(data.root(), problem, "use a model that was trained on these classes"))
 }
 

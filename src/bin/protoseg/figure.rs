@@ -6,7 +6,7 @@ use protoseg::infer::Model;
 use protoseg::{Error, Result, fs_atomic};
 
 use crate::args::{Cli, FigureArgs};
-use crate::eval::same_classes;
+use crate::eval::labelled;
 
 /// How many images are looked at for each that is shown.
 const CANDIDATES: usize = 4;
@@ -15,10 +15,10 @@ pub async fn figure(args: &FigureArgs, cli: &Cli) -> Result<()> {
     if args.rows == 0 {
         return Err(Error::config("--rows is 0", "give at least 1"));
     }
-    let data = Dataset::open(&args.data, &args.split)?;
+    let data = Dataset::open_with(&args.data, &args.split, &args.masks_of.options())?;
     let gpu = crate::open(cli).await?;
     let mut model = Model::open(&gpu, &args.model)?;
-    same_classes(&model, &data)?;
+    let data = labelled(&model, data)?;
     let picture = draw(&mut model, &data, &args.classes, args.rows).await?;
     save_png(&picture, &args.out)?;
     eprintln!("wrote {} ({}x{})", args.out.display(), picture.width(), picture.height());

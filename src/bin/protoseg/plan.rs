@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use protoseg::data::{ClassInfo, Classes};
+use protoseg::data::{ClassInfo, Classes, Source};
 use protoseg::gpu::{Caps, list_adapters};
 use protoseg::infer::record_inference;
 use protoseg::model::{ModelSpec, Phase, Provenance, StepCost, TrainStep, read_spec};
@@ -162,17 +162,15 @@ fn check_pixels(batch: usize, [height, width]: [usize; 2]) -> Result<()> {
 /// The spec of a configuration, with the data set's classes or as many as `count` nameless ones.
 fn spec(config: &Config, count: Option<usize>) -> Result<ModelSpec> {
     let classes = match count {
-        None => Classes::open(&config.data.root)?,
+        None => Source::open(&config.data.root, &config.data.options())?.classes().clone(),
         Some(count) if !(1..=MAX_CLASSES).contains(&count) => {
             let remedy = format!("give a number from 1 to {MAX_CLASSES}");
             return Err(Error::config(format!("--classes is {count}"), remedy));
         }
-        Some(count) => Classes {
-            ignore_index: 255,
-            classes: (0..count)
-                .map(|i| ClassInfo { id: i as u8, name: format!("class {i}"), color: [0; 3] })
-                .collect(),
-        },
+        Some(count) => {
+            let class = |i| ClassInfo { id: i as u8, name: format!("class {i}"), color: [0; 3] };
+            Classes::new((0..count).map(class).collect())
+        }
     };
     Ok(ModelSpec {
         net: config.model.clone(),

@@ -26,7 +26,7 @@ pub async fn write(
     classes: &[String],
     mut model: Model,
 ) -> Result<()> {
-    let data = Dataset::open(&config.data.root, &config.data.val)?;
+    let data = config.data.open(&config.data.val)?;
     let drawn = figure::draw(&mut model, &data, classes, FIGURE_ROWS).await?;
     figure::save_png(&drawn, &out.join("figure.png"))?;
     let mut overlays = Vec::new();

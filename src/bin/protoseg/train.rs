@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use indicatif::ProgressBar;
-use protoseg::data::Dataset;
 use protoseg::infer::Model;
 use protoseg::train::{Command, Config, Event, Log, MAX_DATA_WAIT, SetPrototypes, TensorBoard};
 use protoseg::{Error, Result};
@@ -67,7 +66,7 @@ pub async fn train(args: &TrainArgs, cli: &Cli) -> Result<()> {
 /// What would be found wrong only after the training.
 fn check(args: &TrainArgs, config: &Config, out: &Path) -> Result<()> {
     if !args.report.is_empty() {
-        let data = Dataset::open(&config.data.root, &config.data.val)?;
+        let data = config.data.open(&config.data.val)?;
         for name in &args.report {
             data.classes().by_name(name.trim())?;
         }

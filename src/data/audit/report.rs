@@ -2,12 +2,16 @@
 
 use std::fmt;
 
+use super::table::SplitTable;
 use super::{Audit, SplitAudit};
 use crate::data::labels::{self, counted};
+use crate::data::layout::Layout;
 use crate::error::{Error, Result};
 
 /// Problems and warnings that the table lists; the JSON form has all.
 const NUM_LISTED: usize = 20;
+/// A mask of which more is ignored is told; a border or a void around objects is less.
+const MUCH_IGNORED: f64 = 0.5;
 
 /// File (relative), problem, remedy.
 type Finding = (String, String, String);
@@ -20,8 +24,8 @@ impl Audit {
         findings.map(|(file, problem, remedy)| Error::data(self.root.join(file), problem, remedy)).collect()
     }
 
-    /// What does not stop training but may surprise: masks without an image, images that viewers show turned, classes
-    /// without a pixel.
+    /// What does not stop training but may surprise: masks without an image, images that viewers show turned, masks that are
+    /// ignored for the most part, classes without a pixel.
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
@@ -38,10 +42,19 @@ impl Audit {
                      masks must show the pixels as they are stored"
                 ));
             }
-            let absent = split.classes.iter().filter(|class| class.pixels == 0);
-            let absent: Vec<&str> = absent.map(|class| class.name.as_str()).collect();
-            if !absent.is_empty() && split.labelled_pixels > 0 {
-                warnings.push(format!("split {name}: no pixel of {}", absent.join(", ")));
+            let ignored: Vec<String> = (split.most_ignored.iter())
+                .filter(|mask| mask.share > MUCH_IGNORED)
+                .take(3)
+                .map(|mask| format!("`{}` ({:.0} %)", mask.mask, 100.0 * mask.share))
+                .collect();
+            if !ignored.is_empty() {
+                warnings.push(format!(
+                    "split {name}: masks that are ignored for the most part: {}",
+                    ignored.join(", ")
+                ));
+            }
+            if !split.absent_classes.is_empty() && split.labelled_pixels > 0 {
+                warnings.push(format!("split {name}: no pixel of {}", split.absent_classes.join(", ")));
             }
         }
         warnings
@@ -64,13 +77,13 @@ impl Audit {
     }
 
     fn findings(&self, split: &SplitAudit) -> Vec<Finding> {
-        let folder = format!("images/{}", split.split);
+        let place = &split.place;
         let mut findings: Vec<Finding> = Vec::new();
         let mut found = |file: &str, problem: String, remedy: &str| {
             findings.push((file.to_owned(), problem, remedy.to_owned()));
         };
         if split.num_images == 0 {
-            found(&folder, "holds no image".into(), "put .jpg or .png files there");
+            found(place, labels::EMPTY.into(), self.layout.remedy_for_empty());
         }
         for file in &split.unreadable {
             found(&file.file, file.problem.clone(), &file.remedy);
@@ -78,8 +91,11 @@ impl Audit {
         for file in &split.duplicate_names {
             found(file, "shares its mask with another image".into(), "remove or rename one of the two");
         }
+        for file in &split.missing_images {
+            found(file, format!("is not there, though {place} names it"), "add the image or remove its line");
+        }
         for file in &split.missing_masks {
-            found(file, format!("has no mask in masks/{}", split.split), "add the mask or remove the image");
+            found(file, format!("has no mask{}", self.where_masks_are()), "add the mask or remove the image");
         }
         for mismatch in &split.size_mismatches {
             let ([mask_width, mask_height], [width, height]) = (mismatch.mask_size, mismatch.image_size);
@@ -87,60 +103,41 @@ impl Audit {
             found(&mismatch.mask, problem, "redraw the mask over the image as it is stored");
         }
         for unknown in &split.unknown_values {
-            let problem = labels::describe(&unknown.values, split.classes.len(), self.ignore_index);
-            found(&unknown.mask, problem, labels::REMEDY);
+            let (problem, remedy) = &unknown.sentence;
+            found(&unknown.mask, problem.clone(), remedy);
         }
         let any_mask = split.num_images > split.missing_masks.len() + split.unreadable.len();
-        if any_mask && split.labelled_pixels == 0 {
-            found(&folder, "has no pixel of any class".into(), "label pixels or leave the split out");
+        if any_mask && split.labelled_pixels == 0 && split.unknown_values.is_empty() {
+            found(place, "has no pixel of any class".into(), "label pixels or leave the split out");
         }
         findings
+    }
+
+    /// The kind of masks that an image may lack although it has one of another kind.
+    fn where_masks_are(&self) -> String {
+        match self.layout {
+            Layout::Folder | Layout::Voc | Layout::Ade20k => String::new(),
+            Layout::Cityscapes | Layout::CocoStuff => format!(" of the kind {}", self.masks),
+        }
     }
 }
 
 impl fmt::Display for Audit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "data set {}", self.root.display())?;
+        let given = if self.label_map.labels.given.is_some() {
+            ", with the label map of the configuration"
+        } else {
+            ""
+        };
+        let (root, layout, masks) = (self.root.display(), self.layout, self.masks);
+        writeln!(f, "data set {root}: layout {layout}, masks of {masks}{given}")?;
         for split in &self.splits {
-            write!(f, "\n{split}")?;
+            write!(f, "\n{}", SplitTable { split, classes: &self.label_map })?;
         }
         let problems: Vec<String> = self.problems().iter().map(ToString::to_string).collect();
         list(f, "warning", &self.warnings())?;
         list(f, "problem", &problems)?;
         if problems.is_empty() { writeln!(f, "\nno problem found") } else { Ok(()) }
-    }
-}
-
-impl fmt::Display for SplitAudit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "split {}: {}", self.split, counted(self.num_images, "image"))?;
-        for (i, size) in self.sizes.iter().take(3).enumerate() {
-            let lead = if i == 0 { ": " } else { ", " };
-            write!(f, "{lead}{} of {} x {}", size.num_images, size.width, size.height)?;
-        }
-        if self.sizes.len() > 3 {
-            write!(f, " and {}", counted(self.sizes.len() - 3, "more size"))?;
-        }
-        let width = self.classes.iter().map(|class| class.name.chars().count()).max().unwrap_or(0).max(5);
-        writeln!(
-            f,
-            "\n  {:>3}  {:<width$}  {:>14}  {:>13}  {:>6}",
-            "id", "class", "pixels", "% of labelled", "images"
-        )?;
-        for class in &self.classes {
-            let percent = class.share * 100.0;
-            writeln!(
-                f,
-                "  {:>3}  {:<width$}  {:>14}  {percent:>13.2}  {:>6}",
-                class.id, class.name, class.pixels, class.num_images
-            )?;
-        }
-        let percent = self.ignored_share * 100.0;
-        writeln!(
-            f,
-            "       {:<width$}  {:>14}  ({percent:.2} % of all pixels)",
-            "ignored", self.ignored_pixels
-        )
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::data::fixture;
+use crate::data::label_map::Given;
 use crate::data::read::tests::{jpeg, with_orientation};
 use crate::testing::{TempDir, shared};
 
@@ -48,10 +49,12 @@ fn unknown_values_name_the_worst_mask() {
     let audit = audit(dir.path()).unwrap();
     let unknown = &audit.splits[0].unknown_values;
     assert_eq!((unknown[0].mask.as_str(), unknown[0].pixels), ("masks/train/b.png", 10));
-    assert_eq!(unknown[1].values, [ValueCount { value: 17, pixels: 1 }]);
+    assert_eq!(unknown[1].values, [ValueCount { value: RawLabel::Value(17), pixels: 1, first: [0, 0] }]);
     let message = sentence(&dir);
     assert!(
-        message.contains("b.png`: has the value 3 (10 pixels) where classes.json names 0..=2"),
+        message.contains(
+            "b.png`: has the value 3 (10 pixels, first at x 0, y 0) where classes.json names 0..=2"
+        ),
         "{message}"
     );
     assert!(message.contains("(1 more problem; "), "{message}");
@@ -66,17 +69,54 @@ fn sizes_missing_masks_and_unreadable_files() {
     fixture::mask(&dir, "train", "a", 9, 10, |_, _| 0);
     assert!(sentence(&dir).contains("masks/train/a.png`: is 9 x 10 but its image is 10 x 10"));
     std::fs::remove_file(dir.join("masks/train/a.png")).unwrap();
-    assert!(sentence(&dir).contains("images/train/a.png`: has no mask in masks/train"));
+    assert!(sentence(&dir).contains("images/train/a.png`: has no mask; add the mask"));
     let image = std::fs::read(dir.join("images/train/b.png")).unwrap();
     std::fs::write(dir.join("images/train/b.png"), &image[..image.len() / 2]).unwrap();
     let message = sentence(&dir);
     assert!(message.contains("images/train/b.png`: is not a whole JPEG or PNG image"), "{message}");
-    // An RGB picture where a mask should be.
-    std::fs::copy(dir.join("images/train/a.png"), dir.join("masks/val/c.png")).unwrap();
+    // A photograph where a mask should be.
+    std::fs::copy(dir.join("images/val/c.png"), dir.join("masks/val/c.png")).unwrap();
     let audit = audit(dir.path()).unwrap();
-    assert_eq!(audit.splits[1].unreadable[0].file, "masks/val/c.png");
-    assert!(audit.splits[1].unreadable[0].problem.contains("an RGB picture"));
-    assert_eq!(audit.problems().len(), 3);
+    let unknown = &audit.splits[1].unknown_values[0];
+    assert_eq!((unknown.mask.as_str(), unknown.pixels), ("masks/val/c.png", 20));
+    let problems = audit.problems();
+    let message = problems[2].to_string();
+    assert!(message.contains("is an RGB picture with the colour #"), "{message}");
+    assert!(message.contains("and 15 more values, and no class has a colour"), "{message}");
+    assert_eq!(problems.len(), 3);
+}
+
+#[test]
+fn raw_values_are_counted_by_what_they_mean() {
+    let dir = TempDir::new("audit");
+    good(&dir);
+    let map = [("3-4", "class1"), ("17", "ignore")].map(|(key, name)| (key.to_owned(), name.to_owned()));
+    let given = Given { label_map: map.into(), ..Given::default() };
+    let options = DataOptions { given, ..DataOptions::default() };
+    fixture::mask(&dir, "train", "a", 10, 10, |x, y| [1, 3, 4, 17][(10 * x + y) % 4]);
+    let mut audit = audit_with(dir.path(), &["train"], &options).unwrap();
+    audit.verdict().unwrap();
+    assert!(audit.label_map.labels.given.is_some());
+    let split = audit.splits.remove(0);
+    let uses: Vec<_> =
+        split.values.iter().map(|v| (v.value.to_string(), v.pixels, v.class, v.ignored)).collect();
+    let expected = [("1", 25, Some(1)), ("2", 80, Some(2)), ("3", 25, Some(1)), ("4", 25, Some(1))];
+    let expected = expected.map(|(value, pixels, class)| (value.to_owned(), pixels, class, false));
+    assert_eq!(uses[..4], expected);
+    assert_eq!(uses[4..], [("17".to_owned(), 25, None, true), ("255".to_owned(), 20, None, true)]);
+    assert_eq!((split.classes[1].pixels, split.classes[1].num_images), (75, 1));
+    assert_eq!((split.ignored_pixels, split.absent_classes), (45, vec!["class0".to_owned()]));
+    let worst = &split.most_ignored[0];
+    assert_eq!((worst.mask.as_str(), worst.pixels, worst.share), ("masks/train/a.png", 25, 0.25));
+}
+
+#[test]
+fn a_mask_that_is_ignored_for_the_most_part_is_named() {
+    let dir = TempDir::new("audit");
+    good(&dir);
+    fixture::mask(&dir, "val", "c", 4, 5, |x, y| if y > 0 { 255 } else { x as u8 % 3 });
+    let warnings = audit(dir.path()).unwrap().warnings();
+    assert_eq!(warnings, ["split val: masks that are ignored for the most part: `masks/val/c.png` (80 %)"]);
 }
 
 #[test]
@@ -111,12 +151,13 @@ fn an_image_that_viewers_show_turned_is_a_warning() {
 #[test]
 fn empty_and_unlabelled_splits_and_folders() {
     let dir = TempDir::new("audit");
-    assert!(audit(dir.path()).unwrap_err().to_string().contains("cannot list the folder"));
-    std::fs::create_dir_all(dir.path().join("images")).unwrap();
-    assert!(audit(dir.path()).unwrap_err().to_string().contains("holds no split"));
+    assert!(audit(dir.path()).unwrap_err().to_string().contains("laid out like no data set"));
     std::fs::create_dir_all(dir.path().join("images/train")).unwrap();
     assert!(audit(dir.path()).unwrap_err().to_string().contains("classes.json"));
     fixture::classes(&dir, 2);
+    std::fs::remove_dir(dir.path().join("images/train")).unwrap();
+    assert!(audit(dir.path()).unwrap_err().to_string().contains("holds no split"));
+    std::fs::create_dir_all(dir.path().join("images/train")).unwrap();
     assert!(sentence(&dir).contains("images/train`: holds no image"));
     fixture::pair(&dir, "train", "a", 3, 3, |_, _| 255);
     assert!(sentence(&dir).contains("has no pixel of any class"));

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::data::export::{encode_png, write_rgb_png};
+use crate::data::raw::RawPixels;
 use crate::testing::{TempDir, shared};
 
 fn gradient(width: usize, height: usize) -> Vec<u8> {
@@ -127,6 +128,34 @@ fn masks_keep_their_stored_values() {
 }
 
 #[test]
+fn raw_masks_hold_wide_values_and_colours() {
+    let dir = TempDir::new("read");
+    let path = dir.join("mask.png");
+    let read = |bytes: &[u8], by_color| {
+        std::fs::write(&path, bytes).unwrap();
+        read_raw_mask(&path, by_color)
+    };
+    use png::BitDepth::{Eight, Sixteen};
+    use png::ColorType::{Grayscale, Indexed, Rgb, Rgba};
+    let wide = png(Grayscale, Sixteen, 2, 1, &[1, 2, 0, 3]);
+    assert_eq!(read(&wide, false).unwrap().pixels, RawPixels::Values(vec![258, 3]));
+    let colors = RawPixels::Colors(vec![[1, 2, 3], [4, 5, 6]]);
+    assert_eq!(read(&png(Rgb, Eight, 2, 1, &[1, 2, 3, 4, 5, 6]), false).unwrap().pixels, colors);
+    assert_eq!(read(&png(Rgba, Eight, 2, 1, &[1, 2, 3, 0, 4, 5, 6, 255]), true).unwrap().pixels, colors);
+    let palette = Some(vec![4, 5, 6, 1, 2, 3]);
+    let indexed = crate::data::export::encode_png(2, 1, Indexed, Eight, palette, &[1, 0]);
+    assert_eq!(read(&indexed, true).unwrap().pixels, colors);
+    assert_eq!(read(&indexed, false).unwrap().pixels, RawPixels::Values(vec![1, 0]));
+    let outside = crate::data::export::encode_png(1, 1, Indexed, Eight, Some(vec![0; 3]), &[1]);
+    assert!(
+        read(&outside, true).unwrap_err().to_string().contains("index 1, which its palette does not have")
+    );
+    assert!(
+        read(&wide, true).unwrap_err().to_string().contains("a grey picture where colours are to be read")
+    );
+}
+
+#[test]
 fn pictures_in_place_of_masks_are_refused_in_words() {
     let dir = TempDir::new("read");
     let path = dir.join("mask.png");
@@ -138,8 +167,9 @@ fn pictures_in_place_of_masks_are_refused_in_words() {
     use png::ColorType::{Grayscale, GrayscaleAlpha, Rgb, Rgba};
     let rgb = message(&png(Rgb, Eight, 1, 1, &[1, 2, 3]));
     assert!(rgb.contains("an RGB picture with 8 bits") && rgb.contains("value is the class id"), "{rgb}");
-    assert!(message(&png(Rgba, Eight, 1, 1, &[1, 2, 3, 4])).contains("an RGBA picture"));
-    assert!(message(&png(Grayscale, Sixteen, 1, 1, &[0, 3])).contains("a grey picture with 16 bits"));
+    assert!(message(&png(Rgba, Eight, 1, 1, &[1, 2, 3, 4])).contains("an RGB picture"));
+    assert!(message(&png(Grayscale, Sixteen, 1, 1, &[1, 3])).contains("holds values above 255"));
+    assert!(message(&png(Rgb, Sixteen, 1, 1, &[0, 1, 0, 2, 0, 3])).contains("an RGB picture with 16 bits"));
     assert!(message(&png(GrayscaleAlpha, Eight, 1, 1, &[0, 3])).contains("with transparency"));
     assert!(message(&jpeg(8, 8)).contains("is not a whole PNG"));
     let labels: Vec<u8> = (0..10_000u32).map(|i| (i * i % 11) as u8).collect();

@@ -1,18 +1,30 @@
-//! The `[data]` section: where images and labels are, and what each class counts.
+//! The `[data]` section: where images and labels are, what the labels mean, and what each class counts.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::data::{DataOptions, Dataset, Given, Layout, MaskKind};
 use crate::error::{Error, Result};
 
 /// Where the data set is. Relative paths are relative to the configuration file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DataConfig {
-    /// The data set's folder (`images/SPLIT`, `masks/SPLIT`, `classes.json`).
+    /// The data set's folder.
     pub root: PathBuf,
-    /// Split to train on.
+    /// Its layout: `"folder"`, `"voc"`, `"cityscapes"`, `"ade20k"`, `"coco_stuff"`, or `"auto"` for the one that it has.
+    #[serde(default, with = "layout")]
+    pub layout: Option<Layout>,
+    /// Which masks are read, where there are several kinds: `"labelIds"` or `"labelTrainIds"` (Cityscapes, COCO-Stuff);
+    /// `"colors"` takes the colours of palette masks in place of their indices; `"auto"` takes what there is.
+    #[serde(default)]
+    pub masks: MaskKind,
+    /// Names of the classes in place of the data set's own list; `label_map` then says which raw labels the new ones are.
+    #[serde(default)]
+    pub classes: Vec<String>,
+    /// Split to train on; `train` and `val` stand for `training` or `train2017` and `validation` or `val2017` too.
     #[serde(default = "train_split")]
     pub train: String,
     /// Split to evaluate on.
@@ -28,6 +40,37 @@ pub struct DataConfig {
     /// for the square root, 1 for median frequency balancing. A class that the split does not hold gets 1.
     #[serde(default)]
     pub balance: f32,
+    /// Meanings of raw labels in place of the data set's own: a value, a range `"0-6"` or a colour `"#402020"` = the name of a
+    /// class, or `"ignore"`. Several may be one class.
+    #[serde(default)]
+    pub label_map: BTreeMap<String, String>,
+}
+
+/// `"auto"` or the name of a layout.
+mod layout {
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use crate::data::Layout;
+
+    const AUTO: &str = "auto";
+
+    #[expect(clippy::ref_option, reason = "serde hands over a reference to the field")]
+    pub fn serialize<S: Serializer>(layout: &Option<Layout>, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(layout.map_or(AUTO, Layout::name))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Layout>, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        let names = || Layout::ALL.map(Layout::name).join(", ");
+        match Layout::named(&name) {
+            None if name != AUTO => Err(D::Error::custom(format!(
+                "`{name}` is no layout of data sets: choose {AUTO}, {}",
+                names()
+            ))),
+            layout => Ok(layout),
+        }
+    }
 }
 
 fn train_split() -> String {
@@ -39,6 +82,24 @@ fn val_split() -> String {
 }
 
 impl DataConfig {
+    /// What is said of the data set beyond its folder.
+    #[must_use]
+    pub fn options(&self) -> DataOptions {
+        DataOptions {
+            layout: self.layout,
+            masks: self.masks,
+            given: Given { classes: self.classes.clone(), label_map: self.label_map.clone() },
+        }
+    }
+
+    /// Opens a split of the data set.
+    ///
+    /// # Errors
+    /// As [`Dataset::open_with`].
+    pub fn open(&self, split: &str) -> Result<Dataset> {
+        Dataset::open_with(&self.root, split, &self.options())
+    }
+
     /// The weight of each class whose shares of the training split's labelled pixels are `shares`.
     pub(in crate::train) fn weights(&self, shares: &[f64]) -> Result<Vec<f32>> {
         self.check_weights(shares.len())?;
