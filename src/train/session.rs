@@ -87,7 +87,10 @@ impl Session {
         std::fs::create_dir_all(out).map_err(|e| Error::io("create the run folder", out, e))?;
         let head = config.head.resolve()?;
         let mut warnings = audit.warnings();
-        if classes.len() <= 2 && head.class_logit == crate::head::LogitKind::Layernorm {
+        if head.kind.has_prototypes()
+            && classes.len() <= 2
+            && head.class_logit == crate::head::LogitKind::Layernorm
+        {
             warnings.push(format!(
                 "class_logit = \"layernorm\" has almost no gradient with {} classes: set head.class_logit = \"scaled\"",
                 classes.len()
@@ -328,7 +331,9 @@ impl Session {
         (provenance.step, provenance.miou, provenance.val_images) = (done, Some(scores.miou), images);
         let weights = self.record(Phase::Main)?.weights;
         listener.tell(&Event::Evaluation { step: done, images, scores, best });
-        self.tell_prototypes(done, &usage, listener).await?;
+        if self.spec.head.kind.has_prototypes() {
+            self.tell_prototypes(done, &usage, listener).await?;
+        }
         for (name, wanted) in [("last", true), ("best", best)] {
             if wanted {
                 let path = self.out.join(format!("{name}.safetensors"));

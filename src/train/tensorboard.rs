@@ -2,7 +2,7 @@
 //!
 //! | tag | what |
 //! |---|---|
-//! | `loss/total`, `loss/ce`, `loss/ppc`, `loss/ppd` | the losses of a log line; contrast and distance loss not weighted |
+//! | `loss/total`, `loss/ce`, `loss/ppc`, `loss/ppd` | the losses of a log line; contrast and distance loss not weighted, and only in steps that have them |
 //! | `train/learning_rate`, `train/images_per_sec` | the head's learning rate, the throughput |
 //! | `val/miou`, `val/macc`, `val/aacc` | the scores of an evaluation, fractions |
 //! | `prototypes/effective_mean`, `prototypes/effective_min` | how many prototypes of a class do the work in the evaluated images (exp of the entropy of their shares), over the classes that are predicted there |
@@ -178,14 +178,14 @@ fn cut(path: &Path, next_step: u64) -> Result<()> {
 /// What is drawn of an event, by tag.
 fn scalars(event: &Event) -> Vec<(&'static str, f64)> {
     match event {
-        Event::Step { loss, ce, ppc, ppd, lr, images_per_sec, .. } => vec![
-            ("loss/total", f64::from(*loss)),
-            ("loss/ce", f64::from(*ce)),
-            ("loss/ppc", f64::from(*ppc)),
-            ("loss/ppd", f64::from(*ppd)),
-            ("train/learning_rate", f64::from(*lr)),
-            ("train/images_per_sec", *images_per_sec),
-        ],
+        Event::Step { loss, ce, lr, images_per_sec, .. } => {
+            let mut out = vec![("loss/total", f64::from(*loss)), ("loss/ce", f64::from(*ce))];
+            if let Some([ppc, ppd]) = event.prototype_losses() {
+                out.extend([("loss/ppc", f64::from(ppc)), ("loss/ppd", f64::from(ppd))]);
+            }
+            out.extend([("train/learning_rate", f64::from(*lr)), ("train/images_per_sec", *images_per_sec)]);
+            out
+        }
         Event::Evaluation { scores, .. } => {
             vec![("val/miou", scores.miou), ("val/macc", scores.macc), ("val/aacc", scores.aacc)]
         }

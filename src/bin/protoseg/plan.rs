@@ -6,7 +6,7 @@ use std::path::Path;
 use protoseg::data::{ClassInfo, Classes};
 use protoseg::gpu::{Caps, list_adapters};
 use protoseg::infer::record_inference;
-use protoseg::model::{ModelSpec, Phase, Provenance, TrainStep, read_spec};
+use protoseg::model::{ClassifierSize, ModelSpec, Phase, Provenance, TrainStep, read_spec};
 use protoseg::tape::{Keep, NodeReport, Program, Tape, ValueId, tuned_caps};
 use protoseg::train::Config;
 use protoseg::{Error, Result, model_file};
@@ -29,6 +29,8 @@ struct Document<'a> {
     largest_buffer_bytes: u64,
     flops: u64,
     dispatches: usize,
+    /// Numbers of what makes class scores of embeddings.
+    classifier: ClassifierSize,
     constant_dispatches: usize,
     fits: bool,
     adapter: &'a str,
@@ -44,12 +46,13 @@ pub async fn plan(args: &PlanArgs, cli: &Cli) -> Result<()> {
     let gpu = if without { None } else { Some(crate::open(cli).await?) };
     let (caps, adapter) = match &gpu {
         Some(gpu) => {
-            let (tape, _, kept) = record(args, gpu.caps())?;
+            let Recorded { tape, kept, .. } = record(args, gpu.caps())?;
             (tuned_caps(gpu, &tape, Keep::Only(&kept)).await?, gpu.name().to_owned())
         }
         None => (Caps::floor(), "none: planned for WebGPU's default limits".to_owned()),
     };
-    let (tape, program, _) = record(args, &caps)?;
+    let Recorded { tape, program, spec, .. } = record(args, &caps)?;
+    let classifier = ClassifierSize::of(&spec)?;
     let fits = program.largest_bytes() <= caps.max_binding_bytes.min(caps.max_buffer_bytes);
     let times = match &gpu {
         Some(gpu) if args.time => Some(node_times::measure(gpu, &tape, &program).await?),
@@ -63,6 +66,7 @@ pub async fn plan(args: &PlanArgs, cli: &Cli) -> Result<()> {
             largest_buffer_bytes: program.largest_bytes(),
             flops: program.flops(),
             dispatches: program.num_dispatches(),
+            classifier,
             constant_dispatches: program.num_constant_dispatches(),
             fits,
             adapter: &adapter,
@@ -81,6 +85,7 @@ pub async fn plan(args: &PlanArgs, cli: &Cli) -> Result<()> {
     let verdict = if fits { "fits" } else { "is above the limit: use a smaller batch, crop or image" };
     say!("largest    {:.1} MiB in one buffer, {verdict}", mib(program.largest_bytes()));
     say!("work       {:.3} GFLOP in {} dispatches", program.flops() as f64 / 1e9, program.num_dispatches());
+    say!("classifier {}", described(&classifier));
     if program.num_constant_dispatches() > 0 {
         say!("once       {} dispatches more, after weights changed", program.num_constant_dispatches());
     }
@@ -91,9 +96,32 @@ pub async fn plan(args: &PlanArgs, cli: &Cli) -> Result<()> {
     Ok(())
 }
 
-/// The tape of a training step (configuration) or of an inference (model), what it is on a device with `caps`,
-/// and what it keeps.
-fn record(args: &PlanArgs, caps: &Caps) -> Result<(Tape, Program, Vec<ValueId>)> {
+/// A tape, what it is on a device, and what it keeps.
+struct Recorded {
+    tape: Tape,
+    program: Program,
+    kept: Vec<ValueId>,
+    spec: ModelSpec,
+}
+
+/// Learnable parameters of the classifier, and what stands beside them, in words.
+fn described(size: &ClassifierSize) -> String {
+    let ClassifierSize { kind, learnable, grows_with_classes, mask_norm, prototypes } = *size;
+    let mut out = format!("{} head, {learnable} learnable parameters", kind.name());
+    if learnable != grows_with_classes {
+        out += &format!(", {grows_with_classes} of them grow with the classes");
+    }
+    if prototypes > 0 {
+        out += &format!("; {prototypes} numbers of prototypes that no gradient trains");
+    }
+    if mask_norm > 0 {
+        out += &format!("; mask norm {mask_norm} more parameters");
+    }
+    out
+}
+
+/// The tape of a training step (configuration) or of an inference (model) on a device with `caps`.
+fn record(args: &PlanArgs, caps: &Caps) -> Result<Recorded> {
     if args.file.extension().is_some_and(|e| e == "toml") {
         let config = Config::load(&args.file, &args.set)?;
         let [height, width] = args.size.unwrap_or([config.augment.crop_height, config.augment.crop_width]);
@@ -104,7 +132,7 @@ fn record(args: &PlanArgs, caps: &Caps) -> Result<(Tape, Program, Vec<ValueId>)>
         let phase = if spec.head.warms_up(config.train.steps) { Phase::WarmUp } else { Phase::Main };
         let (step, program) = TrainStep::plan(&spec, &options, phase, caps)?;
         let kept = step.losses.all();
-        return Ok((step.tape, program, kept));
+        return Ok(Recorded { tape: step.tape, program, kept, spec });
     }
     let [height, width] = args.size.unwrap_or([360, 480]);
     let set = (!args.set.is_empty()).then_some(("--set", "a model has no configuration to override"));
@@ -115,9 +143,10 @@ fn record(args: &PlanArgs, caps: &Caps) -> Result<(Tape, Program, Vec<ValueId>)>
         return Err(Error::config(format!("{flag} is for configurations"), reason));
     }
     check_pixels(1, [height, width])?;
-    let (tape, kept) = record_inference(&read_spec(&model_file::read(&args.file)?)?, height, width)?;
+    let spec = read_spec(&model_file::read(&args.file)?)?;
+    let (tape, kept) = record_inference(&spec, height, width)?;
     let program = Program::new(&tape, caps, Keep::Only(&kept));
-    Ok((tape, program, kept))
+    Ok(Recorded { tape, program, kept, spec })
 }
 
 /// Refuses a step without an image and one that no device could make.

@@ -59,7 +59,12 @@ pub async fn train(args: &TrainArgs, cli: &Cli) -> Result<()> {
         say!("curves: tensorboard --logdir {}", out.display());
     }
     if !args.report.is_empty() {
-        say!("figure: {0}/figure.png; report: {0}/report.html", out.display());
+        let drawn = if config.head.resolve()?.kind.has_prototypes() {
+            format!("figure: {}/figure.png; ", out.display())
+        } else {
+            String::new()
+        };
+        say!("{drawn}report: {}/report.html", out.display());
     }
     Ok(())
 }
@@ -148,9 +153,10 @@ fn show(bar: &ProgressBar, lines: &mut Lines, event: &Event) {
             ),
         ),
         Event::Tick { step } => bar.set_position(*step),
-        Event::Step { step, loss, ce, ppc, ppd, images_per_sec, .. } => {
-            let text =
-                format!("loss {loss:.3} (ce {ce:.3} ppc {ppc:.2} ppd {ppd:.3}) {images_per_sec:.1} images/s");
+        Event::Step { step, loss, ce, images_per_sec, .. } => {
+            let losses = event.prototype_losses();
+            let more = losses.map_or(String::new(), |[ppc, ppd]| format!(" ppc {ppc:.2} ppd {ppd:.3}"));
+            let text = format!("loss {loss:.3} (ce {ce:.3}{more}) {images_per_sec:.1} images/s");
             lines.step(bar, *step, &text);
             bar.set_message(text);
         }
