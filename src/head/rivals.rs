@@ -29,7 +29,7 @@ pub fn softmax_vectors(b: &mut Builder<'_>, num_classes: usize, dimension: usize
 
 /// Records the query head's `e_c` as `[B,C,D]`: learned queries that a decoder refines by what it reads in `map [B,h,w,Cin]`.
 ///
-/// A layer is the spec's block with biases: cross-attention to the map's pixels, self-attention among the queries and a
+/// A layer is the spec's block with biases (but for the keys', which would raise all scores of a query alike): cross-attention to the map's pixels, self-attention among the queries and a
 /// feed-forward network of width 4 D with ReLU, each added to what went in and normalised after. The map is first projected to
 /// D channels, once for all layers. Pixels carry no code of their position.
 ///
@@ -82,8 +82,9 @@ fn attention(
         b.tape.reshape(rows, &[batch, length, dimension])
     };
     let q = projected("q", queries, num_classes)?;
-    let k = projected("k", memory, length)?;
     let v = projected("v", memory, length)?;
+    let k = b.linear_without_bias(&format!("{name}.k"), memory, dimension)?;
+    let k = b.tape.reshape(k, &[batch, length, dimension])?;
     let read = ops::attention(b.tape, q, k, v, heads)?;
     let rows = b.tape.reshape(read, &[batch * num_classes, dimension])?;
     b.linear(&format!("{name}.out"), rows, dimension)

@@ -95,7 +95,7 @@ mod tests {
             let query = size(c, "kind = \"query\"\nquery_layers = 3");
             assert_eq!(query.grows_with_classes, c * d);
             // Two attentions of four projections, a feed-forward network of width 4 D, three norms; MobileNetV2 ends at 320.
-            let layer = 8 * (d * d + d) + (4 * d * d + 4 * d) + (4 * d * d + d) + 6 * d;
+            let layer = (8 * d * d + 6 * d) + (4 * d * d + 4 * d) + (4 * d * d + d) + 6 * d;
             assert_eq!(query.learnable, c * d + (320 * d + d) + 3 * layer);
         }
     }
