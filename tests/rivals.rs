@@ -16,8 +16,9 @@ use protoseg::model::{
     record_objective,
 };
 use protoseg::nn::{Arch, Builder, Mode};
+use protoseg::ops::check::{self, Difference};
 use protoseg::ops::table::{Case, Fill, Input};
-use protoseg::ops::{EmptyLoss, backward, check};
+use protoseg::ops::{EmptyLoss, backward};
 use protoseg::oracle::{Array, dot};
 use protoseg::proto::{Noise, Profile};
 use protoseg::tape::{DType, Keep, Memory, Program, Tape, ValueId};
@@ -32,7 +33,7 @@ const COARSE: [usize; 4] = [2, 2, 3, 4];
 const LABELS: [usize; 3] = [2, 9, 13];
 
 fn options(kind: HeadKind, heads: usize) -> HeadOptions {
-    HeadOptions { kind, query_layers: 2, query_heads: heads, ..HeadOptions::profile(Profile::Rec) }
+    HeadOptions { kind, query_layers: 1, query_heads: heads, ..HeadOptions::profile(Profile::Rec) }
 }
 
 /// A step of the head of `options` but for the optimiser, as training records it.
@@ -66,12 +67,22 @@ fn head_cases() -> Vec<Case> {
     for kind in KINDS {
         let name = kind.name();
         all.push(head_case(name, options(kind, 2), 5, 8));
-        all.push(head_case(&format!("{name}, D = 7, one head"), options(kind, 1), 3, 7));
+        // Weights beyond the channels would have to be zero in the decoder, whose layers read D channels.
+        let odd = if kind == HeadKind::Query { 12 } else { 7 };
+        all.push(head_case(&format!("{name}, D = {odd}, one head"), options(kind, 1), 3, odd));
         let bare = HeadOptions { projection: false, ..options(kind, 1) };
         all.push(head_case(&format!("{name}, no projection"), bare, 4, 8));
         all.push(head_case(&format!("{name}, tiles of classes"), options(kind, 2), KEPT_CLASSES + 37, 8));
     }
+    let deep = HeadOptions { query_layers: 3, ..options(HeadKind::Query, 2) };
+    all.push(head_case("query, three layers", deep, 5, 8));
     all
+}
+
+/// Within the tolerance of the tensor's maximum; or what is left where terms of about 0.01 cancel in f32, as they do in the
+/// gradient of the last norm's shift, which is 0.
+fn agrees(found: &Difference, case: &Case) -> bool {
+    found.max_rel < case.tolerance || !found.whole && found.max_abs < 5e-9
 }
 
 #[test]
@@ -80,7 +91,7 @@ fn the_device_agrees_with_the_oracle() {
     for case in head_cases() {
         for found in pollster::block_on(check::on_device(&case, &gpu)).expect("runs") {
             let (name, off) = (&found.name, found.max_rel);
-            assert!(off < case.tolerance, "{}: {name} off by {off:.2e} at {}", case.name, found.index);
+            assert!(agrees(&found, &case), "{}: {name} off by {off:.2e} at {}", case.name, found.index);
         }
     }
 }
@@ -90,7 +101,10 @@ fn gradients_agree_with_finite_differences() {
     for case in head_cases() {
         for found in check::finite_differences(&case).expect("recorded") {
             let off = found.max_rel;
-            assert!(off < 1e-6, "{}: {} off by {off:.2e}", case.name, found.name);
+            // Differences of a loss of about 2 are themselves off by about 1e-10. The shift of the last norm moves all
+            // logits of a pixel alike: its gradient is nothing but that.
+            let known = off < 1e-6 || found.max_abs < 4e-10;
+            assert!(known, "{}: {} off by {off:.2e}, {:.2e}", case.name, found.name, found.max_abs);
         }
     }
 }
@@ -168,7 +182,8 @@ fn the_whole_network_agrees_with_the_oracle() {
     let gpu = gpu();
     for kind in KINDS {
         let inputs = vec![
-            Input::f32(&[2, 32, 48, 3], Fill::Uniform(-1.0, 1.0)),
+            // Four channels: with three, weights beyond the channels would have to be zero.
+            Input::f32(&[2, 32, 48, 4], Fill::Uniform(-1.0, 1.0)),
             Input::i32(&[2, 32, 48], Fill::Integers { count: 3, ignored: 0.2 }),
             Input::fixed(&[3], Fill::Uniform(0.5, 1.5)),
             Input::u32(&[1], Fill::Values(vec![3.0])),
@@ -183,7 +198,7 @@ fn the_whole_network_agrees_with_the_oracle() {
         });
         for found in pollster::block_on(check::on_device(&case, &gpu)).expect("runs") {
             let (name, off) = (&found.name, found.max_rel);
-            assert!(off < case.tolerance, "{}: {name} off by {off:.2e} at {}", case.name, found.index);
+            assert!(agrees(&found, &case), "{}: {name} off by {off:.2e} at {}", case.name, found.index);
         }
     }
 }
