@@ -314,13 +314,16 @@ fn a_resumed_run_equals_the_uninterrupted_one_and_a_model_file_gives_its_scores(
         train(&gpu, (root, &stopped), kind, &[], None, true);
         let bytes = |run: &str| std::fs::read(root.join(run).join("last.safetensors")).expect("model");
         assert!(bytes(&whole) == bytes(&stopped), "{name}: the resumed run differs");
+        let again = format!("{name}-again");
+        train(&gpu, (root, &again), kind, &["train.recompute=true"], None, false);
+        assert!(bytes(&whole) == bytes(&again), "{name}: blocks computed again give another model");
         // The resolved copy of the configuration can be trained again.
         Config::load(&root.join(&whole).join("config.toml"), &[]).expect("a valid configuration");
         let told = events.iter().rev().find_map(|e| match e {
             Event::Evaluation { scores, .. } => Some(scores.clone()),
             _ => None,
         });
-        let data = Dataset::open(&root.join("street"), "val").expect("data");
+        let data = Dataset::open(root.join("street"), "val").expect("data");
         let images: Vec<usize> = (0..data.len()).collect();
         let model = Model::open(&gpu, &root.join(&whole).join("last.safetensors")).expect("model");
         assert_eq!(model.spec().head.kind, kind);
