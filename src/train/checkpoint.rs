@@ -185,7 +185,7 @@ mod tests {
         let classes = Classes::parse(r#"{"classes": [{"id": 0, "name": "a"}]}"#).expect("valid classes");
         let mut state = State::new(3, 0.5, &load(&[]), &classes).expect("written");
         state.config = state.config.replace("\"kind\":\"prototype\",", "");
-        assert!(!state.config.contains("kind"), "{}", state.config);
+        assert!(!state.config.contains("\"kind\""), "{}", state.config);
         let compare = |sets: &[&str]| state.compare(&load(sets), &classes, Path::new("run"));
         assert_eq!(compare(&[]).expect("the same run"), Vec::<String>::new());
         let text = compare(&["head.kind=softmax"]).expect_err("other weights").to_string();
