@@ -10,6 +10,7 @@
 //!include lib/total.wgsl
 
 struct Params {
+    // B, Q and M.
     images: u32,
     queries: u32,
     keys: u32,
@@ -26,12 +27,14 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
+// The operands, the gradient of the output, and two numbers per row: log-sum-exp of its scores, <d_out, out>.
 @group(0) @binding(1) var<storage, read> q: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> k: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read> v: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read> d_out: array<vec4<f32>>;
 @group(0) @binding(5) var<storage, read> lse: array<f32>;
 @group(0) @binding(6) var<storage, read> delta: array<f32>;
+// Parts of sums with their running maxima and sums, and the forward output.
 @group(0) @binding(7) var<storage, read> sums: array<vec4<f32>>;
 @group(0) @binding(8) var<storage, read> states: array<vec2<f32>>;
 @group(0) @binding(9) var<storage, read> attended: array<vec4<f32>>;
@@ -54,6 +57,7 @@ struct Place {
 
 // `length` is the number of rows per image and head. Neighbours have neighbouring rows, so they read the same terms.
 fn place_of(i: u32, length: u32) -> Place {
+    // Order of the invocations: rows, blocks of the head, parts of the sum.
     let rows = params.images * params.heads * length;
     let row = i % rows;
     let rest = i / rows;
@@ -99,6 +103,7 @@ fn attention_part(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_wor
         return;
     }
     let query = query_at(at.image, at.item, at.head);
+    // Finite, so that the first difference below is a number whatever the first score is.
     var highest = -3e38;
     var sum = 0.0;
     var a0 = vec4<f32>(0.0);
@@ -120,6 +125,7 @@ fn attention_part(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_wor
         a2 = a2 * keep + weight * v[key + lane(at.quad, 2u)];
         a3 = a3 * keep + weight * v[key + lane(at.quad, 3u)];
     }
+    // The last block of a head may have fewer vec4s.
     let to = sum_at(at, params.queries);
     let left = params.head_quads - at.quad;
     out[to] = a0;
@@ -145,6 +151,7 @@ fn attention_join(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_wor
     for (var part = 0u; part < params.parts; part++) {
         highest = max(highest, states[part * rows + row].x);
     }
+    // Each part was summed under a maximum of its own: its weight brings it under the common one.
     var sum = 0.0;
     var value = vec4<f32>(0.0);
     for (var part = 0u; part < params.parts; part++) {
@@ -154,6 +161,7 @@ fn attention_join(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_wor
         value += weight * sums[part * rows * params.head_quads + i];
     }
     out[row_to(row, params.queries) + i % params.head_quads] = value / sum;
+    // One invocation per row writes the row's number.
     if (i % params.head_quads == 0u) {
         numbers_out[row] = highest + log(sum);
     }
@@ -161,6 +169,7 @@ fn attention_join(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_wor
 
 // The first vec4 of a row's head in [images][length][quads].
 fn row_to(row: u32, length: u32) -> u32 {
+    // Heads lie side by side in a row of the output and one after another in scratch.
     let group = row / length;
     let item = row % length;
     return ((group / params.heads) * length + item) * params.quads + (group % params.heads) * params.head_quads;
@@ -173,6 +182,7 @@ fn attention_delta(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_wo
     if (row >= params.images * params.heads * params.queries) {
         return;
     }
+    // Output and its gradient lie alike.
     let from_row = row_to(row, params.queries);
     var sum = vec4<f32>(0.0);
     for (var j = 0u; j < params.head_quads; j++) {
@@ -207,6 +217,7 @@ fn attention_dq(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workg
     let first = at.part * params.chunk;
     for (var m = first; m < min(first + params.chunk, params.keys); m++) {
         let key = key_at(at.image, m, at.head);
+        // The score's gradient is a number: dq is a weighted sum of keys, as the output is one of values.
         let ds = weights(query, key, at.row).y;
         a0 += ds * k[key + lane(at.quad, 0u)];
         a1 += ds * k[key + lane(at.quad, 1u)];
@@ -231,12 +242,14 @@ fn attention_dkv(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_work
     let key = key_at(at.image, at.item, at.head);
     // Rows of this image and head, for lse and delta.
     let rows = (at.row / params.keys) * params.queries;
+    // k<j> and v<j>: vec4 j of the block of dk and dv, which share the weights.
     var k0 = vec4<f32>(0.0); var k1 = vec4<f32>(0.0); var k2 = vec4<f32>(0.0); var k3 = vec4<f32>(0.0);
     var v0 = vec4<f32>(0.0); var v1 = vec4<f32>(0.0); var v2 = vec4<f32>(0.0); var v3 = vec4<f32>(0.0);
     let first = at.part * params.chunk;
     for (var item = first; item < min(first + params.chunk, params.queries); item++) {
         let query = query_at(at.image, item, at.head);
         let w = weights(query, key, rows + item);
+        // vec4s of the block in the rows of q and d_out, which lie alike.
         let j0 = query + lane(at.quad, 0u); let j1 = query + lane(at.quad, 1u);
         let j2 = query + lane(at.quad, 2u); let j3 = query + lane(at.quad, 3u);
         k0 += w.y * q[j0]; k1 += w.y * q[j1]; k2 += w.y * q[j2]; k3 += w.y * q[j3];
@@ -260,6 +273,7 @@ fn attention_sum(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_work
     if (row >= rows) {
         return;
     }
+    // Always in the same order, so the same bits every run.
     var sum = vec4<f32>(0.0);
     for (var part = 0u; part < params.parts; part++) {
         sum += sums[part * rows * params.head_quads + i];

@@ -27,6 +27,7 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
+// Every entry binds what it names; `out` is logits, a gradient, or the sums of blocks.
 @group(0) @binding(1) var<storage, read> emb: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> vectors: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read> d_out: array<vec4<f32>>;
@@ -60,6 +61,7 @@ fn query_logit(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgr
     if (image >= params.images) {
         return;
     }
+    // Four rows of pixels and four of vectors: eight loads feed sixteen products of vec4s.
     let n0 = pixel(image, p) * params.quads;
     let n1 = pixel(image, p + 1u) * params.quads;
     let n2 = pixel(image, p + 2u) * params.quads;
@@ -68,6 +70,7 @@ fn query_logit(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgr
     let c1 = vector_row(image, 4u * column + 1u);
     let c2 = vector_row(image, 4u * column + 2u);
     let c3 = vector_row(image, 4u * column + 3u);
+    // s<p>: the logits of pixel p for the four classes of the column.
     var s0 = vec4<f32>(0.0);
     var s1 = vec4<f32>(0.0);
     var s2 = vec4<f32>(0.0);
@@ -94,6 +97,7 @@ fn query_logit(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgr
 fn query_logit_emb_grad(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
     let i = linear_index(id, groups, 64u);
     let tiles = (params.pixels + 3u) / 4u;
+    // Neighbours take neighbouring channels: they read the same gradients and adjacent columns of the vectors.
     let q = i % params.quads;
     let p = (i / params.quads % tiles) * 4u;
     let image = i / (params.quads * tiles);
@@ -121,6 +125,7 @@ fn query_logit_emb_grad(@builtin(global_invocation_id) id: vec3<u32>, @builtin(n
         s2 += e * d_out[n2 * params.columns + column];
         s3 += e * d_out[n3 * params.columns + column];
     }
+    // A tile at the end of an image has fewer pixels; the next row belongs to the next image.
     let left = params.pixels - p;
     let to = n0 * params.quads + q;
     add(to, s0);
@@ -152,6 +157,7 @@ fn query_logit_vectors_partial(
     if (part >= params.images * params.blocks) {
         return;
     }
+    // A block never leaves its image, whose pixels alone the vectors are compared with.
     let image = part / params.blocks;
     let first = params.first_pixel + (part % params.blocks) * params.rows;
     let last = min(first + params.rows, params.pixels);
@@ -169,6 +175,7 @@ fn query_logit_vectors_partial(
         s2 += g.z * x;
         s3 += g.w * x;
     }
+    // Rows of classes beyond the tile's end hold zeros, which nobody reads.
     let to = (part * 4u * params.columns + 4u * column) * params.quads + q;
     out[to] = s0;
     out[to + params.quads] = s1;
@@ -194,5 +201,6 @@ fn query_logit_vectors_grad(
         let part = image * params.blocks + block;
         sum += partial[(part * 4u * params.columns + c) * params.quads + q];
     }
+    // Added, not set: other dispatches have summed other blocks, and other tiles other classes.
     out[vector_row(image, c) + q] += sum;
 }
