@@ -77,7 +77,7 @@ fn hard_case(
     let learnable = phase == Phase::WarmUp && options.learns_prototypes();
     Case::new(name, inputs, move |tape, v| {
         let mut b = Builder::new(tape, Mode::Train);
-        let net = record_head(&mut b, v[0], SIZES, &options, learnable)?;
+        let net = record_head(&mut b, [v[0]; 2], SIZES, &options, learnable)?;
         let noise = Noise::Drawn { seed: 9, step: v[3] };
         let given = Supervision { labels: v[1], class_weights: v[2], hard, noise };
         let objective = record_objective(tape, &net, &options, given, phase)?;

@@ -42,7 +42,7 @@ pub struct ClassRow {
     pub pixels: u64,
 }
 
-/// One validation image, four ways, side by side.
+/// One validation image, three or four ways, side by side.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Overlay {
     /// Name of the image.
@@ -54,8 +54,8 @@ pub struct Overlay {
     /// The model's classes, in class colours.
     pub prediction: RgbImage,
     /// The nearest prototype of each pixel, in shades of the class's colour
-    /// ([`prototype_map`](crate::explain::overlay::prototype_map)).
-    pub prototypes: RgbImage,
+    /// ([`prototype_map`](crate::explain::overlay::prototype_map)); absent for a model without.
+    pub prototypes: Option<RgbImage>,
 }
 
 /// How the K prototypes of one class share its work.
@@ -120,7 +120,7 @@ pub fn html(report: &Report) -> Result<String> {
     section("Classes", classes::LEAD, classes::section(&report.classes));
     section("Which prototype explains each pixel", "", pictures::figure(report.figure.as_ref())?);
     let overlays = pictures::section(&report.overlays, &report.classes, &report.health)?;
-    section("Validation images", pictures::LEAD, overlays);
+    section("Validation images", pictures::lead(&report.overlays), overlays);
     section("Prototypes", health::LEAD, health::section(&report.health)?);
     if !report.command.trim().is_empty() {
         section("Repeat this run", "", format!("<pre><code>{}</code></pre>", escape(&report.command)));

@@ -1,4 +1,6 @@
-//! Classification by the nearest prototype, over tiles of classes (spec sections 4, 6, 9.1-9.3, 9.9, 11).
+//! Classification by the nearest prototype, over tiles of classes (spec sections 4, 6, 9.1-9.3, 9.9, 11). One learned vector
+//! per class is one prototype that a gradient trains, so the softmax head (spec section 2, a) is the same with K = 1; the query
+//! head (b) has such vectors for every image.
 //!
 //! Up to [`KEPT_CLASSES`] classes are one tile (if the device can hold the map), whose similarities and logits are kept for the backward pass. More classes
 //! are walked in tiles of [`TILE_CLASSES`], what spans them is running state per pixel, and every pass computes the
@@ -57,8 +59,8 @@ pub struct Tile {
     pub classes: Range<usize>,
     /// Class similarities `[N, classes]`.
     pub a: ValueId,
-    /// The best prototype of each class, `u32 [N, classes]`.
-    pub kstar: ValueId,
+    /// The best prototype of each class, `u32 [N, classes]`; absent where every image has class vectors of its own.
+    pub kstar: Option<ValueId>,
     /// Class logits `[N, classes]`.
     pub logits: ValueId,
 }
@@ -107,16 +109,22 @@ pub struct Prediction {
     pub second: ValueId,
 }
 
+/// Class similarities and, against prototypes, the winners.
+type Match = (ValueId, Option<ValueId>);
+
 /// Embeddings, prototypes and the rule that makes logits of them.
 #[derive(Clone, Copy, Debug)]
 pub struct Classifier {
     emb: ValueId,
+    /// Prototypes `[C,K,D]`, or class vectors `[B,C,D]`.
     protos: ValueId,
+    /// Whether every image has class vectors of its own.
+    per_image: bool,
     num_classes: usize,
     num_pixels: usize,
     logit: Logit,
     /// Class similarities and winners of all classes, if they are there already.
-    matched: Option<(ValueId, ValueId)>,
+    matched: Option<Match>,
     /// Which pixels the cross-entropy counts; all that are labelled if this is absent.
     hard: Option<HardPixels>,
 }
@@ -140,7 +148,7 @@ struct Kept {
 }
 
 impl Classifier {
-    /// A classifier of `emb [N,D]` by `protos [C,K,D]`, both unit rows; `norm` is `(gamma, beta)`, each `[C]`, which
+    /// A classifier of `emb [N,D]` by `protos [C,K,D]`, both unit rows in the prototype head; `norm` is `(gamma, beta)`, each `[C]`, which
     /// [`ClassLogit::LayerNorm`] needs and the others do not read.
     ///
     /// # Errors
@@ -171,7 +179,7 @@ impl Classifier {
             (ClassLogit::Scaled { tau }, _) => Logit::Scaled(tau),
             (ClassLogit::Plain, _) => Logit::Plain,
         };
-        Ok(Self { emb, protos, num_classes, num_pixels, logit, matched: None, hard: None })
+        Ok(Self { emb, protos, per_image: false, num_classes, num_pixels, logit, matched: None, hard: None })
     }
 
     /// Makes the cross-entropy that is recorded from here on that of the hard pixels alone.
@@ -179,18 +187,44 @@ impl Classifier {
         self.hard = hard;
     }
 
+    /// A classifier of `emb [N,D]` by inner products with `vectors [B,C,D]`, the classes' vectors for each image.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if the vectors are not `[B,C,D]` with the embeddings' D, or the pixels are not those of B images.
+    pub fn per_image(tape: &Tape, emb: ValueId, vectors: ValueId) -> Result<Self> {
+        let (rows, shape) = (&tape.value(emb).shape, &tape.value(vectors).shape);
+        let num_pixels = tape.value(emb).rows();
+        let fits = shape.len() == 3 && !shape.contains(&0) && rows.last() == shape.last();
+        if !fits || !num_pixels.is_multiple_of(shape[0]) {
+            let problem = format!("embeddings {rows:?} [N,D] against class vectors {shape:?} [B,C,D]");
+            return Err(Error::shape("classifier", problem));
+        }
+        let num_classes = shape[1];
+        let (per_image, logit) = (true, Logit::Plain);
+        Ok(Self {
+            emb,
+            protos: vectors,
+            per_image,
+            num_classes,
+            num_pixels,
+            logit,
+            matched: None,
+            hard: None,
+        })
+    }
+
     /// Records the match of all classes together with the contrast of `target i32 [N]` at temperature `tau`, for what is
     /// recorded with this classifier from here on; returns the contrast `[N]`. `None`, and nothing recorded, where
-    /// there are several tiles.
+    /// there are several tiles or no prototypes.
     ///
     /// # Errors
     /// [`Error::Shape`] if the target is not `[N]`.
     pub fn record_match(&mut self, tape: &mut Tape, target: ValueId, tau: f32) -> Result<Option<ValueId>> {
-        if !self.kept() {
+        if !self.kept() || self.per_image {
             return Ok(None);
         }
         let found = ops::match_contrast(tape, self.emb, self.protos, target, tau)?;
-        self.matched = Some((found.a, found.kstar));
+        self.matched = Some((found.a, Some(found.kstar)));
         Ok(Some(found.contrast))
     }
 
@@ -230,7 +264,7 @@ impl Classifier {
     }
 
     /// Records the loss as a block: its gradient flows to the embeddings, to the norm's scale and shift, and, if
-    /// `learnable_protos` (warm-up), to the prototypes.
+    /// `learnable_protos` (warm-up, and the rivals), to the prototypes or class vectors.
     ///
     /// # Errors
     /// [`Error::Shape`] if labels, weights and feature map do not go together.
@@ -298,13 +332,15 @@ impl Classifier {
     }
 
     /// Similarities and winners of `classes`: `known`, or computed.
-    fn matched(
-        &self,
-        tape: &mut Tape,
-        classes: Range<usize>,
-        known: Option<(ValueId, ValueId)>,
-    ) -> Result<(ValueId, ValueId)> {
-        known.map_or_else(|| ops::proto_match(tape, self.emb, self.protos, classes), Ok)
+    fn matched(&self, tape: &mut Tape, classes: Range<usize>, known: Option<Match>) -> Result<Match> {
+        match known {
+            Some(known) => Ok(known),
+            None if self.per_image => Ok((ops::query_logit(tape, self.emb, self.protos, classes)?, None)),
+            None => {
+                let (a, kstar) = ops::proto_match(tape, self.emb, self.protos, classes)?;
+                Ok((a, Some(kstar)))
+            }
+        }
     }
 
     /// Computes the logits of `classes`, on top of `matched` if the match is there already.
@@ -312,7 +348,7 @@ impl Classifier {
         &self,
         tape: &mut Tape,
         classes: Range<usize>,
-        matched: Option<(ValueId, ValueId)>,
+        matched: Option<Match>,
         stats: Option<ValueId>,
     ) -> Result<Tile> {
         let (a, kstar) = self.matched(tape, classes.clone(), matched)?;
@@ -419,6 +455,12 @@ impl Classifier {
                 d_input = Some(da);
                 return Ok(());
             }
+            let Some(kstar) = kstar else {
+                d_input = Some(ops::query_logit_emb_grad(tape, [da, self.protos], d_input, classes.clone())?);
+                return d_protos.map_or(Ok(()), |onto| {
+                    ops::query_logit_vectors_grad(tape, [da, self.emb], onto, classes)
+                });
+            };
             let inputs = [da, kstar, self.protos];
             d_input = Some(ops::proto_match_emb_grad(tape, inputs, d_input, classes.clone())?);
             d_protos.map_or(Ok(()), |onto| {

@@ -19,11 +19,12 @@ pub struct Embedded {
     pub normed: ValueId,
     /// After the LayerNorm, z, `[N,D]`.
     pub ln: ValueId,
-    /// Unit embeddings i, `[N,D]`.
+    /// Embeddings i, `[N,D]`; of unit length for the prototype head.
     pub emb: ValueId,
 }
 
-/// Records the embedding of `features` `[B,H,W,Cin]`; without a projection D is `Cin`, whatever `dimension` says.
+/// Records the embedding of `features` `[B,H,W,Cin]`; without a projection D is `Cin`, whatever `dimension` says. The rivals of
+/// the prototype head compare projected vectors as they are: for them all four values hold the same numbers.
 ///
 /// # Errors
 /// Those of the shape rules.
@@ -33,6 +34,11 @@ pub fn embed(b: &mut Builder<'_>, features: ValueId, dimension: usize, o: &HeadO
         let inputs = b.tape.value(features).channels();
         let hidden = b.pointwise("head.proj.0", features, inputs, Act::Relu)?;
         raw = b.pointwise("head.proj.2", hidden, dimension, Act::None)?;
+    }
+    if !o.kind.has_prototypes() {
+        let shape = b.tape.value(raw).shape.clone();
+        let rows = b.tape.reshape(raw, &[shape[..3].iter().product(), shape[3]])?;
+        return Ok(Embedded { raw, normed: raw, ln: rows, emb: rows });
     }
     let normed = match o.proj_norm {
         ProjNorm::Channel => ops::l2_normalize(b.tape, raw, Axis::Channel)?,

@@ -7,6 +7,11 @@ use crate::proto::{
     Balance, Cluster, EmptyLoss, Profile, PrototypeInit, SmallClass, UpdateAssign, UpdatePixels,
 };
 
+use super::kind::HeadKind;
+
+/// Most layers of the query head's decoder.
+const MAX_QUERY_LAYERS: usize = 12;
+
 /// Axis of the first L2 norm (quirk Q1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -67,29 +72,50 @@ macro_rules! options {
             /// Fills in the profile.
             ///
             /// # Errors
-            /// [`Error::Config`] for a value out of range.
+            /// [`Error::Config`] for a value out of range, and for an option that the kind of head does not read.
             pub fn resolve(&self) -> Result<HeadOptions> {
                 let mut options = HeadOptions::profile(self.profile);
+                let mut given = Vec::new();
                 $(if let Some(value) = &self.$name {
                     options.$name = *value;
+                    given.push(stringify!($name));
                 })+
+                options.kind.check_given(&given)?;
                 options.check()?;
                 Ok(options)
             }
 
-            /// The same with every option given, so that it means the same whatever becomes of the profile.
+            /// The same with every option given that its kind of head reads, so that it means the same whatever becomes of
+            /// the profile.
             ///
             /// # Errors
             /// As [`HeadConfig::resolve`].
             pub fn resolved(&self) -> Result<Self> {
                 let options = self.resolve()?;
-                Ok(Self { profile: self.profile, $($name: Some(options.$name),)+ })
+                let kind = options.kind;
+                Ok(Self {
+                    profile: self.profile,
+                    $($name: kind.reads(stringify!($name)).then_some(options.$name),)+
+                })
+            }
+
+            /// Every option of every kind with its default, for a list of keys.
+            #[must_use]
+            pub fn every_key() -> Self {
+                let profile = Profile::default();
+                let options = HeadOptions::profile(profile);
+                Self { profile, $($name: Some(options.$name),)+ }
             }
         }
     };
 }
 
 options! {
+    /// What classifies the embeddings: `"prototype"`, or one of the rivals in the paper's comparison, `"softmax"` (a learned vector
+    /// per class) and `"query"` (a learned query per class and a decoder). Those two read `projection` and `empty_loss` of the
+    /// options below, and `model.prototypes` not at all.
+    #[serde(default)]
+    kind: HeadKind = HeadKind::Prototype, HeadKind::Prototype, HeadKind::Prototype;
     /// Projection MLP of two 1x1 convolutions, or the features as they are (quirk Q6).
     projection: bool = true, true, true;
     /// Axis of the first L2 norm.
@@ -142,6 +168,12 @@ options! {
     use_prototype: bool = true, true, true;
     /// False: clustering and losses run, the prototypes stay where they are.
     update_prototype: bool = true, true, true;
+    /// Layers of the decoder of `kind = "query"`.
+    #[serde(default)]
+    query_layers: usize = 2, 2, 2;
+    /// Heads of its attention; each takes a multiple of 4 of the embedding's numbers.
+    #[serde(default)]
+    query_heads: usize = 4, 4, 4;
 }
 
 impl HeadOptions {
@@ -175,7 +207,29 @@ impl HeadOptions {
                 "say with head.revive_every how often to look for twins, such as 200, or set head.merge_cosine = 0",
             ));
         }
+        if self.kind == HeadKind::Query && !(1..=MAX_QUERY_LAYERS).contains(&self.query_layers) {
+            let problem = format!("head.query_layers is {}", self.query_layers);
+            return Err(Error::config(problem, format!("choose 1 to {MAX_QUERY_LAYERS}")));
+        }
         self.cluster().validate()
+    }
+
+    /// Checks what depends on the dimension D of the embedding.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if the decoder's heads cannot share it out.
+    pub fn check_dimension(&self, dimension: usize) -> Result<()> {
+        let heads = self.query_heads;
+        let shared_out = heads == 1 || heads > 1 && dimension.is_multiple_of(4 * heads);
+        if self.kind != HeadKind::Query || shared_out {
+            return Ok(());
+        }
+        let fitting: Vec<_> =
+            (1..=64).filter(|&h| h == 1 || dimension.is_multiple_of(4 * h)).map(|h| h.to_string()).collect();
+        Err(Error::config(
+            format!("head.query_heads is {heads} and the embedding has {dimension} numbers"),
+            format!("each head takes a multiple of 4 of them: choose one of {}", fitting.join(", ")),
+        ))
     }
 
     /// The part that clustering, losses and update read.
@@ -197,26 +251,31 @@ impl HeadOptions {
     /// Whether the step runs without clustering.
     #[must_use]
     pub const fn warms_up(&self, step: u64) -> bool {
-        !self.use_prototype || step < self.warmup_steps
+        !self.clusters() || step < self.warmup_steps
+    }
+
+    /// Whether there are prototypes that clustering moves, after the warm-up.
+    const fn clusters(&self) -> bool {
+        self.kind.has_prototypes() && self.use_prototype
     }
 
     /// Whether the prototypes are set from pixels just before `step`.
     #[must_use]
     pub fn sets_prototypes_before(&self, step: u64) -> bool {
-        self.use_prototype && self.prototype_init == PrototypeInit::Kmeans && step == self.warmup_steps
+        self.clusters() && self.prototype_init == PrototypeInit::Kmeans && step == self.warmup_steps
     }
 
     /// Whether unused prototypes are looked for just before `step`.
     #[must_use]
     pub const fn revives_before(&self, step: u64) -> bool {
-        let started = self.use_prototype && step > self.warmup_steps;
+        let started = self.clusters() && step > self.warmup_steps;
         started && self.revive_every > 0 && (step - self.warmup_steps).is_multiple_of(self.revive_every)
     }
 
-    /// Whether gradients train the prototypes in a warm-up step.
+    /// Whether gradients train the prototypes, or what a rival has in their place, in a warm-up step.
     #[must_use]
     pub const fn learns_prototypes(&self) -> bool {
-        !self.use_prototype || self.learnable_warmup
+        !self.clusters() || self.learnable_warmup
     }
 }
 
@@ -233,6 +292,27 @@ mod tests {
         let init = |profile| HeadOptions::profile(profile).prototype_init;
         assert_eq!(init(Profile::Rec), PrototypeInit::Kmeans);
         assert_eq!([Profile::Off, Profile::Pap].map(init), [PrototypeInit::Random; 2]);
+    }
+
+    #[test]
+    fn a_kind_refuses_what_it_would_ignore_and_resolves_to_what_it_reads() {
+        let read = |text: &str| toml::from_str::<HeadConfig>(text).expect("known keys");
+        let error = read("kind = \"softmax\"\nmomentum = 0.99\nkappa = 0.1").resolve().expect_err("ignored");
+        let text = error.to_string();
+        assert!(text.contains("head.momentum, head.kappa are given and head.kind is \"softmax\""), "{text}");
+        assert!(read("query_layers = 1").resolve().is_err(), "the prototype head has no decoder");
+        for kind in ["prototype", "softmax", "query"] {
+            let config = read(&format!("kind = \"{kind}\"\nprofile = \"off\"")).resolved().expect("valid");
+            assert_eq!(config.resolve().expect("what is resolved is valid").empty_loss, EmptyLoss::Nan);
+            assert_eq!(config.momentum.is_some(), kind == "prototype");
+            assert_eq!(config.query_heads.is_some(), kind == "query");
+        }
+        let layers = read("kind = \"query\"\nquery_layers = 0").resolve();
+        assert!(layers.is_err_and(|e| e.to_string().contains("head.query_layers is 0")));
+        let heads = read("kind = \"query\"\nquery_heads = 3").resolve().expect("valid");
+        let error = heads.check_dimension(64).expect_err("64 is no multiple of 12");
+        assert!(error.to_string().contains("1, 2, 4, 8, 16"), "{error}");
+        assert!(heads.check_dimension(24).is_ok());
     }
 
     #[test]

@@ -25,7 +25,8 @@ pub struct Evaluated<'a> {
 pub struct Evaluation {
     /// The scores.
     pub scores: Scores,
-    /// Places of the feature maps by predicted class and nearest prototype of that class, `[C,K]`, ignored ones among them.
+    /// Places of the feature maps by predicted class and nearest prototype of that class, `[C,K]`, ignored ones among them; all
+    /// 0 for a model without prototypes.
     pub usage: Vec<u64>,
 }
 

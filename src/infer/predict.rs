@@ -17,7 +17,8 @@ use super::window;
 /// Plans kept at a time: validation images come in few sizes.
 const MAX_PLANS: usize = 4;
 
-/// What is known about every pixel of an image; all maps are row-major, `height * width`.
+/// What is known about every pixel of an image; all maps are row-major, `height * width`. Those of prototypes are empty for a
+/// model without.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Prediction {
     /// Columns.
@@ -56,16 +57,23 @@ pub(super) struct Logits {
     pub size: [usize; 2],
 }
 
+/// What is known of the prototypes, for a model that has some.
+#[derive(Clone, Copy)]
+struct Nearest {
+    /// Nearest of the predicted class's prototypes, and the cosines to all of them.
+    nearest: ValueId,
+    sims: ValueId,
+    /// Class and nearest prototype at feature resolution.
+    coarse: (ValueId, ValueId),
+}
+
 pub(super) struct Recorded {
     pub tape: Tape,
     image: ValueId,
     pred: ValueId,
     best: ValueId,
     second: ValueId,
-    nearest: ValueId,
-    sims: ValueId,
-    /// Class and nearest prototype at feature resolution.
-    coarse: (ValueId, ValueId),
+    prototypes: Option<Nearest>,
     pub logits: Vec<ValueId>,
     /// Height and width of the logits.
     pub size: [usize; 2],
@@ -113,6 +121,21 @@ impl Model {
         &self.predictor.spec
     }
 
+    /// Refuses a model without prototypes, of which `what` could not be made.
+    ///
+    /// # Errors
+    /// [`Error::Config`] that says so.
+    pub fn needs_prototypes(&self, what: &str) -> Result<()> {
+        let kind = self.spec().head.kind;
+        if kind.has_prototypes() {
+            return Ok(());
+        }
+        Err(Error::config(
+            format!("{what} shows prototypes, and this model has none: its head.kind is \"{}\"", kind.name()),
+            "give a model that was trained with head.kind = \"prototype\"",
+        ))
+    }
+
     /// Everything about one image.
     ///
     /// # Errors
@@ -154,15 +177,19 @@ pub(super) fn record(spec: &ModelSpec, height: usize, width: usize) -> Result<Re
     let [_, h, w] = net.size;
     let found = classifier.record_prediction(&mut tape, [h, w], [height, width])?;
     let scores = classifier.record_scores(&mut tape)?;
-    let d = tape.value(emb).channels();
-    let map = tape.reshape(emb, &[1, h, w, d])?;
-    let (nearest, sims) = ops::nearest_prototype(&mut tape, found.pred, map, net.protos)?;
-    let coarse = tape.reshape(scores.pred, &[1, h, w])?;
-    let coarse = (coarse, ops::nearest_prototype(&mut tape, coarse, map, net.protos)?.0);
+    let mut prototypes = None;
+    if spec.head.kind.has_prototypes() {
+        let d = tape.value(emb).channels();
+        let map = tape.reshape(emb, &[1, h, w, d])?;
+        let (nearest, sims) = ops::nearest_prototype(&mut tape, found.pred, map, net.protos)?;
+        let coarse = tape.reshape(scores.pred, &[1, h, w])?;
+        let coarse = (coarse, ops::nearest_prototype(&mut tape, coarse, map, net.protos)?.0);
+        prototypes = Some(Nearest { nearest, sims, coarse });
+    }
     tape.leave();
     let logits = scores.tiles.iter().map(|t| t.logits).collect();
     let head::Prediction { pred, best, second } = found;
-    Ok(Recorded { tape, image, pred, best, second, nearest, sims, coarse, logits, size: [h, w], weights })
+    Ok(Recorded { tape, image, pred, best, second, prototypes, logits, size: [h, w], weights })
 }
 
 impl Predictor {
@@ -201,7 +228,7 @@ impl Predictor {
         Ok(self.run(store, image, Want::Classes, None).await?.classes)
     }
 
-    /// The class map of one image `[H * W]`; adds to `usage [C * K]` how many places of the feature map have which class and
+    /// The class map of one image `[H * W]`; adds to `usage [C * K]`, unless the model has no prototypes, how many places of the feature map have which class and
     /// nearest prototype. That is a fraction of the work that the nearest prototype of every pixel takes. Where windows
     /// overlap, each counts.
     pub(super) async fn classes_and_usage(
@@ -300,7 +327,7 @@ impl Predictor {
         plan.run();
         let mut out = Prediction { width: image.width, height: image.height, ..Prediction::default() };
         out.classes = plan.read(r.pred).await?;
-        if let Some(usage) = usage {
+        if let (Some(usage), Some(r)) = (usage, r.prototypes) {
             let (classes, nearest): (Vec<u32>, Vec<u32>) =
                 (plan.read(r.coarse.0).await?, plan.read(r.coarse.1).await?);
             for (class, k) in std::iter::zip(classes, nearest) {
@@ -308,10 +335,12 @@ impl Predictor {
             }
         }
         if want == Want::Everything {
-            out.prototypes = plan.read(r.nearest).await?;
             let (best, second): (Vec<f32>, Vec<f32>) = (plan.read(r.best).await?, plan.read(r.second).await?);
             let margin = |(best, second)| if single { f32::INFINITY } else { best - second };
             out.margin = std::iter::zip(best, second).map(margin).collect();
+        }
+        if let (Want::Everything, Some(r)) = (want, r.prototypes) {
+            out.prototypes = plan.read(r.nearest).await?;
             let sims: Vec<f32> = plan.read(r.sims).await?;
             for (row, &k) in sims.chunks_exact(num_prototypes).zip(&out.prototypes) {
                 let own = row[k as usize];
@@ -349,8 +378,14 @@ impl Recorded {
     fn kept(&self, want: Want) -> Vec<ValueId> {
         match want {
             Want::Classes => vec![self.pred],
-            Want::Usage => vec![self.pred, self.coarse.0, self.coarse.1],
-            Want::Everything => vec![self.pred, self.best, self.second, self.nearest, self.sims],
+            Want::Usage => {
+                let coarse = self.prototypes.map(|p| [p.coarse.0, p.coarse.1]);
+                [self.pred].into_iter().chain(coarse.into_iter().flatten()).collect()
+            }
+            Want::Everything => {
+                let nearest = self.prototypes.map(|p| [p.nearest, p.sims]);
+                [self.pred, self.best, self.second].into_iter().chain(nearest.into_iter().flatten()).collect()
+            }
             Want::Logits => self.logits.clone(),
         }
     }

@@ -10,6 +10,7 @@ mod file;
 mod objective;
 mod optimiser;
 mod record;
+mod size;
 mod spec;
 mod step;
 
@@ -23,5 +24,6 @@ pub use file::{load_backbone, load_model, read_spec, save_model, write_model};
 pub use objective::{Losses, Objective, Phase, Supervision, record_objective};
 pub use optimiser::{Optimiser, is_optimiser_state};
 pub use record::{HeadSizes, Network, PROTOTYPES, record_head, record_network};
+pub use size::ClassifierSize;
 pub use spec::{ModelSpec, NetOptions, Provenance};
 pub use step::{Recompute, TrainOptions, TrainStep};

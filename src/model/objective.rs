@@ -24,7 +24,7 @@ pub struct Losses {
     pub total: ValueId,
     /// Cross-entropy [Eq. 7].
     pub ce: ValueId,
-    /// Contrastive loss [Eq. 11] and distance loss [Eq. 12], not weighted; absent in the warm-up.
+    /// Contrastive loss [Eq. 11] and distance loss [Eq. 12], not weighted; absent in the warm-up and for the rivals.
     pub prototype: Option<(ValueId, ValueId)>,
 }
 
@@ -88,7 +88,9 @@ pub fn record_objective(
     phase: Phase,
 ) -> Result<Objective> {
     let [_, height, width] = net.size;
-    let learnable = phase == Phase::WarmUp && options.learns_prototypes();
+    // The rivals have nothing but the cross-entropy, whatever the phase.
+    let alone = phase == Phase::WarmUp || !options.kind.has_prototypes();
+    let learnable = alone && options.learns_prototypes();
     let mut classifier = net.classifier(tape, options)?;
     classifier.only_hard(given.hard);
     let targets = Targets {
@@ -97,7 +99,7 @@ pub fn record_objective(
         size: [height, width],
         empty: options.empty_loss,
     };
-    if phase == Phase::WarmUp {
+    if alone {
         let CrossEntropy { loss: ce, pred } =
             tape.scoped("classify", |tape| classifier.record_cross_entropy(tape, targets, learnable))?;
         return Ok(Objective { losses: Losses { total: ce, ce, prototype: None }, pred, clustering: None });

@@ -1,7 +1,10 @@
 //! Records the network: image to unit embeddings and normalised prototypes. Training and inference share it.
 
 use crate::error::Result;
-use crate::head::{self, ClassLogit, Classifier, Embedded, HeadOptions, LAYER_NORM_EPS, LogitKind};
+use crate::head::{
+    self, ClassLogit, Classifier, Embedded, HeadKind, HeadOptions, LAYER_NORM_EPS, LogitKind, query_vectors,
+    softmax_vectors,
+};
 use crate::nn::{Builder, Init, Layout, Mode, NeckOptions, neck};
 use crate::ops::{self, Axis};
 use crate::proto;
@@ -23,18 +26,26 @@ pub struct Network {
     /// The embedding and the values on the way to it.
     pub embedded: Embedded,
     /// Prototypes `[C,K,D]`, normalised before anything reads them: in place for training, a value of the tape's own
-    /// otherwise, which leaves the stored ones as they are (quirk Q24).
+    /// otherwise, which leaves the stored ones as they are (quirk Q24). The softmax head's weights `[C,1,D]` and the query
+    /// head's class vectors `[B,C,D]` stand in the same place, as they are.
     pub protos: ValueId,
     /// Scale and shift of the class LayerNorm, if there is one.
     pub mask_norm: Option<(ValueId, ValueId)>,
 }
 
 impl Network {
-    /// The rule that makes class logits of embeddings and prototypes.
+    /// The rule that makes class logits of embeddings and prototypes, or what a rival has in their place.
     ///
     /// # Errors
     /// [`Error::Shape`](crate::Error::Shape) if the parts do not go together.
     pub fn classifier(&self, tape: &Tape, options: &HeadOptions) -> Result<Classifier> {
+        match options.kind {
+            HeadKind::Prototype => {}
+            HeadKind::Softmax => {
+                return Classifier::new(tape, self.embedded.emb, self.protos, None, ClassLogit::Plain);
+            }
+            HeadKind::Query => return Classifier::per_image(tape, self.embedded.emb, self.protos),
+        }
         let logit = match options.class_logit {
             LogitKind::Layernorm => ClassLogit::LayerNorm { eps: LAYER_NORM_EPS },
             LogitKind::Scaled => ClassLogit::Scaled { tau: options.ce_tau },
@@ -60,13 +71,14 @@ pub fn record_network(
     let net = &spec.net;
     let mut taps = net.arch.record(b, image, net.output_stride)?;
     taps.retain(|t| net.taps.contains(&t.stride));
+    let coarsest = taps[taps.len() - 1].map;
     b.tape.enter("head");
     let options =
         NeckOptions { kind: net.neck, lateral: net.lateral, width: net.width, dropout: net.dropout, seed };
     let features = neck(b, &taps, step, &options)?;
     let sizes =
         HeadSizes { classes: spec.num_classes(), prototypes: net.prototypes, embedding: net.embedding };
-    let network = record_head(b, features, sizes, &spec.head, learnable)?;
+    let network = record_head(b, [features, coarsest], sizes, &spec.head, learnable)?;
     b.tape.leave();
     Ok(network)
 }
@@ -83,13 +95,14 @@ pub struct HeadSizes {
 }
 
 /// Records the head alone, on `features` `[B,H,W,Cin]`: embeddings, normalised prototypes and the class LayerNorm's
-/// weights. `learnable` as for [`record_network`].
+/// weights, or what a rival has instead. `coarsest` `[B,h,w,_]` is the map that the queries of [`HeadKind::Query`] read.
+/// `learnable` as for [`record_network`].
 ///
 /// # Errors
 /// Those of the shape rules.
 pub fn record_head(
     b: &mut Builder<'_>,
-    features: ValueId,
+    [features, coarsest]: [ValueId; 2],
     sizes: HeadSizes,
     options: &HeadOptions,
     learnable: bool,
@@ -98,6 +111,13 @@ pub fn record_head(
     let embedded = head::embed(b, features, embedding, options)?;
     let shape = b.tape.value(features).shape.clone();
     let dimension = b.tape.value(embedded.emb).channels();
+    let size = [shape[0], shape[1], shape[2]];
+    let rival = |protos| Ok(Network { size, embedded, protos, mask_norm: None });
+    match options.kind {
+        HeadKind::Prototype => {}
+        HeadKind::Softmax => return softmax_vectors(b, classes, dimension).and_then(rival),
+        HeadKind::Query => return query_vectors(b, coarsest, classes, dimension, options).and_then(rival),
+    }
     let proto_shape = [classes, prototypes, dimension];
     let init = Init::Normal(PROTOTYPE_STD);
     let protos = if learnable {
@@ -119,5 +139,5 @@ pub fn record_head(
     } else {
         None
     };
-    Ok(Network { size: [shape[0], shape[1], shape[2]], embedded, protos, mask_norm })
+    Ok(Network { size, embedded, protos, mask_norm })
 }

@@ -50,6 +50,12 @@ impl Default for NetOptions {
 }
 
 impl NetOptions {
+    /// The dimension D of the embedding that `head` makes: without a projection that of the features.
+    #[must_use]
+    pub const fn dimension(&self, head: &HeadOptions) -> usize {
+        if head.projection { self.embedding } else { self.width }
+    }
+
     /// Checks what the types do not.
     ///
     /// # Errors
@@ -131,6 +137,7 @@ impl ModelSpec {
     pub fn check(&self) -> Result<()> {
         self.net.check()?;
         self.head.check()?;
+        self.head.check_dimension(self.net.dimension(&self.head))?;
         self.normalisation.validate()?;
         if self.classes.is_empty() {
             return Err(Error::config("the class list is empty", "name at least one class"));

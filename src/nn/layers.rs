@@ -133,15 +133,34 @@ impl<'a> Builder<'a> {
     /// # Errors
     /// Those of the shape rule.
     pub fn linear(&mut self, name: &str, x: ValueId, outputs: usize) -> Result<ValueId> {
+        let bound = Init::Uniform(1.0 / (self.tape.value(x).channels() as f32).sqrt());
+        let bias = self.param(&format!("{name}.bias"), &[outputs], Layout::Same, bound);
+        self.fully_connected(name, x, outputs, Some(bias))
+    }
+
+    /// [`Builder::linear`] without the bias.
+    ///
+    /// # Errors
+    /// As [`Builder::linear`].
+    pub fn linear_without_bias(&mut self, name: &str, x: ValueId, outputs: usize) -> Result<ValueId> {
+        self.fully_connected(name, x, outputs, None)
+    }
+
+    fn fully_connected(
+        &mut self,
+        name: &str,
+        x: ValueId,
+        outputs: usize,
+        bias: Option<ValueId>,
+    ) -> Result<ValueId> {
         let [rows, inputs] = self.tape.value(x).shape[..] else {
             return Err(Error::shape("linear", format!("x is {:?}, not [N, C]", self.tape.value(x).shape)));
         };
         let bound = Init::Uniform(1.0 / (inputs as f32).sqrt());
         let shape = [1, 1, inputs.next_multiple_of(4), outputs];
         let w = self.param(&format!("{name}.weight"), &shape, Layout::Linear { inputs }, bound);
-        let bias = self.param(&format!("{name}.bias"), &[outputs], Layout::Same, bound);
         let x = self.tape.reshape(x, &[1, 1, rows, inputs])?;
-        let y = ops::conv2d(self.tape, x, w, Some(bias), Conv::default())?;
+        let y = ops::conv2d(self.tape, x, w, bias, Conv::default())?;
         self.tape.reshape(y, &[rows, outputs])
     }
 

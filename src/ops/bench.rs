@@ -92,6 +92,17 @@ pub(super) fn assign() -> Vec<Case> {
     })]
 }
 
+pub(super) fn attention() -> Vec<Case> {
+    let case = |name: &str, [b, q, m, d]: [usize; 4]| {
+        let x = |rows| Input::f32(&[b, rows, d], Fill::Uniform(-1.0, 1.0));
+        Case::new(name, vec![x(q), x(m), x(m)], |t, v| Ok(vec![ops::attention(t, v[0], v[1], v[2], 4)?]))
+    };
+    vec![
+        case("11 to 4x12x15x64, 4 heads", [4, 11, 180, 64]),
+        case("150 to 64x64x256, 4 heads", [1, 150, 4096, 256]),
+    ]
+}
+
 pub(super) fn batch_norm() -> Vec<Case> {
     let train = Case::new("4x90x120x64, ReLU6", vec![map(64), vector(64), vector(64)], |t, v| {
         Ok(vec![ops::batch_norm(t, v[0], v[1], v[2], 1e-5, Act::Relu6)?.y])
@@ -287,6 +298,14 @@ pub(super) fn prototype_update() -> Vec<Case> {
     vec![Case::new("150x10x256", inputs, |t, v| {
         ops::prototype_update(t, v[0], (v[1], v[2]), 0.999)?;
         Ok(vec![v[0]])
+    })]
+}
+
+pub(super) fn query_logit() -> Vec<Case> {
+    let inputs =
+        vec![Input::f32(&[PIXELS, 64], Fill::Uniform(-1.0, 1.0)), Input::f32(&[4, 11, 64], Fill::UnitRows)];
+    vec![Case::new("43200x64, 11 classes of 4 images", inputs, |t, v| {
+        Ok(vec![ops::query_logit(t, v[0], v[1], 0..11)?])
     })]
 }
 

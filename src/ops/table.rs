@@ -130,6 +130,7 @@ pub static TABLE: &[Row] = &[
         bench::argmax_rows,
     ),
     row("assign", "hard assignment to a prototype", super::assign::cases, bench::assign),
+    row("attention", "multi-head attention, streamed", super::attention::cases, bench::attention),
     row("batch_norm", "norm over rows, fused activation", super::batch_norm::cases, bench::batch_norm),
     row("bn_fold", "batch norm folded into a convolution", super::bn_fold::cases, bench::bn_fold),
     row(
@@ -193,6 +194,12 @@ pub static TABLE: &[Row] = &[
         "momentum update of prototypes, in place",
         super::prototype_update::cases,
         bench::prototype_update,
+    ),
+    row(
+        "query_logit",
+        "logits by class vectors of each image",
+        super::query_logit::cases,
+        bench::query_logit,
     ),
     row("relu", "rectifier, optional ceiling", super::relu::cases, bench::relu),
     row("resize", "bilinear resize, both corner conventions", super::resize::cases, bench::resize),

@@ -100,7 +100,8 @@ impl State {
         let mut warnings = Vec::new();
         for key in differ {
             let change = format!("{key} was {} and is {}", text(&then, key), text(&given, key));
-            if key.starts_with("model.") || key.starts_with("normalisation.") {
+            let other_network = ["model.", "normalisation.", "head.kind", "head.query_"];
+            if other_network.iter().any(|part| key.starts_with(part)) {
                 return refuse(change);
             }
             warnings.push(format!("{change}: from here on the run is not the one that was interrupted"));
@@ -270,5 +271,24 @@ mod tests {
         let error =
             state.compare(&config, &classes, Path::new("run")).expect_err("another width").to_string();
         assert!(error.contains("model.width was 20 and is 128"), "{error}");
+    }
+
+    #[test]
+    fn a_checkpoint_from_before_there_were_kinds_of_heads_goes_on() {
+        let temp = crate::testing::TempDir::new("checkpoint-kind");
+        let file = temp.path().join("config.toml");
+        std::fs::write(&file, "data = { root = \"street\" }").expect("temporary folder");
+        let load = |sets: &[&str]| {
+            let sets: Vec<String> = sets.iter().map(|&s| s.to_owned()).collect();
+            Config::load(&file, &sets).expect("valid configuration")
+        };
+        let classes = Classes::parse(r#"{"classes": [{"id": 0, "name": "a"}]}"#).expect("valid classes");
+        let mut state = State::new(3, 0.5, &load(&[]), &classes).expect("written");
+        state.config = state.config.replace("\"kind\":\"prototype\",", "");
+        assert!(!state.config.contains("\"kind\""), "{}", state.config);
+        let compare = |sets: &[&str]| state.compare(&load(sets), &classes, Path::new("run"));
+        assert_eq!(compare(&[]).expect("the same run"), Vec::<String>::new());
+        let text = compare(&["head.kind=softmax"]).expect_err("other weights").to_string();
+        assert!(text.contains("head.kind was \"prototype\" and is \"softmax\""), "{text}");
     }
 }

@@ -67,7 +67,8 @@ impl Config {
         self.normalisation.validate()?;
         self.train.check()?;
         self.model.check()?;
-        self.head.resolve().map(|_| ())
+        let head = self.head.resolve()?;
+        head.check_dimension(self.model.dimension(&head))
     }
 
     /// The same with every default filled in, those of the profile too.
@@ -97,7 +98,8 @@ impl Config {
         let text = "[data]\nroot = \"FOLDER\"\n[train]\nweights = \"FILE\"\n";
         let config: Result<Self> = toml::from_str::<Self>(text)
             .map_err(|e| Error::config(e.to_string(), "report this"))
-            .and_then(|config| config.resolved());
+            .and_then(|config| config.resolved())
+            .map(|config| Self { head: HeadConfig::every_key(), ..config });
         config.ok().and_then(|config| toml::to_string(&config).ok()).unwrap_or_default()
     }
 }

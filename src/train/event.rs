@@ -50,10 +50,10 @@ pub enum Event {
         /// Cross-entropy.
         #[serde(deserialize_with = "loss")]
         ce: f32,
-        /// Pixel-prototype contrastive loss, not weighted.
+        /// Pixel-prototype contrastive loss, not weighted; 0 in the warm-up and for a head without prototypes.
         #[serde(deserialize_with = "loss")]
         ppc: f32,
-        /// Pixel-prototype distance loss, not weighted.
+        /// Pixel-prototype distance loss, not weighted; 0 as the one before.
         #[serde(deserialize_with = "loss")]
         ppd: f32,
         /// Cross-entropy of the auxiliary head, not weighted; absent without one (`train.aux_weight`).
@@ -103,7 +103,8 @@ pub enum Event {
         /// The classes of which some were moved.
         classes: Vec<SetPrototypes>,
     },
-    /// How far apart the prototypes of each class are, and how many are in use; told after every evaluation.
+    /// How far apart the prototypes of each class are, and how many are in use; told after every evaluation of a model that has
+    /// some.
     Prototypes {
         /// Steps done so far.
         step: u64,
@@ -136,6 +137,15 @@ pub enum Event {
 }
 
 impl Event {
+    /// Contrastive and distance loss of a step that has them.
+    #[must_use]
+    pub fn prototype_losses(&self) -> Option<[f32; 2]> {
+        match *self {
+            Self::Step { ppc, ppd, .. } if [ppc, ppd] != [0.0; 2] => Some([ppc, ppd]),
+            _ => None,
+        }
+    }
+
     /// Steps done when it happened; `None` for what belongs to no step.
     #[must_use]
     pub const fn step(&self) -> Option<u64> {

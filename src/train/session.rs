@@ -81,7 +81,10 @@ impl Session {
                 "the run was interrupted before its first checkpoint: it starts from the beginning".into(),
             );
         }
-        if classes.len() <= 2 && head.class_logit == crate::head::LogitKind::Layernorm {
+        if head.kind.has_prototypes()
+            && classes.len() <= 2
+            && head.class_logit == crate::head::LogitKind::Layernorm
+        {
             warnings.push(format!(
                 "class_logit = \"layernorm\" has almost no gradient with {} classes: set head.class_logit = \"scaled\"",
                 classes.len()
@@ -351,7 +354,9 @@ impl Session {
         let provenance = &mut self.spec.provenance;
         (provenance.step, provenance.miou, provenance.val_images) = (done, Some(scores.miou), images);
         listener.tell(&Event::Evaluation { step: done, images, scores, best });
-        self.tell_prototypes(done, &usage, listener).await?;
+        if self.spec.head.kind.has_prototypes() {
+            self.tell_prototypes(done, &usage, listener).await?;
+        }
         for (name, wanted) in [("last", true), ("best", best)] {
             if wanted {
                 let path = self.out.join(format!("{name}.safetensors"));

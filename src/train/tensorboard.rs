@@ -2,7 +2,7 @@
 //!
 //! | tag | what |
 //! |---|---|
-//! | `loss/total`, `loss/ce`, `loss/ppc`, `loss/ppd` | the losses of a log line; contrast and distance loss not weighted |
+//! | `loss/total`, `loss/ce`, `loss/ppc`, `loss/ppd` | the losses of a log line; contrast and distance loss not weighted, and only in steps that have them |
 //! | `loss/aux` | that of the auxiliary head, not weighted, with `train.aux_weight` |
 //! | `train/learning_rate`, `train/images_per_sec` | the head's learning rate, the throughput |
 //! | `train/grad_norm` | norm of all gradients together before it was bounded, with `train.clip_norm` |
@@ -187,15 +187,16 @@ fn cut(path: &Path, next_step: u64) -> Result<()> {
 fn scalars(event: &Event) -> Vec<(Cow<'static, str>, f64)> {
     let fixed = |scalars: &[(&'static str, f64)]| scalars.iter().map(|&(tag, x)| (tag.into(), x)).collect();
     match event {
-        Event::Step { loss, ce, ppc, ppd, aux, lr, grad_norm, images_per_sec, data_wait, .. } => {
+        Event::Step { loss, ce, aux, lr, grad_norm, images_per_sec, data_wait, .. } => {
             let mut out: Vec<(Cow<'static, str>, f64)> = fixed(&[
                 ("loss/total", f64::from(*loss)),
                 ("loss/ce", f64::from(*ce)),
-                ("loss/ppc", f64::from(*ppc)),
-                ("loss/ppd", f64::from(*ppd)),
                 ("train/learning_rate", f64::from(*lr)),
                 ("train/images_per_sec", *images_per_sec),
             ]);
+            if let Some([ppc, ppd]) = event.prototype_losses() {
+                out.extend([("loss/ppc".into(), f64::from(ppc)), ("loss/ppd".into(), f64::from(ppd))]);
+            }
             out.extend(aux.map(|aux| ("loss/aux".into(), f64::from(aux))));
             out.extend(grad_norm.map(|norm| ("train/grad_norm".into(), f64::from(norm))));
             out.extend(data_wait.map(|share| ("train/data_wait".into(), share)));

@@ -194,7 +194,7 @@ pub struct PredictArgs {
     /// Folder to write NAME.png to
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
-    /// What to write
+    /// What to write; prototypes, similarity and unknown are for models with prototypes
     #[arg(long, value_enum, default_value = "classes")]
     pub map: Map,
     /// Sliding windows of the training crop's size instead of the whole image; for --map classes

@@ -28,7 +28,8 @@ struct Document<'a> {
     /// Names of the classes without a labelled pixel, which no mean counts.
     absent: Vec<&'a str>,
     confusion: ConfusionDocument<'a>,
-    prototypes: prototypes::Document<'a>,
+    /// `null` for heads without prototypes.
+    prototypes: Option<prototypes::Document<'a>>,
     images: usize,
     seconds: f64,
     adapter: &'a str,
@@ -52,6 +53,9 @@ pub async fn eval(args: &EvalArgs, cli: &Cli) -> Result<()> {
     let data = Dataset::open_with(&args.data, &args.split, &args.masks_of.options())?;
     let gpu = crate::open(cli).await?;
     let mut model = Model::open(&gpu, &args.model)?;
+    if args.prototypes {
+        model.needs_prototypes("--prototypes")?;
+    }
     let data = labelled(&model, data)?;
     let window = args.sliding.then(|| model.spec().provenance.crop);
     let ensemble = Ensemble { scales: args.scales.clone(), flip: args.flip, window };
@@ -74,8 +78,8 @@ pub async fn eval(args: &EvalArgs, cli: &Cli) -> Result<()> {
         bar.inc(1);
         Ok(())
     };
+    let wanted = (args.json || args.prototypes) && model.spec().head.kind.has_prototypes();
     let Model { predictor, store } = &mut model;
-    let wanted = args.json || args.prototypes;
     let count = wanted.then_some(&mut usage[..]);
     let confusion = evaluate_ensemble(predictor, store, &data, &images, &ensemble, count, &mut each).await?;
     bar.finish_and_clear();
@@ -88,7 +92,7 @@ pub async fn eval(args: &EvalArgs, cli: &Cli) -> Result<()> {
     }
     let found = if wanted { prototypes::of_model(&model, &usage).await? } else { Vec::new() };
     if args.json {
-        let prototypes = prototypes::document(&names, &found);
+        let prototypes = wanted.then(|| prototypes::document(&names, &found));
         let about = (data.len(), seconds, gpu.name());
         return crate::print_json(&document(&scores, &boundary, &confusion, prototypes, about));
     }
@@ -110,7 +114,7 @@ fn document<'a>(
     scores: &'a Scores,
     boundary: &BoundaryF,
     confusion: &'a Confusion,
-    prototypes: prototypes::Document<'a>,
+    prototypes: Option<prototypes::Document<'a>>,
     (images, seconds, adapter): (usize, f64, &'a str),
 ) -> Document<'a> {
     let classes = std::iter::zip(&scores.classes, boundary.scores());

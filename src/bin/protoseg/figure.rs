@@ -18,6 +18,7 @@ pub async fn figure(args: &FigureArgs, cli: &Cli) -> Result<()> {
     let data = Dataset::open_with(&args.data, &args.split, &args.masks_of.options())?;
     let gpu = crate::open(cli).await?;
     let mut model = Model::open(&gpu, &args.model)?;
+    model.needs_prototypes("the figure")?;
     let data = labelled(&model, data)?;
     let picture = draw(&mut model, &data, &args.classes, args.rows).await?;
     save_png(&picture, &args.out)?;

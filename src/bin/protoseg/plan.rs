@@ -6,7 +6,7 @@ use std::path::Path;
 use protoseg::data::{ClassInfo, Classes, Source};
 use protoseg::gpu::{Caps, list_adapters};
 use protoseg::infer::record_inference;
-use protoseg::model::{ModelSpec, Phase, Provenance, StepCost, TrainStep, read_spec};
+use protoseg::model::{ClassifierSize, ModelSpec, Phase, Provenance, StepCost, TrainStep, read_spec};
 use protoseg::tape::{Keep, NodeReport, Program, Tape, ValueId, tuned_caps};
 use protoseg::train::Config;
 use protoseg::{Error, Result, model_file};
@@ -29,6 +29,8 @@ struct Document<'a> {
     largest_buffer_bytes: u64,
     flops: u64,
     dispatches: usize,
+    /// Numbers of what makes class scores of embeddings.
+    classifier: ClassifierSize,
     constant_dispatches: usize,
     fits: bool,
     adapter: &'a str,
@@ -54,10 +56,11 @@ pub async fn plan(args: &PlanArgs, cli: &Cli) -> Result<()> {
         }
         None => (Caps::floor(), "none: planned for WebGPU's default limits".to_owned()),
     };
-    let Recorded { tape, program, cost, update, .. } = record(args, &caps)?;
+    let Recorded { tape, program, cost, update, spec, .. } = record(args, &caps)?;
     let largest =
         update.iter().map(|(_, update)| update.largest_bytes()).fold(program.largest_bytes(), u64::max);
     let fits = largest <= caps.max_binding_bytes.min(caps.max_buffer_bytes);
+    let classifier = ClassifierSize::of(&spec)?;
     let times = match &gpu {
         Some(gpu) if args.time => Some(node_times::measure(gpu, &tape, &program).await?),
         _ => None,
@@ -70,6 +73,7 @@ pub async fn plan(args: &PlanArgs, cli: &Cli) -> Result<()> {
             largest_buffer_bytes: largest,
             flops: cost.flops,
             dispatches: cost.dispatches,
+            classifier,
             constant_dispatches: program.num_constant_dispatches(),
             fits,
             adapter: &adapter,
@@ -96,6 +100,7 @@ pub async fn plan(args: &PlanArgs, cli: &Cli) -> Result<()> {
         None => ("", String::new()),
     };
     say!("work       {:.3} GFLOP in {} dispatches{micro}{each}", cost.flops as f64 / 1e9, cost.dispatches);
+    say!("classifier {}", described(&classifier));
     if program.num_constant_dispatches() > 0 {
         say!("once       {} dispatches more, after weights changed", program.num_constant_dispatches());
     }
@@ -115,6 +120,23 @@ struct Recorded {
     cost: StepCost,
     /// How often the program is run in a step and what is run then, where it is that of a micro-batch.
     update: Option<(usize, Program)>,
+    spec: ModelSpec,
+}
+
+/// Learnable parameters of the classifier, and what stands beside them, in words.
+fn described(size: &ClassifierSize) -> String {
+    let ClassifierSize { kind, learnable, grows_with_classes, mask_norm, prototypes } = *size;
+    let mut out = format!("{} head, {learnable} learnable parameters", kind.name());
+    if learnable != grows_with_classes {
+        out += &format!(", {grows_with_classes} of them grow with the classes");
+    }
+    if prototypes > 0 {
+        out += &format!("; {prototypes} numbers of prototypes that no gradient trains");
+    }
+    if mask_norm > 0 {
+        out += &format!("; mask norm {mask_norm} more parameters");
+    }
+    out
 }
 
 /// The tape of a training step (configuration) or of an inference (model), and what it is on a device with `caps`.
@@ -131,7 +153,7 @@ fn record(args: &PlanArgs, caps: &Caps) -> Result<Recorded> {
         let kept = step.kept();
         let cost = step.cost(&program, caps);
         let update = step.update.as_ref().map(|update| (step.micro_batches, update.program(caps)));
-        return Ok(Recorded { tape: step.tape, program, kept, cost, update });
+        return Ok(Recorded { tape: step.tape, program, kept, cost, update, spec });
     }
     let [height, width] = args.size.unwrap_or([360, 480]);
     let set = (!args.set.is_empty()).then_some(("--set", "a model has no configuration to override"));
@@ -142,10 +164,11 @@ fn record(args: &PlanArgs, caps: &Caps) -> Result<Recorded> {
         return Err(Error::config(format!("{flag} is for configurations"), reason));
     }
     check_pixels(1, [height, width])?;
-    let (tape, kept) = record_inference(&read_spec(&model_file::read(&args.file)?)?, height, width)?;
+    let spec = read_spec(&model_file::read(&args.file)?)?;
+    let (tape, kept) = record_inference(&spec, height, width)?;
     let program = Program::new(&tape, caps, Keep::Only(&kept));
     let cost = StepCost::of(&program);
-    Ok(Recorded { tape, program, kept, cost, update: None })
+    Ok(Recorded { tape, program, kept, cost, update: None, spec })
 }
 
 /// Refuses a step without an image and one that no device could make.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use clap::ValueEnum;
 use protoseg::data::{list_images, read_upright, write_mask_png, write_rgb_png};
 use protoseg::explain::overlay::prototype_map;
 use protoseg::infer::{Ensemble, Model, Prediction};
@@ -14,6 +15,10 @@ pub async fn predict(args: &PredictArgs, cli: &Cli) -> Result<()> {
     let files = files(args)?;
     let gpu = crate::open(cli).await?;
     let mut model = Model::open(&gpu, &args.model)?;
+    if let Map::Prototypes | Map::Similarity | Map::Unknown = args.map {
+        let name = args.map.to_possible_value().map_or(String::new(), |v| v.get_name().to_owned());
+        model.needs_prototypes(&format!("--map {name}"))?;
+    }
     let window = args.sliding.then(|| model.spec().provenance.crop);
     let ensemble = Ensemble { scales: args.scales.clone(), flip: args.flip, window };
     ensemble.check()?;

@@ -18,7 +18,8 @@ const NUM_COUNTED: usize = 24;
 /// Images per class in the figure.
 const FIGURE_ROWS: usize = 3;
 
-/// Writes `report.html` and `figure.png` into the run folder: the best model, and what happened on the way to it.
+/// Writes `report.html` and, for a model with prototypes, `figure.png` into the run folder: the best model, and what happened
+/// on the way to it.
 pub async fn write(
     config: &Config,
     out: &Path,
@@ -27,8 +28,13 @@ pub async fn write(
     mut model: Model,
 ) -> Result<()> {
     let data = config.data.open(&config.data.val)?;
-    let drawn = figure::draw(&mut model, &data, classes, FIGURE_ROWS).await?;
-    figure::save_png(&drawn, &out.join("figure.png"))?;
+    let has_prototypes = model.spec().head.kind.has_prototypes();
+    let mut drawn = None;
+    if has_prototypes {
+        let figure = figure::draw(&mut model, &data, classes, FIGURE_ROWS).await?;
+        figure::save_png(&figure, &out.join("figure.png"))?;
+        drawn = Some(figure);
+    }
     let mut overlays = Vec::new();
     let [num_classes, num_prototypes] = [model.spec().num_classes(), model.spec().net.prototypes];
     let mut counts = vec![0_u64; num_classes * num_prototypes];
@@ -49,11 +55,11 @@ pub async fn write(
         summary: summary(config, history, &model, num_counted),
         miou_before: before(history).map(|s| s.miou),
         miou: scores.miou,
-        curves: curves(history),
+        curves: curves(history, has_prototypes),
         classes: class_rows(before(history), &scores, &model),
         overlays,
-        health: healths(&model, &counts).await?,
-        figure: Some(drawn),
+        health: if has_prototypes { healths(&model, &counts).await? } else { Vec::new() },
+        figure: drawn,
         command: std::env::args().map(|word| quoted(&word)).collect::<Vec<_>>().join(" "),
     };
     let path = out.join("report.html");
@@ -108,11 +114,12 @@ fn show(
     let truth = class_map(&sample.mask.labels, width, height, &colors);
     let labels: Vec<u8> = found.classes.iter().map(|&c| c as u8).collect();
     let nearest = (found.classes.as_slice(), found.prototypes.as_slice());
+    let in_shades = || prototype_map(nearest, width, height, &colors, num_prototypes);
     Ok(Overlay {
         title: data.samples()[index].name.clone(),
         truth: overlay(&image, &truth, 0.6),
         prediction: overlay(&image, &class_map(&labels, width, height, &colors), 0.6),
-        prototypes: overlay(&image, &prototype_map(nearest, width, height, &colors, num_prototypes), 0.6),
+        prototypes: (!found.prototypes.is_empty()).then(|| overlay(&image, &in_shades(), 0.6)),
         image,
     })
 }
@@ -144,6 +151,7 @@ fn summary(config: &Config, history: &[Event], model: &Model, num_counted: usize
     }
     row("Trained", format!("{steps} steps in {seconds:.0} s"));
     row("Model shown", format!("the best one, of step {}", model.spec().provenance.step));
+    let kind = model.spec().head.kind;
     let set = |e: &Event| match e {
         Event::PrototypesSet { step, of, classes, .. } => {
             let set = classes.iter().map(|c| c.set).sum::<usize>();
@@ -151,7 +159,9 @@ fn summary(config: &Config, history: &[Event], model: &Model, num_counted: usize
         }
         _ => None,
     };
-    row("Prototypes' start", last(&set).unwrap_or_else(|| "random directions".into()));
+    if kind.has_prototypes() {
+        row("Prototypes' start", last(&set).unwrap_or_else(|| "random directions".into()));
+    }
     let revived = history.iter().filter_map(|e| match e {
         Event::PrototypesRevived { classes, .. } => Some(classes),
         _ => None,
@@ -165,11 +175,18 @@ fn summary(config: &Config, history: &[Event], model: &Model, num_counted: usize
     if merged > 0 {
         row("Prototypes merged", format!("{merged}, moved onto pixels because they were twins"));
     }
-    row("Prototypes' shares", format!("of the pixels predicted in {num_counted} validation images"));
+    if kind.has_prototypes() {
+        row("Prototypes' shares", format!("of the pixels predicted in {num_counted} validation images"));
+    }
     let net = &model.spec().net;
     let arch =
         serde_json::to_value(net.arch).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default();
-    row("Network", format!("{arch}, D = {}, K = {} prototypes per class", net.embedding, net.prototypes));
+    let head = if kind.has_prototypes() {
+        format!("K = {} prototypes per class", net.prototypes)
+    } else {
+        format!("{} head", kind.name())
+    };
+    row("Network", format!("{arch}, D = {}, {head}", net.embedding));
     row(
         "Batch",
         format!(
@@ -180,7 +197,7 @@ fn summary(config: &Config, history: &[Event], model: &Model, num_counted: usize
     out
 }
 
-fn curves(history: &[Event]) -> Vec<Curve> {
+fn curves(history: &[Event], has_prototypes: bool) -> Vec<Curve> {
     let series = |name: &str, unit: &str, pick: fn(&Event) -> Option<(u64, f64)>| Curve {
         name: name.into(),
         unit: unit.into(),
@@ -194,29 +211,32 @@ fn curves(history: &[Event]) -> Vec<Curve> {
             }
         };
     }
-    vec![
+    let mut out = vec![
         series("mIoU", "%", |e| match e {
             Event::Evaluation { step, scores, .. } => Some((*step, 100.0 * scores.miou)),
             _ => None,
         }),
-        series("Prototypes at work per class", "", |e| match e {
+        series("Total loss", "", of_step!(loss)),
+        series("Cross-entropy", "", of_step!(ce)),
+    ];
+    if has_prototypes {
+        out.push(series("Contrast (PPC)", "", of_step!(ppc)));
+        out.push(series("Distance (PPD)", "", of_step!(ppd)));
+        out.push(series("Prototypes at work per class", "", |e| match e {
             Event::Prototypes { step, classes, .. } => {
                 let effective: Vec<f64> = classes.iter().filter_map(|c| c.effective).collect();
                 let mean = effective.iter().sum::<f64>() / effective.len() as f64;
                 (!effective.is_empty()).then_some((*step, mean))
             }
             _ => None,
-        }),
-        series("Cosine of a class's prototypes", "", |e| match e {
+        }));
+        out.push(series("Cosine of a class's prototypes", "", |e| match e {
             Event::Prototypes { step, mean_cosine, .. } => Some((*step, *mean_cosine)),
             _ => None,
-        }),
-        series("Total loss", "", of_step!(loss)),
-        series("Cross-entropy", "", of_step!(ce)),
-        series("Contrast (PPC)", "", of_step!(ppc)),
-        series("Distance (PPD)", "", of_step!(ppd)),
-        series("Learning rate", "", of_step!(lr)),
-    ]
+        }));
+    }
+    out.push(series("Learning rate", "", of_step!(lr)));
+    out
 }
 
 fn class_rows(before: Option<&Scores>, scores: &Scores, model: &Model) -> Vec<ClassRow> {

@@ -58,7 +58,12 @@ pub async fn train(args: &TrainArgs, cli: &Cli) -> Result<()> {
         say!("curves: tensorboard --logdir {}", out.display());
     }
     if !args.report.is_empty() {
-        say!("figure: {0}/figure.png; report: {0}/report.html", out.display());
+        let drawn = if config.head.resolve()?.kind.has_prototypes() {
+            format!("figure: {}/figure.png; ", out.display())
+        } else {
+            String::new()
+        };
+        say!("{drawn}report: {}/report.html", out.display());
     }
     Ok(())
 }
@@ -147,13 +152,13 @@ fn show(bar: &ProgressBar, lines: &mut Lines, event: &Event) {
             ),
         ),
         Event::Tick { step } => bar.set_position(*step),
-        Event::Step { step, loss, ce, ppc, ppd, images_per_sec, data_wait, .. } => {
+        Event::Step { step, loss, ce, images_per_sec, data_wait, .. } => {
+            let losses = event.prototype_losses();
+            let more = losses.map_or(String::new(), |[ppc, ppd]| format!(" ppc {ppc:.2} ppd {ppd:.3}"));
             let waits = data_wait.filter(|&share| share > MAX_DATA_WAIT);
             let waits =
                 waits.map_or(String::new(), |share| format!(", {:.0} % waiting for images", 100.0 * share));
-            let text = format!(
-                "loss {loss:.3} (ce {ce:.3} ppc {ppc:.2} ppd {ppd:.3}) {images_per_sec:.1} images/s{waits}"
-            );
+            let text = format!("loss {loss:.3} (ce {ce:.3}{more}) {images_per_sec:.1} images/s{waits}");
             lines.step(bar, *step, &text);
             bar.set_message(text);
         }

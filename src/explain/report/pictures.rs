@@ -1,4 +1,4 @@
-//! Validation images four ways, the classes' colours, and the retrieval figure.
+//! Validation images beside what was found in them, the classes' colours, and the retrieval figure.
 
 use super::markup::{css, escape, picture, swatch};
 use super::{ClassRow, Overlay, PrototypeHealth};
@@ -24,8 +24,15 @@ pub(super) fn figure(figure: Option<&RgbImage>) -> Result<String> {
     Ok(format!("<div class=\"sheet\">{img}</div>"))
 }
 
-pub(super) const LEAD: &str = "Labels and predictions have the colours of the classes, nearest prototypes have shades of \
-    them: the first of a class is the darkest.";
+/// What the colours mean.
+pub(super) fn lead(overlays: &[Overlay]) -> &'static str {
+    if overlays.iter().any(|overlay| overlay.prototypes.is_some()) {
+        "Labels and predictions have the colours of the classes, nearest prototypes have shades of them: the first of a class \
+         is the darkest."
+    } else {
+        "Labels and predictions have the colours of the classes."
+    }
+}
 
 /// All validation images under the colours of the classes and of their prototypes; empty without images.
 pub(super) fn section(
@@ -56,12 +63,13 @@ pub(super) fn section(
     for overlay in overlays {
         let mut cells = String::new();
         let views = [
-            ("image", &overlay.image),
-            ("labels", &overlay.truth),
-            ("prediction", &overlay.prediction),
-            ("nearest prototype", &overlay.prototypes),
+            ("image", Some(&overlay.image)),
+            ("labels", Some(&overlay.truth)),
+            ("prediction", Some(&overlay.prediction)),
+            ("nearest prototype", overlay.prototypes.as_ref()),
         ];
         for (caption, image) in views {
+            let Some(image) = image else { continue };
             let img = picture(image, &format!("{}, {caption}", overlay.title))?;
             cells += &format!("<figure>{img}<figcaption>{caption}</figcaption></figure>");
         }

@@ -23,7 +23,7 @@ fn full(text: &str) -> Report {
         image: picture(),
         truth: picture(),
         prediction: picture(),
-        prototypes: picture(),
+        prototypes: Some(picture()),
     };
     let health = PrototypeHealth {
         class_name: text.into(),

@@ -36,7 +36,7 @@ fn record(extras: Extras, optimiser: Optimiser) -> Recorded {
     let numbers = [tape.input("lr", &[1], DType::F32), tape.input("step", &[1], DType::U32)];
     let head = HeadOptions::profile(Profile::Rec);
     let mut b = Builder::new(&mut tape, Mode::Train);
-    let net = record_head(&mut b, features, SIZES, &head, false).expect("recorded");
+    let net = record_head(&mut b, [features; 2], SIZES, &head, false).expect("recorded");
     let weights = b.weights;
     let given =
         Supervision { labels, class_weights, hard: None, noise: Noise::Drawn { seed: 1, step: numbers[1] } };

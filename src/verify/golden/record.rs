@@ -70,7 +70,7 @@ pub fn record(c: &Config, options: &HeadOptions, phase: Phase, rounds: &[usize])
     let noise = tape.input("noise", &[c.pixels(), c.prototypes], DType::F32);
     let mut b = Builder::new(&mut tape, Mode::Train);
     let sizes = HeadSizes { classes: c.classes, prototypes: c.prototypes, embedding: c.embedding };
-    let net = record_head(&mut b, features, sizes, options, phase == Phase::WarmUp)?;
+    let net = record_head(&mut b, [features; 2], sizes, options, phase == Phase::WarmUp)?;
     let weights = b.weights;
     let supervision = Supervision { labels, class_weights, hard: None, noise: Noise::Given(noise) };
     let objective = record_objective(&mut tape, &net, options, supervision, phase)?;
@@ -124,7 +124,7 @@ impl Step<'_> {
         let scores = classifier.record_scores(self.tape)?;
         for (name, column) in [
             ("maxsim", scores.tiles.iter().map(|t| t.a).collect()),
-            ("near_proto", scores.tiles.iter().map(|t| t.kstar).collect()),
+            ("near_proto", scores.tiles.iter().filter_map(|t| t.kstar).collect()),
             ("seg", scores.tiles.iter().map(|t| t.logits).collect()),
         ] {
             self.add(name, Source::Tiles(column));
