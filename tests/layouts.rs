@@ -419,7 +419,7 @@ fn what_the_guide_shows_is_read() {
     let temp = TempDir::new("guide");
     for folder in ["leftImg8bit", "gtFine", "images/training", "annotations/training"] {
         for root in ["cityscapes", "ADEChallengeData2016"] {
-            if (root == "cityscapes") == !folder.contains("training") {
+            if (root == "cityscapes") != folder.contains("training") {
                 fs::create_dir_all(temp.path().join(root).join(folder)).expect("temporary folder");
             }
         }
