@@ -305,7 +305,10 @@ fn a_lost_device_changes_nothing() {
                     to_come.remove(0);
                     current.borrow().as_ref().expect("an open device").lose();
                 }
-                Event::Warning { text } => warnings.push(text.clone()),
+                // Prototypes that collapse in so short a run are warned of too.
+                Event::Warning { text } if !text.contains("prototypes does nearly all the work") => {
+                    warnings.push(text.clone())
+                }
                 _ => {}
             }
             Command::Continue
@@ -386,6 +389,7 @@ fn a_run_is_resumed_with_what_it_began_with() {
     let warnings: Vec<&str> = events
         .iter()
         .filter_map(|e| if let Event::Warning { text } = e { Some(&text[..]) } else { None })
+        .filter(|text| !text.contains("prototypes does nearly all the work"))
         .collect();
     assert!(warnings.len() == 1 && warnings[0].contains("train.lr was 0.05"), "{warnings:?}");
     let classes = root.join("street/classes.json");
