@@ -51,7 +51,7 @@ fn head_case(name: &str, options: HeadOptions, classes: usize, embedding: usize)
         let mut b = Builder::new(tape, Mode::Train);
         let net = record_head(&mut b, [v[0], v[1]], sizes, &options, false)?;
         let noise = Noise::Drawn { seed: 9, step: v[4] };
-        let given = Supervision { labels: v[2], class_weights: v[3], noise };
+        let given = Supervision { labels: v[2], class_weights: v[3], hard: None, noise };
         let objective = record_objective(tape, &net, &options, given, Phase::Main)?;
         assert!(objective.losses.prototype.is_none(), "cross-entropy alone");
         assert!(objective.record_update(tape, &net, &options)?.is_none(), "nothing to update");
@@ -168,6 +168,7 @@ fn spec(kind: HeadKind) -> ModelSpec {
             embedding: 8,
             prototypes: 3,
             dropout: 0.2,
+            ..NetOptions::default()
         },
         head: options(kind, 2),
         classes: Classes::parse(names).expect("valid classes"),
@@ -192,7 +193,7 @@ fn the_whole_network_agrees_with_the_oracle() {
             let mut b = Builder::new(tape, Mode::Train);
             let net = record_network(&mut b, &spec(kind), v[0], v[3], 5, false)?;
             let noise = Noise::Drawn { seed: 9, step: v[3] };
-            let given = Supervision { labels: v[1], class_weights: v[2], noise };
+            let given = Supervision { labels: v[1], class_weights: v[2], hard: None, noise };
             let head = spec(kind).head;
             Ok(vec![record_objective(tape, &net, &head, given, Phase::WarmUp)?.losses.total])
         });
@@ -217,7 +218,7 @@ fn memory_does_not_grow_with_pixels_times_classes() {
         let sizes = HeadSizes { classes, prototypes: 1, embedding: 16 };
         let o = options(HeadKind::Query, 2);
         let net = record_head(&mut b, [features, coarse], sizes, &o, false).expect("recorded");
-        let given = Supervision { labels, class_weights, noise: Noise::Drawn { seed: 9, step } };
+        let given = Supervision { labels, class_weights, hard: None, noise: Noise::Drawn { seed: 9, step } };
         let found = record_objective(&mut tape, &net, &o, given, Phase::Main).expect("recorded");
         let params = tape.params();
         let grads = backward(&mut tape, found.losses.total, &params).expect("gradients");
