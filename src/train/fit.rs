@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::data::{AugmentSettings, Dataset, Loader, LoaderSettings, Normalisation, audit_splits};
+use crate::data::{AugmentSettings, DataOptions, Dataset, Loader, LoaderSettings, Normalisation, audit_with};
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::head::{HeadOptions, LogitKind, ProjNorm};
@@ -45,6 +45,8 @@ pub struct FitOptions {
     pub arch: Arch,
     /// The data set's folder.
     pub data: PathBuf,
+    /// Its layout and what the values of its masks mean.
+    pub masks_of: DataOptions,
     /// The split whose labels are used.
     pub split: String,
     /// Prototypes K per class.
@@ -103,9 +105,9 @@ pub async fn fit(
     options: &FitOptions,
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<Fitted> {
-    let audit = audit_splits(&options.data, &[options.split.as_str()])?;
+    let audit = audit_with(&options.data, &[options.split.as_str()], &options.masks_of)?;
     audit.verdict()?;
-    let data = Arc::new(Dataset::open(&options.data, &options.split)?);
+    let data = Arc::new(Dataset::open_with(&options.data, &options.split, &options.masks_of)?);
     let mut spec = describe(options, &data)?;
     spec.check()?;
     let (samples, features) = stream(gpu, &spec, options, &data, progress).await?;

@@ -97,6 +97,8 @@ pub struct FitArgs {
     /// Split whose labels are used
     #[arg(long, default_value = "train")]
     pub split: String,
+    #[command(flatten)]
+    pub masks_of: LayoutArgs,
     /// Model file to write
     #[arg(long, value_name = "MODEL")]
     pub out: PathBuf,

@@ -29,6 +29,7 @@ pub async fn fit(args: &FitArgs, cli: &Cli) -> Result<()> {
         backbone: args.backbone.clone(),
         arch: Arch::parse(&args.arch)?,
         data: args.data.clone(),
+        masks_of: args.masks_of.options(),
         split: args.split.clone(),
         prototypes: args.prototypes,
         embedding: args.embedding,
