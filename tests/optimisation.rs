@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use protoseg::gpu::Gpu;
 use protoseg::train::Event;
-use support::{TempDir, bytes, gpu, street, train};
+use support::{TempDir, bytes, checkpoint, gpu, street, train};
 
 /// The tensors of a model file by name.
 fn model(root: &Path, file: &str) -> protoseg::model_file::ModelFile {
@@ -111,7 +111,7 @@ fn averages_are_what_is_evaluated_and_saved() {
     }
     assert_eq!(later[2].f32("prototypes").expect("a tensor"), found.f32("prototypes").expect("a tensor"));
     // Both are in the checkpoint; the model has the names that every model has.
-    let checkpoint = model(root, "constant/checkpoints/last.safetensors");
+    let checkpoint = model(root, &checkpoint(root, "constant"));
     let name = "head.mix.1.0.weight";
     assert!(checkpoint.contains(name) && checkpoint.contains(&format!("average/{name}")));
     assert!(!checkpoint.contains("average/prototypes"));
@@ -127,12 +127,10 @@ fn averages_may_begin_when_a_run_is_resumed() {
     train(&gpu, root, "run", &[], Some(4), false);
     let events = train(&gpu, root, "run", &["train.ema=0.9"], None, true);
     let warned = events.iter().any(|e| matches!(e, Event::Warning { text } if text.contains("train.ema")));
-    assert!(
-        warned && model(root, "run/checkpoints/last.safetensors").contains("average/head.mix.1.0.weight")
-    );
+    assert!(warned && model(root, &checkpoint(root, "run")).contains("average/head.mix.1.0.weight"));
     // And be left out again.
     train(&gpu, root, "run", &["train.steps=7"], None, true);
-    assert!(!model(root, "run/checkpoints/last.safetensors").contains("average/head.mix.1.0.weight"));
+    assert!(!model(root, &checkpoint(root, "run")).contains("average/head.mix.1.0.weight"));
 }
 
 /// Names of the tensors that differ, of those that both models have.
@@ -222,7 +220,7 @@ fn steps_of_micro_batches_are_resumed() {
     for (name, sets) in [("plain", &["train.accumulate=3"][..]), ("all", &all), ("warm", &warm)] {
         let (_, events) = resumed(&gpu, root, name, sets);
         assert_eq!(losses(&events).len(), 6, "steps are counted, not micro-batches");
-        let checkpoint = model(root, &format!("{name}/checkpoints/last.safetensors"));
+        let checkpoint = model(root, &checkpoint(root, name));
         assert!(!checkpoint.names().any(|tensor| tensor.starts_with("sum/")));
     }
     assert_eq!(norms(&train(&gpu, root, "norms", &all, None, false)).len(), 6);
@@ -262,7 +260,7 @@ fn data_that_fail_inside_a_step_leave_a_run_that_goes_on() {
         if outcome.is_ok() {
             continue;
         }
-        let resume = root.join(&out).join("checkpoints/last.safetensors").exists();
+        let resume = root.join(&out).join("checkpoints").exists();
         if resume {
             saved += 1
         } else {
@@ -329,7 +327,7 @@ fn an_auxiliary_head_trains_the_backbone_and_leaves_with_the_training() {
     let (plain, found) = (model(root, "plain/last.safetensors"), model(root, "aux/last.safetensors"));
     assert!(plain.names().eq(found.names()), "a model has no auxiliary head");
     assert!(moved(&plain, &found).iter().any(|name| name == "backbone.0.down.0.weight"));
-    let checkpoint = model(root, "aux/checkpoints/last.safetensors");
+    let checkpoint = model(root, &checkpoint(root, "aux"));
     assert!(checkpoint.contains("aux.2.weight") && checkpoint.contains("velocity/aux.0.0.weight"));
     resumed(&gpu, root, "parts", &[&aux[..], &["train.accumulate=2", "train.ema=0.5"]].concat());
     assert!(model(root, "parts/last.safetensors").names().eq(plain.names()));

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use protoseg::gpu::Gpu;
 use protoseg::train::{Command, Config, Event, Session};
-use support::{CONFIG, TempDir, bytes, gpu, street, train};
+use support::{CONFIG, TempDir, bytes, checkpoint, gpu, street, train};
 
 #[test]
 fn same_seed_same_bytes_and_resumed_equals_uninterrupted() {
@@ -377,7 +377,7 @@ fn a_run_is_resumed_with_what_it_began_with() {
     let message = fails(&gpu, root, "nowhere", &[], true);
     assert!(message.contains("no checkpoint") && !root.join("nowhere").exists(), "{message}");
     // As an earlier version wrote it, before it had these keys; spaces keep the lengths.
-    let checkpoint = root.join("run/checkpoints/last.safetensors");
+    let checkpoint = root.join(checkpoint(root, "run"));
     let mut written = std::fs::read(&checkpoint).expect("checkpoint");
     for key in [r#"\\\"sinkhorn_balance\\\":\\\"balanced\\\","#, r#"\\\"merge_cosine\\\":0.0,"#] {
         let at = written.windows(key.len()).position(|part| part == key.as_bytes());

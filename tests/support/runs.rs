@@ -68,3 +68,11 @@ pub fn street(root: &Path) {
 pub fn bytes(root: &Path, file: &str) -> Vec<u8> {
     std::fs::read(root.join(file)).unwrap_or_else(|e| panic!("{file}: {e}"))
 }
+
+/// The newest checkpoint of the run in `run`, relative to `root`.
+pub fn checkpoint(root: &Path, run: &str) -> String {
+    let folder = format!("{run}/checkpoints");
+    let files = std::fs::read_dir(root.join(&folder)).unwrap_or_else(|e| panic!("{folder}: {e}"));
+    let names = files.map(|entry| entry.expect("an entry").file_name().into_string().expect("UTF-8"));
+    format!("{folder}/{}", names.max().expect("a checkpoint"))
+}
