@@ -15,7 +15,7 @@ use safetensors::tensor::Dtype;
 
 use crate::error::{Error, Result};
 
-pub use write::{encode, write};
+pub use write::{encode, encode_with, write};
 
 /// A tensor on the host, row-major.
 #[derive(Clone, Debug, PartialEq)]

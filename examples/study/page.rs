@@ -29,7 +29,7 @@ pub fn markdown(outcomes: &Outcomes, command: &str, parameters: &[(&str, Vec<(us
     let _ = writeln!(page, "* Command: `{command}`");
     let _ = writeln!(
         page,
-        "* Every run is `examples/study/base.toml` with the keys of its row changed: MobileNetV2, {} steps of 8 crops, seed {}.",
+        "* Every run is `examples/study/base.toml` with the keys of its row changed: MobileNetV2, {} steps of 6 crops of 160 x 224 pixels, seed {}.",
         steps.join(", "),
         seeds.join(", ")
     );

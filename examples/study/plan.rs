@@ -41,8 +41,8 @@ pub const RUNS: &[Run] = &[
     run("gumbel", &["head.update_assign=gumbel"]),
     run("gumbel-0.99", &["head.update_assign=gumbel", "head.momentum=0.99"]),
     run("random", &["head.prototype_init=random"]),
-    run("revive", &["head.revive_every=40"]),
-    run("unbalanced", &["head.sinkhorn_rho=0.05"]),
+    run("revive", &["head.revive_every=40", "head.merge_cosine=0.95"]),
+    run("unbalanced", &["head.sinkhorn_balance=0.1"]),
 ];
 
 /// The questions in the order of the page.
@@ -89,8 +89,8 @@ pub const QUESTIONS: &[Question] = &[
         rows: &[
             ("random directions (the paper)", "random"),
             ("first fill from pixels", "base"),
-            ("first fill and revival", "revive"),
-            ("first fill and unbalanced Sinkhorn", "unbalanced"),
+            ("first fill, revival and merged twins", "revive"),
+            ("first fill and unbalanced Sinkhorn, rho = 0.1", "unbalanced"),
         ],
     },
 ];

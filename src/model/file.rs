@@ -83,7 +83,7 @@ pub fn load_backbone(gpu: &Gpu, store: &mut Store, weights: &Weights, arch: Arch
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use serde_json::{Value, json};
 
     use super::*;
@@ -92,17 +92,20 @@ mod tests {
     use crate::model::{NetOptions, Provenance};
     use crate::proto::{Balance, Profile, PrototypeInit};
 
-    /// Reads the description of a model after `change`.
-    fn read(change: impl FnOnce(&mut Value)) -> Result<ModelSpec> {
-        let classes = Classes::parse(r#"{"classes": [{"id": 0, "name": "a"}]}"#).expect("valid classes");
-        let spec = ModelSpec {
+    /// A description with one class.
+    pub fn spec() -> ModelSpec {
+        ModelSpec {
             net: NetOptions::default(),
             head: HeadOptions::profile(Profile::Rec),
-            classes,
+            classes: Classes::parse(r#"{"classes": [{"id": 0, "name": "a"}]}"#).expect("valid classes"),
             normalisation: Normalisation::default(),
             provenance: Provenance { crop: [32, 48], ..Provenance::default() },
-        };
-        let mut json = serde_json::to_value(spec).expect("JSON");
+        }
+    }
+
+    /// Reads the description of a model after `change`.
+    fn read(change: impl FnOnce(&mut Value)) -> Result<ModelSpec> {
+        let mut json = serde_json::to_value(spec()).expect("JSON");
         change(&mut json);
         let metadata = BTreeMap::from([(KEY.to_owned(), json.to_string())]);
         let bytes = model_file::encode(&model_file::Tensors::new(), &metadata)?;

@@ -1,5 +1,6 @@
 //! Stored little-endian numbers to the types that the code asks for.
 
+use half::{bf16, f16};
 use safetensors::tensor::Dtype;
 
 /// The values as f32, or `None` for the types that have none of their own in Rust (fp8, fp4, complex).
@@ -16,8 +17,8 @@ pub fn to_f64(dtype: Dtype, bytes: &[u8]) -> Option<Vec<f64>> {
     Some(match dtype {
         Dtype::F64 => parse(bytes, f64::from_le_bytes),
         Dtype::F32 => parse(bytes, |b| f64::from(f32::from_le_bytes(b))),
-        Dtype::F16 => parse(bytes, |b| f16_to_f64(u16::from_le_bytes(b))),
-        Dtype::BF16 => parse(bytes, |b| f64::from(f32::from_bits(u32::from(u16::from_le_bytes(b)) << 16))),
+        Dtype::F16 => parse(bytes, |b| f16::from_le_bytes(b).to_f64()),
+        Dtype::BF16 => parse(bytes, |b| bf16::from_le_bytes(b).to_f64()),
         Dtype::U64 => parse(bytes, |b| u64::from_le_bytes(b) as f64),
         _ => to_i64(dtype, bytes)?.into_iter().map(|value| value as f64).collect(),
     })
@@ -42,18 +43,6 @@ fn parse<const SIZE: usize, T>(bytes: &[u8], value: impl Fn([u8; SIZE]) -> T) ->
     chunks.iter().map(|&chunk| value(chunk)).collect()
 }
 
-/// IEEE 754 binary16: 1 sign bit, 5 exponent bits (bias 15), 10 fraction bits.
-fn f16_to_f64(bits: u16) -> f64 {
-    let sign = if bits >> 15 == 1 { -1.0 } else { 1.0 };
-    let fraction = f64::from(bits & 0x3FF);
-    match i32::from(bits >> 10 & 0x1F) {
-        0 => sign * fraction * 2f64.powi(-24),
-        31 if fraction == 0.0 => sign * f64::INFINITY,
-        31 => f64::NAN,
-        exponent => sign * (1024.0 + fraction) * 2f64.powi(exponent - 25),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -62,13 +51,14 @@ mod tests {
     fn halves() {
         let halves =
             [(0x0000, 0.0), (0x3C00, 1.0), (0xC000, -2.0), (0x7BFF, 65504.0), (0x3555, 0.333251953125)];
+        let read = |bits: u16| to_f64(Dtype::F16, &bits.to_le_bytes()).expect("a number")[0];
         for (bits, value) in halves {
-            assert_eq!(f16_to_f64(bits), value);
+            assert_eq!(read(bits), value);
         }
-        assert_eq!(f16_to_f64(0x0001), 2f64.powi(-24));
-        assert_eq!(f16_to_f64(0x0400), 2f64.powi(-14));
-        assert_eq!(f16_to_f64(0xFC00), f64::NEG_INFINITY);
-        assert!(f16_to_f64(0x7E00).is_nan());
+        assert_eq!(read(0x0001), 2f64.powi(-24));
+        assert_eq!(read(0x0400), 2f64.powi(-14));
+        assert_eq!(read(0xFC00), f64::NEG_INFINITY);
+        assert!(read(0x7E00).is_nan());
         assert_eq!(to_f32(Dtype::BF16, &[0x80, 0x3F, 0x49, 0xC0]), Some(vec![1.0, -3.140625]));
     }
 

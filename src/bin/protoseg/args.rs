@@ -45,6 +45,8 @@ pub enum Command {
     Predict(PredictArgs),
     /// Draw the sub-prototype figure: classes in the colours of their prototypes
     Figure(FigureArgs),
+    /// Copy a model to a smaller file, with its weights rounded to 16 bits
+    Export(ExportArgs),
     /// Compare golden and parity files with what this adapter computes
     Verify(VerifyArgs),
     /// List adapters, their tiers and limits
@@ -246,6 +248,27 @@ pub struct FigureArgs {
     /// PNG to write
     #[arg(long, value_name = "FIG.png")]
     pub out: PathBuf,
+}
+
+#[derive(Args)]
+pub struct ExportArgs {
+    /// Model file
+    pub model: PathBuf,
+    /// File to write
+    #[arg(long, value_name = "FILE.safetensors")]
+    pub out: PathBuf,
+    /// f16: kernels and other matrices in 16 bits; what there is one of per channel, and the prototypes, stay in 32. f32: all as it is
+    #[arg(long, value_enum, default_value = "f16")]
+    pub dtype: Dtype,
+}
+
+/// How `export` stores weights.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Dtype {
+    /// 16 bits
+    F16,
+    /// 32 bits
+    F32,
 }
 
 #[derive(Args)]

@@ -16,6 +16,7 @@ mod bench;
 mod data;
 mod devices;
 mod eval;
+mod export;
 mod figure;
 mod fit;
 mod node_times;
@@ -72,6 +73,7 @@ async fn run(cli: &Cli) -> Result<()> {
         Command::Synth(args) => data::synth(args),
         Command::Audit(args) => data::audit(args),
         Command::Devices(args) => devices::devices(args).await,
+        Command::Export(args) => export::export(args),
         Command::Verify(args) => verify::verify(args, cli).await,
         Command::Ops => {
             devices::ops();
