@@ -15,10 +15,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;
+use protoseg::data::{ClassInfo, Classes};
 use protoseg::gpu::Gpu;
+use protoseg::model::{ClassifierSize, ModelSpec, Provenance};
 use protoseg::train::{Command, Config, Event, Log};
 
-use page::Outcomes;
+use page::{Outcomes, Parameters};
 use plan::{RUNS, Run};
 
 /// Answers the study's questions.
@@ -77,9 +79,7 @@ fn train(args: &Args, run: &Run, seed: u32, out: &Path) -> Result<()> {
     set.push(format!("data.root={}", args.data.display()));
     set.push(format!("train.weights={}", args.weights.display()));
     set.push(format!("train.seed={seed}"));
-    set.extend(args.set.iter().cloned());
-    let base = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/study/base.toml");
-    let config = Config::load(&base, &set)?;
+    let config = config(args, set)?;
     let resume = out.join("checkpoints").exists();
     eprintln!("{}: {}", out.display(), if resume { "going on" } else { "starting" });
     let mut log = Log::new(out);
@@ -100,6 +100,43 @@ fn train(args: &Args, run: &Run, seed: u32, out: &Path) -> Result<()> {
     pollster::block_on(protoseg::train::run(open, &config, out, resume, &mut listen))
         .with_context(|| format!("the run `{}` failed", run.name))?;
     failed.map_or(Ok(()), |error| Err(error.into()))
+}
+
+/// The base configuration with `set` and what the command line changes.
+fn config(args: &Args, mut set: Vec<String>) -> Result<Config> {
+    set.extend(args.set.iter().cloned());
+    let base = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/study/base.toml");
+    Ok(Config::load(&base, &set)?)
+}
+
+/// How many numbers the classifier of each head learns, by number of classes.
+fn parameters(args: &Args) -> Result<Vec<Parameters>> {
+    type Count = fn(&ClassifierSize) -> usize;
+    let rows: [(&str, &str, Count); 5] = [
+        ("prototype", "prototype", |size| size.learnable),
+        ("its mask norm, beside the classifier", "prototype", |size| size.mask_norm),
+        ("softmax", "softmax", |size| size.learnable),
+        ("query, with its decoder", "query", |size| size.learnable),
+        ("query, the part that grows with C", "query", |size| size.grows_with_classes),
+    ];
+    let mut table = Vec::new();
+    for (label, kind, count) in rows {
+        let config = config(args, vec![format!("head.kind={kind}")])?;
+        let mut counts = Vec::new();
+        for num_classes in [11, 150, 847] {
+            let class = |i: usize| ClassInfo { id: i as u8, name: format!("class {i}"), color: [0; 3] };
+            let spec = ModelSpec {
+                net: config.model.clone(),
+                head: config.head.resolve()?,
+                classes: Classes::new((0..num_classes).map(class).collect()),
+                normalisation: config.normalisation,
+                provenance: Provenance::default(),
+            };
+            counts.push((num_classes, count(&ClassifierSize::of(&spec)?)));
+        }
+        table.push((label, counts));
+    }
+    Ok(table)
 }
 
 /// Writes the page of what is finished, where one is wanted.
@@ -123,7 +160,7 @@ fn write_page(args: &Args) -> Result<()> {
     let command = format!(
         "cargo run --release --example study -- --data CAMVID --weights MOBILENET_V2.safetensors --seeds {seeds}{set} --page docs"
     );
-    let text = page::markdown(&outcomes, &command, &[]);
+    let text = page::markdown(&outcomes, &command, &parameters(args)?);
     let path = page.join("study.md");
     std::fs::write(&path, text).with_context(|| format!("cannot write `{}`", path.display()))
 }

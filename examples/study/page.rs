@@ -13,15 +13,19 @@ use crate::results::Outcome;
 /// Outcomes by run and seed.
 pub type Outcomes = BTreeMap<(&'static str, u32), Outcome>;
 
+/// A label, and how many numbers are learned for each number of classes.
+pub type Parameters = (&'static str, Vec<(usize, usize)>);
+
 /// A row that has no answer yet.
 const OPEN: &str = "-";
 
-/// The page as Markdown. `parameters` are the classifier's learnable ones: head, then a count for each number of classes.
-pub fn markdown(outcomes: &Outcomes, command: &str, parameters: &[(&str, Vec<(usize, usize)>)]) -> String {
+/// The page as Markdown. `parameters` are the classifier's learnable ones.
+pub fn markdown(outcomes: &Outcomes, command: &str, parameters: &[Parameters]) -> String {
     let mut page = String::from(
-        "# The paper's claims on CamVid\n\nWritten by the study's program from the logs of its runs; the text around it is in \
-         `examples/study`.\n\n",
+        "# The paper's claims on CamVid\n\nWritten by the program in `examples/study` from the logs of its runs.\n\n",
     );
+    page.push_str(include_str!("findings.md"));
+    page.push_str("\n## How\n\n");
     let adapters: Vec<&str> = distinct(outcomes.values().map(|o| o.adapter.as_str()));
     let steps: Vec<String> =
         distinct(outcomes.values().map(|o| o.steps)).iter().map(u64::to_string).collect();
@@ -33,7 +37,9 @@ pub fn markdown(outcomes: &Outcomes, command: &str, parameters: &[(&str, Vec<(us
         steps.join(", "),
         seeds.join(", ")
     );
-    let _ = writeln!(page, "* Adapter: {}.", adapters.join("; "));
+    let minutes = outcomes.values().map(|o| o.seconds).sum::<f64>() / 60.0;
+    let (adapters, runs) = (adapters.join("; "), outcomes.len());
+    let _ = writeln!(page, "* Adapter: {adapters}; {runs} runs took {minutes:.0} minutes in all.");
     page.push_str(
         "* mIoU and mAcc (%) are of the last step, not of the best one, on the whole validation split, one pass. Cosines are between prototypes \
          of one class: the mean over pairs and classes, and the closest pair of any class. Effective prototypes: exp of the entropy \

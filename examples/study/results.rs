@@ -22,6 +22,8 @@ pub struct Outcome {
     pub adapter: String,
     /// Steps.
     pub steps: u64,
+    /// Wall time, of the part since it was resumed last.
+    pub seconds: f64,
     /// Every evaluation; the last one is of all images.
     pub points: Vec<Point>,
     /// Images of the last evaluation.
@@ -52,6 +54,7 @@ pub fn read(folder: &Path) -> Option<Outcome> {
     let mut out = Outcome {
         adapter: String::new(),
         steps: 0,
+        seconds: 0.0,
         points: Vec::new(),
         images: 0,
         macc: f64::NAN,
@@ -74,7 +77,7 @@ pub fn read(folder: &Path) -> Option<Outcome> {
                 let used: Vec<f64> = classes.iter().filter_map(|class| class.effective).collect();
                 out.effective = Some(used.iter().sum::<f64>() / used.len().max(1) as f64);
             }
-            Event::Done { step, .. } => ended = step == out.steps,
+            Event::Done { step, seconds, .. } => (ended, out.seconds) = (step == out.steps, seconds),
             _ => {}
         }
     }
