@@ -93,6 +93,12 @@ impl AugmentSettings {
         }
     }
 
+    /// The same for images that are enlarged by `scale` first.
+    #[must_use]
+    pub fn enlarged(&self, scale: f32) -> Self {
+        Self { scale_min: scale * self.scale_min, scale_max: scale * self.scale_max, ..self.clone() }
+    }
+
     /// Checks every value.
     ///
     /// # Errors

@@ -9,7 +9,7 @@ use crate::gpu::Gpu;
 use crate::head;
 use crate::model::{ModelSpec, load_model, record_network};
 use crate::nn::{Builder, Mode, Weights};
-use crate::ops;
+use crate::ops::{self, Corners};
 use crate::tape::{DType, Keep, Plan, Program, Store, Tape, ValueId, tuned_caps};
 
 use super::window;
@@ -169,7 +169,8 @@ pub(super) fn record(spec: &ModelSpec, height: usize, width: usize) -> Result<Re
     let image = tape.input("image", &[1, height, width, 3], DType::F32);
     let step = tape.input("step", &[1], DType::U32);
     let mut b = Builder::new(&mut tape, Mode::Eval);
-    let net = record_network(&mut b, spec, image, step, 0, false)?;
+    let enlarged = ops::resize(b.tape, image, spec.net.input_size([height, width]), Corners::Half)?;
+    let net = record_network(&mut b, spec, enlarged, step, 0, false)?;
     let weights = b.weights;
     tape.enter("classify");
     let emb = net.embedded.emb;
@@ -262,7 +263,8 @@ impl Predictor {
 
     /// The largest window of `height` x `width` that can be recorded and whose plan fits the device.
     pub(super) fn window(&self, height: usize, width: usize, want: Want) -> Result<[usize; 2]> {
-        let (mut tall, mut wide) = (height.min(ops::MAX_EXTENT), width.min(ops::MAX_EXTENT));
+        let most = (ops::MAX_EXTENT as f64 / f64::from(self.spec.net.input_scale)) as usize;
+        let (mut tall, mut wide) = (height.min(most), width.min(most));
         while !self.fits(tall, wide, want)? {
             if tall.max(wide) <= 64 {
                 return Err(Error::device(

@@ -15,6 +15,9 @@ use crate::ops::sinkhorn::MAX_PROTOS;
 pub struct NetOptions {
     /// Backbone.
     pub arch: Arch,
+    /// Enlargement of images before the network, 1 to 4: what is small in the data set is seen better, for the square of it in
+    /// time. The scales and the crop of `augment` count from the enlarged image.
+    pub input_scale: f32,
     /// Image pixels per pixel of the last map: 8, 16 or 32; smaller by dilation.
     pub output_stride: usize,
     /// Strides whose maps are used, finest first; the finest is the resolution of the embeddings.
@@ -37,6 +40,7 @@ impl Default for NetOptions {
     fn default() -> Self {
         Self {
             arch: Arch::MobilenetV2,
+            input_scale: 1.0,
             output_stride: 32,
             taps: vec![4, 8, 16, 32],
             neck: Neck::Mix,
@@ -56,12 +60,24 @@ impl NetOptions {
         if head.projection { self.embedding } else { self.width }
     }
 
+    /// Height and width that an image of `size` enters the network with.
+    #[must_use]
+    pub fn input_size(&self, size: [usize; 2]) -> [usize; 2] {
+        size.map(|side| (side as f64 * f64::from(self.input_scale)).round() as usize)
+    }
+
     /// Checks what the types do not.
     ///
     /// # Errors
     /// [`Error::Config`] that names the key.
     pub fn check(&self) -> Result<()> {
         let wrong = |problem: String, want: &str| Err(Error::config(problem, want));
+        if !(1.0..=4.0).contains(&self.input_scale) {
+            return wrong(
+                format!("model.input_scale is {}", self.input_scale),
+                "choose a number from 1 to 4",
+            );
+        }
         if ![8, 16, 32].contains(&self.output_stride) {
             return wrong(format!("model.output_stride is {}", self.output_stride), "choose 8, 16 or 32");
         }
@@ -151,6 +167,13 @@ impl ModelSpec {
             ));
         }
         Ok(())
+    }
+
+    /// Height and width of what the training crops show, in pixels of the data set's images.
+    #[must_use]
+    pub fn window(&self) -> [usize; 2] {
+        let scale = f64::from(self.net.input_scale);
+        self.provenance.crop.map(|side| ((side as f64 / scale).round() as usize).max(1))
     }
 
     /// Number of classes C.

@@ -159,7 +159,7 @@ impl Session {
             count => count,
         };
         let settings = LoaderSettings {
-            augment: config.augment.clone(),
+            augment: config.augment.enlarged(config.model.input_scale),
             normalisation: config.normalisation,
             batch: config.train.batch,
             seed: config.train.seed,

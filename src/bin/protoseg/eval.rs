@@ -57,7 +57,7 @@ pub async fn eval(args: &EvalArgs, cli: &Cli) -> Result<()> {
         model.needs_prototypes("--prototypes")?;
     }
     let data = labelled(&model, data)?;
-    let window = args.sliding.then(|| model.spec().provenance.crop);
+    let window = args.sliding.then(|| model.spec().window());
     let ensemble = Ensemble { scales: args.scales.clone(), flip: args.flip, window };
     ensemble.check()?;
     if let Some(folder) = &args.masks {

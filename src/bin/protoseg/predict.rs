@@ -19,7 +19,7 @@ pub async fn predict(args: &PredictArgs, cli: &Cli) -> Result<()> {
         let name = args.map.to_possible_value().map_or(String::new(), |v| v.get_name().to_owned());
         model.needs_prototypes(&format!("--map {name}"))?;
     }
-    let window = args.sliding.then(|| model.spec().provenance.crop);
+    let window = args.sliding.then(|| model.spec().window());
     let ensemble = Ensemble { scales: args.scales.clone(), flip: args.flip, window };
     ensemble.check()?;
     if args.map != Map::Classes && !ensemble.is_plain() {

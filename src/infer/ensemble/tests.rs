@@ -58,6 +58,10 @@ fn bands_of_rows_give_the_same_classes_as_the_whole() {
 
 /// A small network with random weights.
 fn predictor() -> (Predictor, Store) {
+    predictor_at(1.0)
+}
+
+fn predictor_at(input_scale: f32) -> (Predictor, Store) {
     let gpu = pollster::block_on(Gpu::open(None, None)).unwrap();
     let net = NetOptions {
         arch: Arch::Scratch,
@@ -67,6 +71,7 @@ fn predictor() -> (Predictor, Store) {
         width: 8,
         embedding: 8,
         prototypes: 2,
+        input_scale,
         ..NetOptions::default()
     };
     let text = r#"{"classes": [{"id": 0, "name": "a"}, {"id": 1, "name": "b"}, {"id": 2, "name": "c"}]}"#;
@@ -115,4 +120,41 @@ fn a_pass_that_does_not_fit_goes_through_in_windows() {
     for window in [None, Some([240, 320])] {
         assert_eq!(run(&mut predictor, &mut store, &flip(window)), in_windows, "{window:?}");
     }
+}
+
+#[test]
+fn an_enlarging_model_sees_the_enlarged_image_and_answers_in_pixels_of_the_given_one() {
+    let (width, height) = (30, 22);
+    // Multiples of 16: twice as large, every pixel is a whole number of sixteenths of four of them.
+    let rgb: Vec<u8> = (0..width * height * 3).map(|i| 16 * ((i * i / 7 + i) % 16) as u8).collect();
+    let axis = |o: usize, length: usize| {
+        let at = (o as f64 + 0.5) / 2.0 - 0.5;
+        let (first, last) = (at.floor().max(0.0) as usize, (at.floor() as isize + 1).max(0) as usize);
+        (first, last.min(length - 1), at.max(0.0) - at.max(0.0).floor())
+    };
+    let mut twice = Vec::new();
+    for y in 0..2 * height {
+        for x in 0..2 * width {
+            let ((y0, y1, v), (x0, x1, u)) = (axis(y, height), axis(x, width));
+            for c in 0..3 {
+                let at = |y: usize, x: usize| f64::from(rgb[3 * (y * width + x) + c]);
+                let row = |y: usize| (1.0 - u) * at(y, x0) + u * at(y, x1);
+                twice.push(((1.0 - v) * row(y0) + v * row(y1)) as u8);
+            }
+        }
+    }
+    let image = RgbImage { width, height, rgb };
+    let twice = RgbImage { width: 2 * width, height: 2 * height, rgb: twice };
+    let logits = |scale: f32, image: &RgbImage| {
+        let (mut predictor, mut store) = predictor_at(scale);
+        pollster::block_on(predictor.logits(&mut store, image)).unwrap()
+    };
+    let (enlarging, plain) = (logits(2.0, &image), logits(1.0, &twice));
+    assert_eq!(enlarging.size, plain.size);
+    let largest = plain.values.iter().fold(0.0, |most: f32, x| most.max(x.abs()));
+    for (a, b) in enlarging.values.iter().zip(&plain.values) {
+        assert!((a - b).abs() < 1e-4 * largest, "{a} against {b}");
+    }
+    let (mut predictor, mut store) = predictor_at(2.0);
+    assert_eq!(pollster::block_on(predictor.classes(&mut store, &image)).unwrap().len(), width * height);
 }
