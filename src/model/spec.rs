@@ -29,7 +29,7 @@ pub struct NetOptions {
     pub dropout: f32,
     /// Dimension D of the embedding.
     pub embedding: usize,
-    /// Prototypes K per class.
+    /// Prototypes K per class, 1 to 32.
     pub prototypes: usize,
 }
 
