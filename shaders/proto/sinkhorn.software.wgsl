@@ -109,6 +109,7 @@ fn factor(mass: f32, sum: vec4<f32>, quad: u32, protos: u32) -> vec4<f32> {
     return masked(row_factor(mass, sum, params.exponent), quad, protos);
 }
 
+// Sums of the four vec4s from `first` on; of those that are not there they are constant zeros.
 fn sum_half(class_index: u32, lane: u32, first: u32) -> Half {
     return Half(
         row_sum(class_index, lane, first), row_sum(class_index, lane, first + 1u),
@@ -116,6 +117,7 @@ fn sum_half(class_index: u32, lane: u32, first: u32) -> Half {
     );
 }
 
+// r of 16 prototypes. Lanes past K hold 0, whatever the quotient is there.
 fn factor_half(mass: f32, sums: Half, first: u32, protos: u32) -> Half {
     return Half(
         factor(mass, sums.v0, first, protos), factor(mass, sums.v1, first + 1u, protos),
@@ -123,6 +125,7 @@ fn factor_half(mass: f32, sums: Half, first: u32, protos: u32) -> Half {
     );
 }
 
+// In pairs, for every K in the same order: the bits up to K = 16 do not know of the upper half.
 fn added_up(x: Half) -> vec4<f32> {
     return (x.v0 + x.v1) + (x.v2 + x.v3);
 }
@@ -222,10 +225,12 @@ fn stored(at: u32, quad: u32) -> mat4x4<f32> {
     );
 }
 
+// Reads 16 prototypes at four positions, zeros past K.
 fn stored_half(at: u32, first: u32) -> Exps {
     return Exps(stored(at, first), stored(at, first + 1u), stored(at, first + 2u), stored(at, first + 3u));
 }
 
+// A half's part of sum_k r_k E[n,k], added in pairs as in added_up.
 fn mass_half(e: Exps, f: Half) -> vec4<f32> {
     return (e.e0 * f.v0 + e.e1 * f.v1) + (e.e2 * f.v2 + e.e3 * f.v3);
 }
@@ -239,6 +244,7 @@ fn mass_of(low: Exps, high: Exps, f: Rows) -> vec4<f32> {
     return mass;
 }
 
+// sum_n E[n,k] cn_n, four positions more: one product of a vector and a matrix per vec4.
 fn added(sums: Half, columns: vec4<f32>, e: Exps) -> Half {
     return Half(
         sums.v0 + columns * e.e0, sums.v1 + columns * e.e1,
@@ -246,6 +252,7 @@ fn added(sums: Half, columns: vec4<f32>, e: Exps) -> Half {
     );
 }
 
+// Stores E of 16 prototypes at four positions and adds its row sums.
 fn filled(sums: Half, at: u32, first: u32, pixels: vec4<u32>, mine: vec4<bool>) -> Half {
     return Half(
         sums.v0 + fill(at, first, pixels, mine), sums.v1 + fill(at, first + 1u, pixels, mine),
@@ -311,6 +318,7 @@ fn store_row(mine: bool, pixel: u32, first: u32, f: Half, e: Half, column: f32) 
     }
 }
 
+// Q of 16 prototypes at four positions.
 fn store_four(mine: vec4<bool>, pixels: vec4<u32>, first: u32, f: Half, e: Exps, columns: vec4<f32>) {
     // A column for each position.
     let t0 = transpose(e.e0); let t1 = transpose(e.e1); let t2 = transpose(e.e2); let t3 = transpose(e.e3);

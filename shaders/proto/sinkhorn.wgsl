@@ -134,10 +134,12 @@ fn wide() -> bool {
     return num_quads > 4u;
 }
 
+// r_k E[n,k] of 16 prototypes.
 fn scaled(e: Half, r: Half) -> Half {
     return Half(r.v0 * e.v0, r.v1 * e.v1, r.v2 * e.v2, r.v3 * e.v3);
 }
 
+// In pairs, for every K in the same order: the bits up to K = 16 do not know of the upper half.
 fn sum_half(x: Half) -> vec4<f32> {
     return (x.v0 + x.v1) + (x.v2 + x.v3);
 }
@@ -150,6 +152,7 @@ fn sum_halves(low: Half, high: Half) -> f32 {
     return total(sum);
 }
 
+// sum_n E[n,k] cn_n, one pixel more.
 fn added(sums: Half, e: Half, column: f32) -> Half {
     return Half(sums.v0 + e.v0 * column, sums.v1 + e.v1 * column, sums.v2 + e.v2 * column, sums.v3 + e.v3 * column);
 }
