@@ -15,8 +15,8 @@
 //!include lib/sinkhorn.wgsl
 //!include lib/total.wgsl
 
-// K: a pipeline constant, so that the prototypes up to 16 that are not there vanish from the loops.
-override row_count: u32 = 16u;
+// K, at most 32: a pipeline constant, so that the prototypes that are not there vanish from the loops.
+override row_count: u32 = 32u;
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> own: array<vec4<f32>>;
@@ -28,9 +28,19 @@ override row_count: u32 = 16u;
 @group(0) @binding(7) var<storage, read_write> q: array<vec4<f32>>;
 @group(0) @binding(8) var<storage, read_write> r: array<vec4<f32>>;
 
-// A number for each prototype.
-struct Rows {
+// A number for each of 16 prototypes: half of the largest row.
+struct Half {
     v0: vec4<f32>, v1: vec4<f32>, v2: vec4<f32>, v3: vec4<f32>,
+}
+
+// A number for each prototype. Above K = 16 there is a second half.
+struct Rows {
+    low: Half, high: Half,
+}
+
+// E of 16 prototypes (columns) at four positions (rows).
+struct Exps {
+    e0: mat4x4<f32>, e1: mat4x4<f32>, e2: mat4x4<f32>, e3: mat4x4<f32>,
 }
 
 struct Share {
@@ -58,6 +68,11 @@ fn share(group: vec3<u32>, groups: vec3<u32>, lane: u32) -> Share {
 
 fn quads() -> u32 {
     return (row_count + 3u) / 4u;
+}
+
+// Whether the upper halves hold anything. What depends on it is left out by hand: no compiler has to know that 0 x + y is y.
+fn wide() -> bool {
+    return row_count > 16u;
 }
 
 // Which of four positions are the class's.
@@ -94,12 +109,32 @@ fn factor(mass: f32, sum: vec4<f32>, quad: u32, protos: u32) -> vec4<f32> {
     return masked(row_factor(mass, sum, params.exponent), quad, protos);
 }
 
+// Sums of the four vec4s from `first` on; of those that are not there they are constant zeros.
+fn sum_half(class_index: u32, lane: u32, first: u32) -> Half {
+    return Half(
+        row_sum(class_index, lane, first), row_sum(class_index, lane, first + 1u),
+        row_sum(class_index, lane, first + 2u), row_sum(class_index, lane, first + 3u),
+    );
+}
+
+// r of 16 prototypes. Lanes past K hold 0, whatever the quotient is there.
+fn factor_half(mass: f32, sums: Half, first: u32, protos: u32) -> Half {
+    return Half(
+        factor(mass, sums.v0, first, protos), factor(mass, sums.v1, first + 1u, protos),
+        factor(mass, sums.v2, first + 2u, protos), factor(mass, sums.v3, first + 3u, protos),
+    );
+}
+
+// In pairs, for every K in the same order: the bits up to K = 16 do not know of the upper half.
+fn added_up(x: Half) -> vec4<f32> {
+    return (x.v0 + x.v1) + (x.v2 + x.v3);
+}
+
 // The row step: r from the last sums.
 fn row_step(work: Share, lane: u32) -> Rows {
     // Class C has no sums; what another class's give is masked.
     let c = min(work.class_index, params.num_classes - 1u);
-    var s0 = row_sum(c, lane, 0u); var s1 = row_sum(c, lane, 1u);
-    var s2 = row_sum(c, lane, 2u); var s3 = row_sum(c, lane, 3u);
+    var low = sum_half(c, lane, 0u); var high = sum_half(c, lane, 4u);
     let count = f32(work.end - work.begin);
     let wanted = work.class_index < params.num_classes && work.end > work.begin;
     let protos = select(0u, params.num_protos, wanted);
@@ -107,23 +142,44 @@ fn row_step(work: Share, lane: u32) -> Rows {
     var mass = count / f32(params.num_protos);
     if (params.rounds == 0u) {
         // Q = N_c E / sum(E): one factor for all k.
-        let all = vec4<f32>(total((s0 + s1) + (s2 + s3)));
-        s0 = all; s1 = all; s2 = all; s3 = all;
+        var sum = added_up(low);
+        if (wide()) {
+            sum += added_up(high);
+        }
+        let all = vec4<f32>(total(sum));
+        low = Half(all, all, all, all);
+        high = low;
         mass = count;
     }
-    return Rows(
-        factor(mass, s0, 0u, protos), factor(mass, s1, 1u, protos),
-        factor(mass, s2, 2u, protos), factor(mass, s3, 3u, protos),
-    );
+    var f = Rows(factor_half(mass, low, 0u, protos), Half());
+    if (wide()) {
+        f.high = factor_half(mass, high, 4u, protos);
+    }
+    return f;
 }
 
-// vec4 number `lane` of four: one store for what lanes 0 to 3 write.
+// vec4 number `lane` of four.
+fn of_four(x: Half, lane: u32) -> vec4<f32> {
+    return select(select(x.v0, x.v1, lane == 1u), select(x.v2, x.v3, lane == 3u), lane >= 2u);
+}
+
+// vec4 number `lane` of eight: one store for what the lanes write.
 fn of_lane(rows: Rows, lane: u32) -> vec4<f32> {
-    return select(select(rows.v0, rows.v1, lane == 1u), select(rows.v2, rows.v3, lane == 3u), lane >= 2u);
+    if (wide() && lane >= 4u) {
+        return of_four(rows.high, lane - 4u);
+    }
+    return of_four(rows.low, lane);
+}
+
+fn half_over_lanes(x: Half) -> Half {
+    return Half(over_lanes(x.v0), over_lanes(x.v1), over_lanes(x.v2), over_lanes(x.v3));
 }
 
 fn store_sums(work: Share, lane: u32, sums: Rows) {
-    let all = Rows(over_lanes(sums.v0), over_lanes(sums.v1), over_lanes(sums.v2), over_lanes(sums.v3));
+    var all = Rows(half_over_lanes(sums.low), Half());
+    if (wide()) {
+        all.high = half_over_lanes(sums.high);
+    }
     if (lane < quads() && work.class_index < params.num_classes && work.segment < params.segments) {
         next[(work.class_index * params.segments + work.segment) * quads() + lane] = of_lane(all, lane);
     }
@@ -169,6 +225,41 @@ fn stored(at: u32, quad: u32) -> mat4x4<f32> {
     );
 }
 
+// Reads 16 prototypes at four positions, zeros past K.
+fn stored_half(at: u32, first: u32) -> Exps {
+    return Exps(stored(at, first), stored(at, first + 1u), stored(at, first + 2u), stored(at, first + 3u));
+}
+
+// A half's part of sum_k r_k E[n,k], added in pairs as in added_up.
+fn mass_half(e: Exps, f: Half) -> vec4<f32> {
+    return (e.e0 * f.v0 + e.e1 * f.v1) + (e.e2 * f.v2 + e.e3 * f.v3);
+}
+
+// sum_k r_k E[n,k] of four positions.
+fn mass_of(low: Exps, high: Exps, f: Rows) -> vec4<f32> {
+    var mass = mass_half(low, f.low);
+    if (wide()) {
+        mass += mass_half(high, f.high);
+    }
+    return mass;
+}
+
+// sum_n E[n,k] cn_n, four positions more: one product of a vector and a matrix per vec4.
+fn added(sums: Half, columns: vec4<f32>, e: Exps) -> Half {
+    return Half(
+        sums.v0 + columns * e.e0, sums.v1 + columns * e.e1,
+        sums.v2 + columns * e.e2, sums.v3 + columns * e.e3,
+    );
+}
+
+// Stores E of 16 prototypes at four positions and adds its row sums.
+fn filled(sums: Half, at: u32, first: u32, pixels: vec4<u32>, mine: vec4<bool>) -> Half {
+    return Half(
+        sums.v0 + fill(at, first, pixels, mine), sums.v1 + fill(at, first + 1u, pixels, mine),
+        sums.v2 + fill(at, first + 2u, pixels, mine), sums.v3 + fill(at, first + 3u, pixels, mine),
+    );
+}
+
 // E, and its row sums: cn = 1.
 @compute @workgroup_size(8)
 fn sinkhorn_first(
@@ -177,15 +268,17 @@ fn sinkhorn_first(
     @builtin(local_invocation_index) lane: u32,
 ) {
     let work = share(group, groups, lane);
-    var s0 = vec4<f32>(0.0); var s1 = vec4<f32>(0.0); var s2 = vec4<f32>(0.0); var s3 = vec4<f32>(0.0);
+    var sums = Rows();
     for (var i = work.start; i < work.end; i += 32u * params.segments) {
         let pixels = order[i / 4u];
         let mine = inside(work, i);
         let at = block(work, i);
-        s0 += fill(at, 0u, pixels, mine); s1 += fill(at, 1u, pixels, mine);
-        s2 += fill(at, 2u, pixels, mine); s3 += fill(at, 3u, pixels, mine);
+        sums.low = filled(sums.low, at, 0u, pixels, mine);
+        if (wide()) {
+            sums.high = filled(sums.high, at, 4u, pixels, mine);
+        }
     }
-    store_sums(work, lane, Rows(s0, s1, s2, s3));
+    store_sums(work, lane, sums);
 }
 
 // Row step from the last sums, then column step and next sums in one walk.
@@ -197,16 +290,18 @@ fn sinkhorn_round(
 ) {
     let work = share(group, groups, lane);
     let f = row_step(work, lane);
-    var s0 = vec4<f32>(0.0); var s1 = vec4<f32>(0.0); var s2 = vec4<f32>(0.0); var s3 = vec4<f32>(0.0);
+    var sums = Rows();
     for (var i = work.start; i < work.end; i += 32u * params.segments) {
         let at = block(work, i);
-        let e0 = stored(at, 0u); let e1 = stored(at, 1u); let e2 = stored(at, 2u); let e3 = stored(at, 3u);
+        let low = stored_half(at, 0u); let high = stored_half(at, 4u);
         // cn = 1 / sum_k r_k E[n,k], and at once its share of the next sum_n E[n,k] cn_n.
-        let mass = (e0 * f.v0 + e1 * f.v1) + (e2 * f.v2 + e3 * f.v3);
-        let columns = select(vec4<f32>(0.0), 1.0 / mass, inside(work, i));
-        s0 += columns * e0; s1 += columns * e1; s2 += columns * e2; s3 += columns * e3;
+        let columns = select(vec4<f32>(0.0), 1.0 / mass_of(low, high, f), inside(work, i));
+        sums.low = added(sums.low, columns, low);
+        if (wide()) {
+            sums.high = added(sums.high, columns, high);
+        }
     }
-    store_sums(work, lane, Rows(s0, s1, s2, s3));
+    store_sums(work, lane, sums);
 }
 
 fn store_quad(pixel: u32, quad: u32, value: vec4<f32>) {
@@ -215,11 +310,28 @@ fn store_quad(pixel: u32, quad: u32, value: vec4<f32>) {
     }
 }
 
-fn store_row(mine: bool, pixel: u32, f: Rows, e: Rows, column: f32) {
+// Q of 16 prototypes at one position: f E cn, if the position is the class's.
+fn store_row(mine: bool, pixel: u32, first: u32, f: Half, e: Half, column: f32) {
     if (mine) {
-        store_quad(pixel, 0u, f.v0 * e.v0 * column); store_quad(pixel, 1u, f.v1 * e.v1 * column);
-        store_quad(pixel, 2u, f.v2 * e.v2 * column); store_quad(pixel, 3u, f.v3 * e.v3 * column);
+        store_quad(pixel, first, f.v0 * e.v0 * column); store_quad(pixel, first + 1u, f.v1 * e.v1 * column);
+        store_quad(pixel, first + 2u, f.v2 * e.v2 * column); store_quad(pixel, first + 3u, f.v3 * e.v3 * column);
     }
+}
+
+// Q of 16 prototypes at four positions.
+fn store_four(mine: vec4<bool>, pixels: vec4<u32>, first: u32, f: Half, e: Exps, columns: vec4<f32>) {
+    // A column for each position.
+    let t0 = transpose(e.e0); let t1 = transpose(e.e1); let t2 = transpose(e.e2); let t3 = transpose(e.e3);
+    // Unrolled: an inner loop would count against the 65,535 iterations that Mesa 22 allows an invocation in all.
+    store_row(mine.x, pixels.x, first, f, Half(t0[0], t1[0], t2[0], t3[0]), columns.x);
+    store_row(mine.y, pixels.y, first, f, Half(t0[1], t1[1], t2[1], t3[1]), columns.y);
+    store_row(mine.z, pixels.z, first, f, Half(t0[2], t1[2], t2[2], t3[2]), columns.z);
+    store_row(mine.w, pixels.w, first, f, Half(t0[3], t1[3], t2[3], t3[3]), columns.w);
+}
+
+fn largest(x: Half) -> f32 {
+    let most = max(max(x.v0, x.v1), max(x.v2, x.v3));
+    return max(max(most.x, most.y), max(most.z, most.w));
 }
 
 // Last row step, last column step, Q; rows of ignored pixels are zero because their factors are.
@@ -237,21 +349,16 @@ fn sinkhorn_finish(
         let pixels = order[i / 4u];
         let mine = inside(work, i);
         let at = block(work, i);
-        let e0 = stored(at, 0u); let e1 = stored(at, 1u); let e2 = stored(at, 2u); let e3 = stored(at, 3u);
-        let mass = (e0 * f.v0 + e1 * f.v1) + (e2 * f.v2 + e3 * f.v3);
-        let columns = 1.0 / select(mass, vec4<f32>(1.0), plain);
-        // A column for each position.
-        let t0 = transpose(e0); let t1 = transpose(e1); let t2 = transpose(e2); let t3 = transpose(e3);
-        // Unrolled: an inner loop would count against the 65,535 iterations that Mesa 22 allows an invocation in all.
-        store_row(mine.x, pixels.x, f, Rows(t0[0], t1[0], t2[0], t3[0]), columns.x);
-        store_row(mine.y, pixels.y, f, Rows(t0[1], t1[1], t2[1], t3[1]), columns.y);
-        store_row(mine.z, pixels.z, f, Rows(t0[2], t1[2], t2[2], t3[2]), columns.z);
-        store_row(mine.w, pixels.w, f, Rows(t0[3], t1[3], t2[3], t3[3]), columns.w);
+        let low = stored_half(at, 0u); let high = stored_half(at, 4u);
+        let columns = 1.0 / select(mass_of(low, high, f), vec4<f32>(1.0), plain);
+        store_four(mine, pixels, 0u, f.low, low, columns);
+        if (wide()) {
+            store_four(mine, pixels, 4u, f.high, high, columns);
+        }
     }
     // r is defined up to a factor per class: the largest is written as 1.
     if (work.segment == 0u && lane < quads() && work.class_index < params.num_classes) {
-        let largest = max(max(f.v0, f.v1), max(f.v2, f.v3));
-        let top = max(max(largest.x, largest.y), max(largest.z, largest.w));
+        let top = max(largest(f.low), largest(f.high));
         r[work.class_index * quads() + lane] = of_lane(f, lane) / select(1.0, top, work.end > work.begin);
     }
 }

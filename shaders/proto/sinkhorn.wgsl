@@ -11,16 +11,16 @@
 // partial row sums in one pass. So a class with most of the pixels is spread over `segments` workgroups, and no float is
 // added by two invocations in an order left to chance. A last dispatch writes Q and r.
 //
-// Layout: own and q are [N] rows of `num_quads` vec4s (K <= 16), zero in the padding; partial sums are
+// Layout: own and q are [N] rows of `num_quads` vec4s (K <= 32), zero in the padding; partial sums are
 // [C, segments, num_quads]. Padding lanes of E are masked, since exp gives no zero there.
-// Workgroup: 64 invocations, neighbouring positions of `order`. Two barriers per workgroup. Iterations per invocation:
-// at most N / (64 * segments) with segments >= 2, so 31,250 for N = 4 million in one class, plus `segments`.
+// Workgroup: 64 invocations, neighbouring positions of `order`. Two barriers per workgroup, four above K = 16. Iterations per
+// invocation: at most N / (64 * segments) with segments >= 2, so 31,250 for N = 4 million in one class, plus `segments` and 128.
 //!include lib/lanes.wgsl
 //!include lib/sinkhorn.wgsl
 //!include lib/total.wgsl
 
 // vec4s per row: a pipeline constant, so that the unused ones vanish from the loops.
-override num_quads: u32 = 4u;
+override num_quads: u32 = 8u;
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> own: array<vec4<f32>>;
@@ -31,9 +31,15 @@ override num_quads: u32 = 4u;
 @group(0) @binding(6) var<storage, read_write> q: array<vec4<f32>>;
 @group(0) @binding(7) var<storage, read_write> r: array<vec4<f32>>;
 
-// r of this workgroup's class, K <= 16; and four vec4s of sums from each of 64 invocations.
-var<workgroup> factors: array<vec4<f32>, 4>;
+// r of this workgroup's class, K <= 32; and four vec4s of sums from each of 64 invocations, twice where a row has more than
+// four: twice the memory would halve the workgroups that a processor holds, for every K.
+var<workgroup> factors: array<vec4<f32>, 8>;
 var<workgroup> lanes: array<vec4<f32>, 256>;
+
+// Numbers of 16 prototypes: half of the largest row.
+struct Half {
+    v0: vec4<f32>, v1: vec4<f32>, v2: vec4<f32>, v3: vec4<f32>,
+}
 
 struct Share {
     class_index: u32,
@@ -112,18 +118,66 @@ fn factor(quad: u32) -> vec4<f32> {
     return factors[quad];
 }
 
+fn factor_half(first: u32) -> Half {
+    return Half(factor(first), factor(first + 1u), factor(first + 2u), factor(first + 3u));
+}
+
+fn exponential_half(pixel: u32, first: u32) -> Half {
+    return Half(
+        exponential(pixel, first), exponential(pixel, first + 1u),
+        exponential(pixel, first + 2u), exponential(pixel, first + 3u),
+    );
+}
+
+// Whether the upper halves hold anything. What depends on it is left out by hand: no compiler has to know that 0 x + y is y.
+fn wide() -> bool {
+    return num_quads > 4u;
+}
+
+// r_k E[n,k] of 16 prototypes.
+fn scaled(e: Half, r: Half) -> Half {
+    return Half(r.v0 * e.v0, r.v1 * e.v1, r.v2 * e.v2, r.v3 * e.v3);
+}
+
+// In pairs, for every K in the same order: the bits up to K = 16 do not know of the upper half.
+fn sum_half(x: Half) -> vec4<f32> {
+    return (x.v0 + x.v1) + (x.v2 + x.v3);
+}
+
+fn sum_halves(low: Half, high: Half) -> f32 {
+    var sum = sum_half(low);
+    if (wide()) {
+        sum += sum_half(high);
+    }
+    return total(sum);
+}
+
+// sum_n E[n,k] cn_n, one pixel more.
+fn added(sums: Half, e: Half, column: f32) -> Half {
+    return Half(sums.v0 + e.v0 * column, sums.v1 + e.v1 * column, sums.v2 + e.v2 * column, sums.v3 + e.v3 * column);
+}
+
 // Sums of the 64 invocations, added in the order of the lanes.
-fn store_sums(work: Share, lane: u32, s0: vec4<f32>, s1: vec4<f32>, s2: vec4<f32>, s3: vec4<f32>) {
-    // One stretch of 64 for each vec4, so that lane k < num_quads then reads its own stretch.
-    lanes[lane] = s0;
-    lanes[64u + lane] = s1; lanes[128u + lane] = s2; lanes[192u + lane] = s3;
+fn store_half(work: Share, lane: u32, first: u32, sums: Half) {
+    // One stretch of 64 for each vec4, so that each of the first lanes then reads its own stretch.
+    lanes[lane] = sums.v0;
+    lanes[64u + lane] = sums.v1; lanes[128u + lane] = sums.v2; lanes[192u + lane] = sums.v3;
     workgroupBarrier();
-    if (lane < num_quads && work.class_index < params.num_classes) {
+    if (lane < min(num_quads - first, 4u) && work.class_index < params.num_classes) {
         var sum = vec4<f32>(0.0);
         for (var i = 0u; i < 64u; i++) {
             sum += lanes[64u * lane + i];
         }
-        next[(work.class_index * params.segments + work.segment) * num_quads + lane] = sum;
+        next[(work.class_index * params.segments + work.segment) * num_quads + first + lane] = sum;
+    }
+}
+
+fn store_sums(work: Share, lane: u32, low: Half, high: Half) {
+    store_half(work, lane, 0u, low);
+    if (wide()) {
+        // The first sums must have been read before `lanes` is written again.
+        workgroupBarrier();
+        store_half(work, lane, 4u, high);
     }
 }
 
@@ -135,14 +189,16 @@ fn sinkhorn_first(
     @builtin(local_invocation_index) lane: u32,
 ) {
     let work = share(group, groups, lane);
-    var s0 = vec4<f32>(0.0); var s1 = vec4<f32>(0.0); var s2 = vec4<f32>(0.0); var s3 = vec4<f32>(0.0);
+    var low = Half(); var high = Half();
     // Neighbouring invocations take neighbouring positions; pixels of a class lie together in `order`.
     for (var i = work.start; i < work.end; i += 64u * params.segments) {
         let pixel = order[i];
-        s0 += exponential(pixel, 0u); s1 += exponential(pixel, 1u);
-        s2 += exponential(pixel, 2u); s3 += exponential(pixel, 3u);
+        low = added(low, exponential_half(pixel, 0u), 1.0);
+        if (wide()) {
+            high = added(high, exponential_half(pixel, 4u), 1.0);
+        }
     }
-    store_sums(work, lane, s0, s1, s2, s3);
+    store_sums(work, lane, low, high);
 }
 
 // Row step from the last sums, then column step and next sums in one walk.
@@ -154,23 +210,35 @@ fn sinkhorn_round(
 ) {
     let work = share(group, groups, lane);
     row_step(work, lane);
-    let r0 = factor(0u); let r1 = factor(1u); let r2 = factor(2u); let r3 = factor(3u);
-    var s0 = vec4<f32>(0.0); var s1 = vec4<f32>(0.0); var s2 = vec4<f32>(0.0); var s3 = vec4<f32>(0.0);
+    let r_low = factor_half(0u); let r_high = factor_half(4u);
+    var low = Half(); var high = Half();
     for (var i = work.start; i < work.end; i += 64u * params.segments) {
         let pixel = order[i];
-        let e0 = exponential(pixel, 0u); let e1 = exponential(pixel, 1u);
-        let e2 = exponential(pixel, 2u); let e3 = exponential(pixel, 3u);
+        let e_low = exponential_half(pixel, 0u); let e_high = exponential_half(pixel, 4u);
         // cn = 1 / sum_k r_k E[n,k], and at once its share of the next sum_n E[n,k] cn_n.
-        let column = 1.0 / total((r0 * e0 + r1 * e1) + (r2 * e2 + r3 * e3));
-        s0 += e0 * column; s1 += e1 * column; s2 += e2 * column; s3 += e3 * column;
+        let column = 1.0 / sum_halves(scaled(e_low, r_low), scaled(e_high, r_high));
+        low = added(low, e_low, column);
+        if (wide()) {
+            high = added(high, e_high, column);
+        }
     }
-    store_sums(work, lane, s0, s1, s2, s3);
+    store_sums(work, lane, low, high);
 }
 
-fn store_row(pixel: u32, quad: u32, value: vec4<f32>) {
+fn store_quad(pixel: u32, quad: u32, value: vec4<f32>) {
     if (quad < num_quads) {
         q[pixel * num_quads + quad] = value;
     }
+}
+
+fn store_row(pixel: u32, first: u32, x: Half, column: f32) {
+    store_quad(pixel, first, x.v0 * column); store_quad(pixel, first + 1u, x.v1 * column);
+    store_quad(pixel, first + 2u, x.v2 * column); store_quad(pixel, first + 3u, x.v3 * column);
+}
+
+fn largest(x: Half) -> f32 {
+    let most = max(max(x.v0, x.v1), max(x.v2, x.v3));
+    return max(max(most.x, most.y), max(most.z, most.w));
 }
 
 // Last row step, last column step, Q; rows of ignored pixels are zero because their factors are.
@@ -182,21 +250,20 @@ fn sinkhorn_finish(
 ) {
     let work = share(group, groups, lane);
     row_step(work, lane);
-    let r0 = factor(0u); let r1 = factor(1u); let r2 = factor(2u); let r3 = factor(3u);
+    let r_low = factor_half(0u); let r_high = factor_half(4u);
     // Without rounds columns are not normalised; ignored pixels have sum 0, and 0 / 0 must not arise.
     let plain = params.rounds == 0u || work.class_index >= params.num_classes;
     for (var i = work.start; i < work.end; i += 64u * params.segments) {
         let pixel = order[i];
-        let q0 = r0 * exponential(pixel, 0u); let q1 = r1 * exponential(pixel, 1u);
-        let q2 = r2 * exponential(pixel, 2u); let q3 = r3 * exponential(pixel, 3u);
-        let column = 1.0 / select(total((q0 + q1) + (q2 + q3)), 1.0, plain);
-        store_row(pixel, 0u, q0 * column); store_row(pixel, 1u, q1 * column);
-        store_row(pixel, 2u, q2 * column); store_row(pixel, 3u, q3 * column);
+        let low = scaled(exponential_half(pixel, 0u), r_low);
+        let high = scaled(exponential_half(pixel, 4u), r_high);
+        let column = 1.0 / select(sum_halves(low, high), 1.0, plain);
+        store_row(pixel, 0u, low, column);
+        store_row(pixel, 4u, high, column);
     }
     // r is defined up to a factor per class: the largest is written as 1.
     if (work.segment == 0u && lane < num_quads && work.class_index < params.num_classes) {
-        let largest = max(max(r0, r1), max(r2, r3));
-        let top = max(max(largest.x, largest.y), max(largest.z, largest.w));
+        let top = max(largest(r_low), largest(r_high));
         r[work.class_index * num_quads + lane] = factors[lane] / select(top, 1.0, work.count == 0u);
     }
 }

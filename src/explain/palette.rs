@@ -2,9 +2,10 @@
 //!
 //! Distances and shades are taken in OKLab, where equal steps look equal.
 
-/// Chosen by hand so that every prefix is as distinct as it can be: the first three differ in hue *and* lightness, so
-/// that they stay apart for a reader who does not see red and green; none is grey, the colour of what is darkened.
-const SERIES: [[u8; 3]; 16] = [
+/// The first 16 chosen by hand so that every prefix is as distinct as it can be: the first three differ in hue *and* lightness, so
+/// that they stay apart for a reader who does not see red and green; none is grey, the colour of what is darkened. The
+/// others are, in turn, the colour of middling chroma that is furthest from all before it.
+const SERIES: [[u8; 3]; 32] = [
     [239, 89, 43],
     [38, 196, 158],
     [104, 96, 236],
@@ -21,10 +22,26 @@ const SERIES: [[u8; 3]; 16] = [
     [24, 52, 140],
     [255, 214, 164],
     [112, 122, 16],
+    [126, 18, 150],
+    [138, 252, 126],
+    [150, 114, 156],
+    [180, 150, 102],
+    [72, 54, 0],
+    [0, 114, 168],
+    [0, 150, 132],
+    [192, 24, 42],
+    [102, 78, 120],
+    [240, 204, 252],
+    [0, 162, 36],
+    [234, 102, 204],
+    [252, 144, 0],
+    [84, 30, 90],
+    [174, 84, 210],
+    [144, 192, 240],
 ];
 
 /// `k` distinguishable colours; a shorter list is a prefix of a longer one, so that a prototype keeps its colour.
-/// Beyond 16 the hues go round in golden-angle steps at three lightnesses: still different, no longer easy to name.
+/// Beyond 32 the hues go round in golden-angle steps at three lightnesses: still different, no longer easy to name.
 #[must_use]
 pub fn series(k: usize) -> Vec<[u8; 3]> {
     (0..k)
@@ -35,7 +52,8 @@ pub fn series(k: usize) -> Vec<[u8; 3]> {
         .collect()
 }
 
-/// `k` shades of one class colour, dark to light, of the same hue. A single shade is the colour itself.
+/// `k` shades of one class colour, dark to light, of the same hue. A single shade is the colour itself. Above 16 their steps
+/// in lightness are too small to tell neighbours apart, so the hue swings to either side in turn.
 #[must_use]
 pub fn shades(color: [u8; 3], k: usize) -> Vec<[u8; 3]> {
     if k == 1 {
@@ -43,11 +61,13 @@ pub fn shades(color: [u8; 3], k: usize) -> Vec<[u8; 3]> {
     }
     let [_, a, b] = to_lab(color);
     let (chroma, hue) = (a.hypot(b), b.atan2(a));
+    let swing = if k > 16 { 0.3 } else { 0.0 };
     (0..k)
         .map(|i| {
             let t = i as f32 / (k - 1) as f32;
             // Very dark and very light colours hold little chroma: without the taper the hue would shift on clipping.
-            from_lch(0.38 + 0.5 * t, chroma * (1.0 - 0.8 * (t - 0.45) * (t - 0.45)), hue)
+            let chroma = chroma * (1.0 - 0.8 * (t - 0.45) * (t - 0.45));
+            from_lch(0.38 + 0.5 * t, chroma, if i % 2 == 0 { hue - swing } else { hue + swing })
         })
         .collect()
 }
@@ -130,8 +150,8 @@ mod tests {
 
     #[test]
     fn every_pair_of_the_series_is_apart() {
-        let colors = series(16);
-        for i in 0..16 {
+        let colors = series(32);
+        for i in 0..32 {
             for j in 0..i {
                 let d = distance(colors[i], colors[j]);
                 assert!(d > 0.1, "colours {j} and {i} are {d} apart");
@@ -159,6 +179,17 @@ mod tests {
         }
         assert_eq!(shades([1, 2, 3], 1), [[1, 2, 3]]);
         assert!(shades([1, 2, 3], 0).is_empty());
+    }
+
+    #[test]
+    fn many_shades_stay_apart_from_their_neighbours() {
+        for (color, k) in [([200, 30, 40], 20), ([200, 30, 40], 32), ([60, 130, 60], 20)] {
+            let shades = shades(color, k);
+            for pair in shades.windows(2) {
+                assert!(distance(pair[0], pair[1]) > 0.05, "{pair:?} of {k}");
+                assert!(to_lab(pair[0])[0] < to_lab(pair[1])[0], "{pair:?} of {k}");
+            }
+        }
     }
 
     #[test]

@@ -32,7 +32,7 @@ pub struct NetOptions {
     pub dropout: f32,
     /// Dimension D of the embedding.
     pub embedding: usize,
-    /// Prototypes K per class.
+    /// Prototypes K per class, 1 to 32.
     pub prototypes: usize,
 }
 
@@ -101,7 +101,7 @@ impl NetOptions {
         }
         if !(1..=MAX_PROTOS).contains(&self.prototypes) {
             let problem = format!("model.prototypes is {}", self.prototypes);
-            return wrong(problem, "choose 1 to 16");
+            return wrong(problem, &format!("choose 1 to {MAX_PROTOS}"));
         }
         if !(0.0..1.0).contains(&self.dropout) {
             return wrong(format!("model.dropout is {}", self.dropout), "choose a probability below 1");

@@ -70,6 +70,10 @@ pub(super) fn cases() -> Vec<Case> {
     vec![
         case("K 10", [300, 10], 0.0),
         case("K 3", [7, 3], 12_345.0),
+        case("K 17", [41, 17], 2.0),
+        case("K 20", [300, 20], 3.0),
+        case("K 31", [7, 31], 4.0),
+        case("K 32", [90, 32], 5.0),
         // Wide enough to meet both ends of the uniform numbers.
         case("many", [60_000, 16], 1.0),
     ]

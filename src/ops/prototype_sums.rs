@@ -177,6 +177,10 @@ pub(super) fn cases() -> Vec<Case> {
         on("one prototype of one class", [1025, 1, 1, 64], random(1, 0.0), random(1, 0.0), true),
         on("runs that end with a block", [1024, 4, 1, 7], quarters(), random(1, 0.0), false),
         on("K 16, most absent", [500, 150, 16, 13], random(150, 0.1), random(16, 0.0), false),
+        on("K 17", [400, 5, 17, 7], random(5, 0.1), random(17, 0.0), false),
+        on("right pixels, K 20", [3000, 11, 20, 16], random(11, 0.1), random(20, 0.0), true),
+        on("K 31, D 5", [700, 2, 31, 5], random(2, 0.2), random(31, 0.0), true),
+        on("K 32, most absent", [500, 150, 32, 13], random(150, 0.1), random(32, 0.0), false),
         on(
             "one class holds nearly all",
             [60_000, 11, 1, 16],

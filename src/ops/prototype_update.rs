@@ -142,6 +142,10 @@ pub(super) fn cases() -> Vec<Case> {
         on("mu 0, D 16, K 1", [50, 2, 1, 16], Some(0.0)),
         on("mu 1, one row", [5, 1, 1, 13], Some(1.0)),
         on("normalise only", [1, 150, 16, 7], None),
+        on("K 17", [300, 3, 17, 16], Some(0.9)),
+        on("K 20", [900, 11, 20, 64], Some(0.999)),
+        on("K 31, D 5", [500, 2, 31, 5], Some(0.5)),
+        on("normalise only, K 32", [1, 11, 32, 7], None),
         on("long rows", [3000, 19, 10, 720], Some(0.99)),
     ]
 }
