@@ -399,5 +399,5 @@ fn seconds(text: &str) -> Result<f64, String> {
 
 /// Every key of a configuration, for `train --help`.
 fn keys() -> String {
-    format!("Every key of a configuration, with its default:\n\n{}", protoseg::train::Config::keys())
+    format!("Every key of a configuration, with what it means and its default:\n\n{}", protoseg::train::Config::keys())
 }

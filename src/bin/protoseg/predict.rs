@@ -7,6 +7,7 @@ use clap::ValueEnum;
 use protoseg::data::{list_images, read_upright, write_mask_png, write_rgb_png};
 use protoseg::explain::overlay::prototype_map;
 use protoseg::infer::{Ensemble, Model, Prediction};
+use protoseg::words::counted;
 use protoseg::{Error, Result};
 
 use crate::args::{Cli, Map, PredictArgs};
@@ -50,7 +51,7 @@ pub async fn predict(args: &PredictArgs, cli: &Cli) -> Result<()> {
         bar.inc(1);
     }
     bar.finish_and_clear();
-    eprintln!("wrote {} maps to {}", files.len(), args.out.display());
+    eprintln!("wrote {} to {}", counted(files.len(), "map"), args.out.display());
     Ok(())
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::{SplitAudit, ValueUse};
 use crate::data::classes::Classes;
-use crate::data::labels::counted;
+use crate::words::counted;
 use crate::data::raw::in_words;
 
 /// Raw labels of a class that are listed at most, in characters.
