@@ -13,7 +13,7 @@ use crate::ops::sinkhorn::MAX_PROTOS;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct NetOptions {
-    /// Backbone.
+    /// Backbone: `"mobilenet_v2"`, or `"scratch"`, a small one for training without `train.weights`.
     pub arch: Arch,
     /// Image pixels per pixel of the last map: 8, 16 or 32; smaller by dilation.
     pub output_stride: usize,

@@ -141,7 +141,10 @@ fn parse(text: &str, path: &Path, overrides: &[String]) -> Result<Config> {
     }
     read(&table).map_err(|error| match toml::from_str::<Config>(text) {
         Err(in_text) if in_text.message() == error.message() => in_file(in_text),
-        _ => Error::config(format!("{name}: {}", refusal::in_words(error.message())), "`protoseg train --help` lists every key"),
+        _ => Error::config(
+            format!("{name}: {}", refusal::in_words(error.message())),
+            "`protoseg train --help` lists every key",
+        ),
     })
 }
 

@@ -54,12 +54,16 @@ pub async fn draw(
         let images = counted(spec.provenance.val_images, "validation image");
         format!(", mIoU {:.1} % on {images}", 100.0 * m)
     });
+    let steps = match spec.provenance.step {
+        0 => "untrained".to_owned(),
+        count => counted(count as usize, "step"),
+    };
     figure::render(&FigureSpec {
         title: "Pixels in the colour of their nearest prototype".into(),
         subtitle: format!(
-            "K = {} prototypes per class, {} steps{trained}. Colours show which of a class's own prototypes is nearest; \
+            "K = {} prototypes per class, {steps}{trained}. Colours show which of a class's own prototypes is nearest; \
              nobody labelled parts.",
-            spec.net.prototypes, spec.provenance.step
+            spec.net.prototypes
         ),
         classes,
     })

@@ -64,6 +64,13 @@ fn files(args: &PredictArgs) -> Result<BTreeMap<String, PathBuf>> {
             return Err(Error::data(path, "holds no .jpg or .png image", "give a folder with images"));
         }
         for file in list {
+            if !file.is_file() {
+                return Err(Error::data(
+                    &file,
+                    "there is no such image",
+                    "give the path of an image, or of a folder of images",
+                ));
+            }
             let name = file.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
             if let Some(other) = out.insert(name.clone(), file.clone()) {
                 let problem = format!("would be written to {name}.png, and so would `{}`", other.display());

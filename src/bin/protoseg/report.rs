@@ -177,7 +177,10 @@ fn summary(config: &Config, history: &[Event], model: &Model, num_counted: usize
         row("Prototypes merged", format!("{merged}, moved onto pixels because they were twins"));
     }
     if kind.has_prototypes() {
-        row("Prototypes' shares", format!("of the pixels predicted in {}", counted(num_counted, "validation image")));
+        row(
+            "Prototypes' shares",
+            format!("of the pixels predicted in {}", counted(num_counted, "validation image")),
+        );
     }
     let net = &model.spec().net;
     let arch =
@@ -192,9 +195,14 @@ fn summary(config: &Config, history: &[Event], model: &Model, num_counted: usize
         "Batch",
         format!(
             "{}{} of {}x{}",
-            if config.train.accumulate > 1 { format!("{} x ", config.train.accumulate) } else { String::new() },
+            if config.train.accumulate > 1 {
+                format!("{} x ", config.train.accumulate)
+            } else {
+                String::new()
+            },
             counted(config.train.batch, "crop"),
-            config.augment.crop_width, config.augment.crop_height
+            config.augment.crop_width,
+            config.augment.crop_height
         ),
     );
     out

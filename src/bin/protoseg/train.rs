@@ -166,7 +166,14 @@ fn show(bar: &ProgressBar, lines: &mut Lines, event: &Event) {
         }
         Event::Evaluation { step, images, scores, best } => {
             let mark = if *best { ", the best so far" } else { "" };
-            line(bar, &format!("step {step}: mIoU {:.2} % on {}{mark}", 100.0 * scores.miou, counted(*images, "image")));
+            line(
+                bar,
+                &format!(
+                    "step {step}: mIoU {:.2} % on {}{mark}",
+                    100.0 * scores.miou,
+                    counted(*images, "image")
+                ),
+            );
         }
         Event::PrototypesSet { batches, of, classes, .. } => {
             line(bar, &first_prototypes(*batches, *of, classes))

@@ -57,7 +57,10 @@ impl Audit {
                 ));
             }
             if !split.absent_classes.is_empty() && split.labelled_pixels > 0 {
-                warnings.push(format!("split {name}: no pixel of {}", listed(&split.absent_classes, NUM_CLASSES)));
+                warnings.push(format!(
+                    "split {name}: no pixel of {}",
+                    listed(&split.absent_classes, NUM_CLASSES)
+                ));
             }
         }
         warnings

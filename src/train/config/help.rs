@@ -78,15 +78,16 @@ fn without_references(text: &str) -> String {
 }
 
 fn explain(out: &mut String, text: Option<&String>) {
-    let mut column = WIDTH;
+    let mut column = 0;
     for word in text.map_or("", String::as_str).split_whitespace() {
-        if column + 1 + word.len() > WIDTH {
-            *out += if column == WIDTH { "#" } else { "\n#" };
+        let length = word.chars().count();
+        if column == 0 || column + 1 + length > WIDTH {
+            *out += if column == 0 { "#" } else { "\n#" };
             column = 1;
         }
         *out += " ";
         *out += word;
-        column += 1 + word.chars().count();
+        column += 1 + length;
     }
     if text.is_some() {
         *out += "\n";
@@ -107,7 +108,7 @@ mod tests {
             let is_key = !pair[1].is_empty() && !pair[1].starts_with('#');
             assert!(!is_key || pair[0].starts_with("# "), "{} has no explanation", pair[1]);
         }
-        assert!(lines.iter().all(|line| line.len() <= WIDTH), "a line too long");
+        assert!(lines.iter().all(|line| line.chars().count() <= WIDTH), "a line too long");
         assert!(!keys.contains("quirk") && !keys.contains("(spec"), "what only the code explains");
         assert!(toml::from_str::<toml::Table>(&keys).is_ok_and(|table| table.len() == 6));
     }
