@@ -201,8 +201,9 @@ fn first_prototypes(batches: usize, of: usize, classes: &[SetPrototypes]) -> Str
     let rest =
         if random.is_empty() { String::new() } else { format!("; left at random: {}", listed(&random, 8)) };
     format!(
-        "prototypes of {whole} of {} classes set by k-means of {pixels} labelled pixels in {batches} batches{rest}",
-        classes.len()
+        "prototypes of {whole} of {} classes set by k-means of {pixels} labelled pixels in {batches} {}{rest}",
+        classes.len(),
+        if batches == 1 { "batch" } else { "batches" }
     )
 }
 
