@@ -30,7 +30,7 @@
 //! | the model | [`model`] backbone and head together, [`data`] images and labels, [`synth`] street scenes of our own making |
 //! | the method | [`head`] and [`proto`] the paper, [`nn`] layers and backbones made of operations |
 //! | the engine | [`ops`] one file per operation, [`tape`] recorded once and replayed, [`gpu`] the device |
-//! | leaves | [`oracle`] the operations again in plain `f64`, [`model_file`] and [`fs_atomic`] files, [`rng`], [`error`] |
+//! | leaves | [`oracle`] the operations again in plain `f64`, [`model_file`] and [`fs_atomic`] files, [`rng`], [`words`], [`error`] |
 
 pub mod bench;
 pub mod data;
@@ -53,5 +53,6 @@ pub mod tape;
 mod testing;
 pub mod train;
 pub mod verify;
+pub mod words;
 
 pub use error::{Error, Result};

@@ -403,6 +403,11 @@ fn bad_models_and_outputs_are_refused() {
     fs::create_dir(root.join("empty")).expect("folder");
     refused(root, &["predict", best, "empty", "--out", "maps"], &["empty"]);
     refused(root, &["train", "c.toml", "--out", "run"], &["run", "--resume"]);
+    refused(root, &["predict", best, "photo.jpg", "--out", "none"], &["photo.jpg"]);
+    let weights = ["train", "c.toml", "--out", "none", "--set", "train.weights=absent.safetensors"];
+    refused(root, &weights, &["absent.safetensors"]);
+    refused(root, &["train", "c.toml", "--out", "none", "--set", "head.embedding=4"], &["key of [model]"]);
+    assert!(!root.join("none").exists(), "what is refused leaves a folder");
     refused(
         root,
         &["figure", best, "--data", "street", "--classes", "Car", "--out", "f.png", "--rows", "0"],

@@ -128,14 +128,13 @@ fn bad_input_gets_one_sentence_and_leaves_nothing() {
     let temp = project("fit-bad");
     let root = temp.path();
     fs::write(root.join("damaged.safetensors"), "no weights").expect("temporary folder");
-    let cases: [(&[&str], &str); 8] = [
+    let cases: [(&[&str], &str); 7] = [
         (&["--backbone", "missing.safetensors"], "cannot read the model file `missing.safetensors`"),
         (&["--backbone", "damaged.safetensors"], "is not a whole safetensors file"),
         (&["--arch", "mobilenet_v2"], "has no tensor `features.0.0.weight`"),
         (&["--arch", "vgg"], "unknown architecture `vgg`"),
         (&["--split", "test"], "has no split `test`"),
-        (&["--prototypes", "99"], "model.prototypes is 99"),
-        (&["--embedding", "0"], "model.width is 0"),
+        (&["--size", "20000x64"], "--size is 20000x64"),
         (&["--out", "nowhere/m.safetensors"], "there is no such folder for --out"),
     ];
     for (changed, part) in cases {
@@ -150,5 +149,10 @@ fn bad_input_gets_one_sentence_and_leaves_nothing() {
             "{part}: {told}"
         );
         assert!(!root.join("m.safetensors").exists(), "{part}");
+    }
+    for usage in [["--prototypes", "17"], ["--prototypes", "0"], ["--embedding", "5000"]] {
+        let output = protoseg(root, &[&FIT[..], &["--out", "m.safetensors"], &usage].concat());
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code() == Some(2) && told.contains(usage[0]), "{told}");
     }
 }

@@ -23,7 +23,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     // A backbone and the paper's head together, and the file that holds them; of the data, the names of the classes.
     ("model", &["head", "data"]),
     // Images and labels: no GPU.
-    ("data", &["rng", "fs_atomic"]),
+    ("data", &["rng", "fs_atomic", "words"]),
     // The paper, then layers and backbones made of operations.
     ("head", &["proto"]),
     ("proto", &["nn"]),
@@ -38,6 +38,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("fs_atomic", &["error"]),
     ("oracle", &["rng"]),
     ("rng", &["error"]),
+    ("words", &[]),
     ("error", &[]),
 ];
 

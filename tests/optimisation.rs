@@ -226,6 +226,46 @@ fn steps_of_micro_batches_are_resumed() {
     assert_eq!(norms(&train(&gpu, root, "norms", &all, None, false)).len(), 6);
 }
 
+/// What each option does alone is tested above; here they meet, with each head and what moves prototypes.
+#[test]
+fn all_options_together_are_resumed_with_every_head() {
+    let gpu = gpu();
+    let temp = TempDir::new("together");
+    let root = temp.path();
+    street(root);
+    let shared = [
+        "train.accumulate=2",
+        "train.clip_norm=0.5",
+        "train.ema=0.5",
+        "train.ohem_threshold=0.7",
+        "train.ohem_min_kept=20",
+        "train.optimiser=\"adamw\"",
+        "train.recompute=true",
+        "augment.rotate=30",
+        "augment.max_class_share=0.5",
+    ];
+    let prototype = [
+        "head.warmup_steps=1",
+        "head.revive_every=2",
+        "head.merge_cosine=0.9",
+        "head.sinkhorn_balance=0.1",
+        "train.freeze_norms=\"all\"",
+    ];
+    let linear = ["model.neck=\"linear\"", "train.freeze_backbone=true"];
+    let mut models = Vec::new();
+    for (name, own) in [
+        ("prototype", &prototype[..]),
+        ("linear", &linear),
+        ("softmax", &["head.kind=\"softmax\"", "train.freeze_norms=\"statistics\""]),
+        ("query", &["head.kind=\"query\"", "head.query_heads=2", "train.freeze_norms=\"all\""]),
+    ] {
+        let (model, events) = resumed(&gpu, root, name, &[&shared, own].concat());
+        assert!(losses(&events).iter().flatten().all(|loss| loss.is_finite()), "{name}: {events:?}");
+        assert!(!models.contains(&model));
+        models.push(model);
+    }
+}
+
 /// Between two micro-batches the store is that of no step: nothing may be saved there.
 #[test]
 fn data_that_fail_inside_a_step_leave_a_run_that_goes_on() {

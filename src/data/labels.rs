@@ -7,6 +7,7 @@ use super::classes::Classes;
 use super::label_map::Decoder;
 use super::layout::Layout;
 use super::raw::{Occurrence, RawLabel};
+use crate::words::counted;
 
 /// What is wrong with a split without an image.
 pub const EMPTY: &str = "holds no image";
@@ -81,9 +82,4 @@ pub fn describe(unknown: &Unknown, classes: &Classes) -> (String, String) {
         "correct the mask, or say in data.label_map which class the colour is, or `ignore`"
     };
     (format!("has the RGB colour {named}{others}, which no class has"), remedy.into())
-}
-
-/// "1 image", "2 images".
-pub fn counted(number: usize, noun: &str) -> String {
-    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }

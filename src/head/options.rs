@@ -42,7 +42,7 @@ macro_rules! options {
         #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
         #[serde(deny_unknown_fields, default)]
         pub struct HeadConfig {
-            /// Where the options that are not given come from.
+            /// Where the options that are not given come from: `"rec"`, `"off"` (the released code) or `"pap"` (the paper's text).
             pub profile: Profile,
             $($(#[$meta])+
             #[serde(skip_serializing_if = "Option::is_none")]
@@ -118,11 +118,11 @@ options! {
     kind: HeadKind = HeadKind::Prototype, HeadKind::Prototype, HeadKind::Prototype;
     /// Projection MLP of two 1x1 convolutions, or the features as they are (quirk Q6).
     projection: bool = true, true, true;
-    /// Axis of the first L2 norm.
+    /// Axis of the first L2 norm: `"channel"` (per pixel), `"width"` (over the image's width) or `"none"` (quirk Q1).
     proj_norm: ProjNorm = ProjNorm::Width, ProjNorm::Channel, ProjNorm::Channel;
     /// LayerNorm on the embedding (quirk Q5).
     embed_layernorm: bool = true, true, true;
-    /// From class similarities to logits.
+    /// From class similarities to logits: `"layernorm"` (over the classes), `"scaled"` (divided by `ce_tau`) or `"plain"`.
     class_logit: LogitKind = LogitKind::Layernorm, LogitKind::Layernorm, LogitKind::Plain;
     /// Temperature of `class_logit = "scaled"`.
     ce_tau: f32 = 0.1, 0.1, 0.1;
@@ -132,13 +132,13 @@ options! {
     ppc_weight: f32 = 0.01, 0.01, 0.01;
     /// Weight of the pixel-prototype distance loss (lambda 2).
     ppd_weight: f32 = 0.001, 0.001, 0.001;
-    /// Assignment that moves the prototypes (quirk Q2).
+    /// Assignment that moves the prototypes: `"argmax"`, or `"gumbel"` with noise (quirk Q2).
     update_assign: UpdateAssign = UpdateAssign::Gumbel, UpdateAssign::Argmax, UpdateAssign::Argmax;
-    /// Pixels that move the prototypes (quirk Q7).
+    /// Pixels that move the prototypes: `"correct"`, those whose predicted class is right, or `"all"` (quirk Q7).
     update_pixels: UpdatePixels = UpdatePixels::Correct, UpdatePixels::Correct, UpdatePixels::All;
-    /// A loss without a valid pixel (quirk Q10).
+    /// A loss without a valid pixel: `"zero"` or `"nan"` (quirk Q10).
     empty_loss: EmptyLoss = EmptyLoss::Nan, EmptyLoss::Zero, EmptyLoss::Zero;
-    /// Classes with fewer pixels than prototypes.
+    /// Classes with fewer pixels than prototypes: `"sinkhorn"`, as all others, or `"nearest"`.
     small_class: SmallClass = SmallClass::Sinkhorn, SmallClass::Sinkhorn, SmallClass::Sinkhorn;
     /// Where the prototypes start: `"kmeans"` replaces the random directions by centres of each class's pixels before the first
     /// step that uses prototypes, which is the one after the warm-up. Random in models from before there was a choice.

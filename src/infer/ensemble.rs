@@ -13,6 +13,9 @@ use super::window::{self, Place};
 /// Host memory for the probabilities of all classes: those of a whole large image would take gigabytes.
 const BAND_BYTES: usize = 64 << 20;
 
+/// The smallest and the largest of [`Ensemble::scales`].
+pub const SCALES: [f32; 2] = [0.1, 8.0];
+
 /// Which passes are made.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ensemble {
@@ -34,12 +37,16 @@ impl Ensemble {
     /// Checks the scales.
     ///
     /// # Errors
-    /// [`Error::Config`] for one that is not within 0.1 to 8.
+    /// [`Error::Config`] for one that is not within [`SCALES`].
     pub fn check(&self) -> Result<()> {
-        match self.scales.iter().find(|s| !(0.1..=8.0).contains(*s)) {
+        let [low, high] = SCALES;
+        match self.scales.iter().find(|s| !(low..=high).contains(*s)) {
             None if !self.scales.is_empty() => Ok(()),
             None => Err(Error::config("--scales is empty", "give at least one, such as 1.0")),
-            Some(s) => Err(Error::config(format!("--scales holds {s}"), "choose numbers from 0.1 to 8")),
+            Some(s) => Err(Error::config(
+                format!("--scales holds {s}"),
+                format!("choose numbers from {low} to {high}"),
+            )),
         }
     }
 

@@ -8,7 +8,7 @@ mod predict;
 mod window;
 
 pub use boundary::{BOUNDARY_TOLERANCE, BoundaryF};
-pub use ensemble::Ensemble;
+pub use ensemble::{Ensemble, SCALES};
 pub use evaluate::{Evaluated, Evaluation, evaluate, evaluate_ensemble};
 pub use metrics::{ClassScore, Confusion, Mistake, Scores};
 pub use predict::{Model, Prediction, Predictor, record_inference};

@@ -13,7 +13,7 @@ use crate::ops::sinkhorn::MAX_PROTOS;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct NetOptions {
-    /// Backbone.
+    /// Backbone: `"mobilenet_v2"`, or `"scratch"`, a small one for training without `train.weights`.
     pub arch: Arch,
     /// Enlargement of images before the network, 1 to 4: what is small in the data set is seen better, for the square of it in
     /// time. The scales and the crop of `augment` count from the enlarged image.

@@ -167,7 +167,7 @@ fn for_shares(now: Circumstances) -> String {
         out.push("head.sinkhorn_balance = \"balanced\", or a larger number".to_owned());
     }
     out.push(smaller_momentum(now));
-    out.join(", ")
+    out.join(", or ")
 }
 
 /// What may keep prototypes apart.
@@ -179,11 +179,11 @@ fn for_directions(now: Circumstances) -> String {
         return "head.update_assign = \"argmax\", since \"gumbel\" moves them all towards the mean of the class".to_owned();
     }
     let start = if now.from_pixels {
-        "head.warmup_steps, so that k-means meets embeddings that have learned something, or head.prototype_init = \"random\""
+        "head.warmup_steps, so that k-means meets embeddings that have learned something, head.prototype_init = \"random\""
     } else {
         "a larger head.ppc_weight"
     };
-    format!("{start}, {}", smaller_momentum(now))
+    format!("{start}, or {}", smaller_momentum(now))
 }
 
 fn for_all(now: Circumstances) -> String {

@@ -33,8 +33,6 @@ pub struct Clustering {
     pub offsets: ValueId,
     /// Soft assignment, `[N,K]`.
     pub q: ValueId,
-    /// Row factors, `[C,K]`, up to a constant per class.
-    pub row_factors: ValueId,
     /// Hard assignment, `i32 [N]`, -1 = ignored.
     pub k: ValueId,
     /// Assignment for the update, `i32 [N]`; the same value as `k` unless noise is used.
@@ -64,7 +62,7 @@ pub fn cluster(
         let own = ops::own_similarity(tape, emb, protos, gt, order)?;
         let rule =
             Sinkhorn { iterations: options.iterations, kappa: options.kappa, balance: options.balance };
-        let (q, row_factors) = ops::sinkhorn(tape, own, gt, (order, offsets), rule)?;
+        let (q, _) = ops::sinkhorn(tape, own, gt, (order, offsets), rule)?;
         let (k, target) = ops::assign(tape, q, own, gt, offsets, (options.small_class, options.balance))?;
         let khat = match (options.update_assign, noise) {
             (UpdateAssign::Argmax, _) => k,
@@ -83,7 +81,7 @@ pub fn cluster(
                 return Err(Error::config(problem, "give a seed and a step, or use \"argmax\""));
             }
         };
-        Ok(Clustering { gt, own, order, offsets, q, row_factors, k, khat, target })
+        Ok(Clustering { gt, own, order, offsets, q, k, khat, target })
     })
 }
 

@@ -1,7 +1,9 @@
 //! The training configuration: one struct is the TOML file, the defaults and the resolved copy in the run folder.
 
 mod data;
+mod help;
 mod optimisation;
+mod refusal;
 
 use std::path::{Path, PathBuf};
 
@@ -25,10 +27,10 @@ pub struct Config {
     /// The network.
     #[serde(default)]
     pub model: NetOptions,
-    /// The prototype head.
+    /// What classifies the embeddings: a profile, and what departs from it.
     #[serde(default)]
     pub head: HeadConfig,
-    /// Random scale, crop, flip and colours.
+    /// How training images are varied.
     #[serde(default)]
     pub augment: AugmentSettings,
     /// Mean and deviation of the input.
@@ -92,7 +94,7 @@ impl Config {
         write_atomic(path, text.as_bytes())
     }
 
-    /// Every key with its default, as TOML.
+    /// Every key with its default, and above it what it means, as TOML.
     #[must_use]
     pub fn keys() -> String {
         let text = "[data]\nroot = \"FOLDER\"\n[train]\nweights = \"FILE\"\n";
@@ -100,7 +102,8 @@ impl Config {
             .map_err(|e| Error::config(e.to_string(), "report this"))
             .and_then(|config| config.resolved())
             .map(|config| Self { head: HeadConfig::every_key(), ..config });
-        config.ok().and_then(|config| toml::to_string(&config).ok()).unwrap_or_default()
+        let toml = config.ok().and_then(|config| toml::to_string(&config).ok()).unwrap_or_default();
+        help::explained(&toml)
     }
 }
 
@@ -112,7 +115,7 @@ fn parse(text: &str, path: &Path, overrides: &[String]) -> Result<Config> {
             let line = text[..span.start].matches('\n').count();
             format!(" line {} (`{}`)", line + 1, text.lines().nth(line).unwrap_or_default().trim())
         });
-        let message = e.message().lines().collect::<Vec<_>>().join(" ");
+        let message = refusal::in_words(e.message());
         Error::config(format!("{name}{place}: {message}"), "`protoseg train --help` lists every key")
     };
     let mut table: toml::Table = toml::from_str(text).map_err(in_file)?;
@@ -127,7 +130,7 @@ fn parse(text: &str, path: &Path, overrides: &[String]) -> Result<Config> {
             set(&mut table, given, false)?;
             if read(&table).is_err() {
                 return Err(Error::config(
-                    format!("--set {given}: {}", error.message().lines().collect::<Vec<_>>().join(" ")),
+                    format!("--set {given}: {}", refusal::in_words(error.message())),
                     "`protoseg train --help` lists every key",
                 ));
             }
@@ -138,7 +141,10 @@ fn parse(text: &str, path: &Path, overrides: &[String]) -> Result<Config> {
     }
     read(&table).map_err(|error| match toml::from_str::<Config>(text) {
         Err(in_text) if in_text.message() == error.message() => in_file(in_text),
-        _ => Error::config(format!("{name}: {}", error.message()), "`protoseg train --help` lists every key"),
+        _ => Error::config(
+            format!("{name}: {}", refusal::in_words(error.message())),
+            "`protoseg train --help` lists every key",
+        ),
     })
 }
 
@@ -151,6 +157,9 @@ fn set(table: &mut toml::Table, text: &str, as_toml: bool) -> Result<()> {
     let value = parsed.filter(|_| as_toml).unwrap_or_else(|| toml::Value::String(value.to_owned()));
     let mut path: Vec<&str> = key.trim().split('.').collect();
     let last = path.pop().unwrap_or_default();
+    if key.split('.').any(|part| part.trim().is_empty()) {
+        return Err(bad(format!("--set `{text}` names no key")));
+    }
     let mut place = table;
     for part in path {
         let entry = place.entry(part).or_insert_with(|| toml::Value::Table(toml::Table::new()));

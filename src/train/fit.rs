@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::data::augment::MAX_CROP;
 use crate::data::{AugmentSettings, DataOptions, Dataset, Loader, LoaderSettings, Normalisation, audit_with};
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
@@ -164,6 +165,13 @@ fn describe(options: &FitOptions, data: &Dataset) -> Result<ModelSpec> {
         ..HeadOptions::profile(Profile::Rec)
     };
     let crop = match options.size {
+        Some(size) if size.iter().any(|side| !(1..=MAX_CROP).contains(side)) => {
+            let [height, width] = size;
+            return Err(Error::config(
+                format!("--size is {height}x{width}"),
+                format!("give sides from 1 to {MAX_CROP}"),
+            ));
+        }
         Some(size) => size,
         None => {
             let first = data.load(0)?.image;

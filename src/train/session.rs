@@ -49,7 +49,7 @@ pub struct Session {
 }
 
 impl Session {
-    /// Checks the data, creates the run folder and puts weights on the device. With `resume`, goes on from the folder's
+    /// Checks the data, puts weights on the device and creates the run folder. With `resume`, goes on from the folder's
     /// last checkpoint.
     ///
     /// # Errors
@@ -73,7 +73,6 @@ impl Session {
             let remedy = "give the folder of a run that was interrupted, or leave --resume out";
             return Err(Error::data(out, "this folder holds no checkpoint", remedy));
         }
-        std::fs::create_dir_all(out).map_err(|e| Error::io("create the run folder", out, e))?;
         let head = config.head.resolve()?;
         let mut warnings = audit.warnings();
         if resume && !begun {
@@ -146,6 +145,7 @@ impl Session {
             load_backbone(gpu, &mut session.store, &recorded.weights, session.spec.net.arch, path)?;
         }
         session.start_averages(&recorded.stored())?;
+        std::fs::create_dir_all(out).map_err(|e| Error::io("create the run folder", out, e))?;
         [out, &checkpoint::folder(out)].into_iter().for_each(remove_leftovers);
         session.config.save(&out.join("config.toml"))?;
         Ok(session)
@@ -366,12 +366,6 @@ impl Session {
             }
         }
         Ok(())
-    }
-
-    /// Takes the model on the device, as it was evaluated last if it is made of averages.
-    pub fn into_parts(self) -> (ModelSpec, Store) {
-        let store = if self.averages() { self.averaged } else { self.store };
-        (self.spec, store)
     }
 }
 

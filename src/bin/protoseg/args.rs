@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use protoseg::data::{DataOptions, Layout, MaskKind};
 use protoseg::gpu::Variant;
+use protoseg::infer::SCALES;
 
 /// Prototype-based semantic segmentation on any GPU.
 #[derive(Parser)]
@@ -105,11 +106,11 @@ pub struct FitArgs {
     #[arg(long, value_name = "MODEL")]
     pub out: PathBuf,
     /// Prototypes per class
-    #[arg(long, value_name = "K", default_value_t = 10)]
-    pub prototypes: usize,
+    #[arg(long, value_name = "K", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=16))]
+    pub prototypes: u16,
     /// Dimensions of the embedding; by default as many as classes, but at least 32 and at most 256
-    #[arg(long, value_name = "D")]
-    pub embedding: Option<usize>,
+    #[arg(long, value_name = "D", value_parser = clap::value_parser!(u16).range(1..=4096))]
+    pub embedding: Option<u16>,
     /// Size that images are cut or padded to; that of the first image by default, but at most 640 each way
     #[arg(long, value_name = "HxW", value_parser = size)]
     pub size: Option<[usize; 2]>,
@@ -410,8 +411,9 @@ fn size(text: &str) -> Result<[usize; 2], String> {
 
 /// A scale of an image.
 fn scale(text: &str) -> Result<f32, String> {
-    let value = text.trim().parse().ok().filter(|s: &f32| (0.05..=20.0).contains(s));
-    value.ok_or_else(|| format!("`{text}` is not a number from 0.05 to 20"))
+    let [low, high] = SCALES;
+    let value = text.trim().parse().ok().filter(|s: &f32| (low..=high).contains(s));
+    value.ok_or_else(|| format!("`{text}` is not a number from {low} to {high}"))
 }
 
 /// A duration.
@@ -422,5 +424,8 @@ fn seconds(text: &str) -> Result<f64, String> {
 
 /// Every key of a configuration, for `train --help`.
 fn keys() -> String {
-    format!("Every key of a configuration, with its default:\n\n{}", protoseg::train::Config::keys())
+    format!(
+        "Every key of a configuration, with what it means and its default:\n\n{}",
+        protoseg::train::Config::keys()
+    )
 }

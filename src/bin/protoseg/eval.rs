@@ -8,11 +8,15 @@ use protoseg::infer::{
     BOUNDARY_TOLERANCE, BoundaryF, ClassScore, Confusion, Ensemble, Evaluated, Model, Scores,
     evaluate_ensemble,
 };
+use protoseg::words::{counted, listed};
 use protoseg::{Error, Result};
 use serde::Serialize;
 
 use crate::args::{Cli, EvalArgs};
 use crate::prototypes;
+
+/// Classes that a sentence names; beside it stands the table, or a data set.
+const MAX_NAMES: usize = 24;
 
 /// The contract's JSON document.
 #[derive(Serialize)]
@@ -104,9 +108,9 @@ pub async fn eval(args: &EvalArgs, cli: &Cli) -> Result<()> {
         prototypes::print(&names, &found);
     }
     if let Some(folder) = &args.masks {
-        eprintln!("wrote {} masks to {}", data.len(), folder.display());
+        eprintln!("wrote {} to {}", counted(data.len(), "mask"), folder.display());
     }
-    say!("{} images in {seconds:.1} s on {}", data.len(), gpu.name());
+    say!("{} in {seconds:.1} s on {}", counted(data.len(), "image"), gpu.name());
     Ok(())
 }
 
@@ -159,7 +163,15 @@ pub fn labelled(model: &Model, data: Dataset) -> Result<Dataset> {
     if ours == theirs {
         return Ok(data);
     }
-    let problem = format!("its classes are {}, the model's are {}", theirs.join(", "), ours.join(", "));
+    // What a long list has in common would hide what differs.
+    let same = std::iter::zip(&ours, &theirs).take_while(|(a, b)| a == b).count();
+    let from = if same < MAX_NAMES { 0 } else { same };
+    let beyond = if from > 0 { format!(" from number {from} on") } else { String::new() };
+    let list = |names: &[String]| match &names[from..] {
+        [] => "none".to_owned(),
+        names => listed(names, MAX_NAMES),
+    };
+    let problem = format!("its classes{beyond} are {}, the model's are {}", list(&theirs), list(&ours));
     let labels = &classes.labels;
     let (kind, here) = ((labels.layout, labels.masks), (data.layout(), data.masks()));
     if labels.given.is_some() && kind != here {
@@ -202,7 +214,7 @@ pub fn print(scores: &Scores, boundary: Option<&BoundaryF>) {
     );
     let absent = absent(scores);
     if !absent.is_empty() {
-        say!("absent from the images, in no mean: {}", absent.join(", "));
+        say!("absent from the images, in no mean: {}", listed(&absent, MAX_NAMES));
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use protoseg::nn::Arch;
 use protoseg::train::fit::{FitOptions, Fitted, FittedClass};
+use protoseg::words::counted;
 use protoseg::{Error, Result};
 use serde::Serialize;
 
@@ -31,8 +32,8 @@ pub async fn fit(args: &FitArgs, cli: &Cli) -> Result<()> {
         data: args.data.clone(),
         masks_of: args.masks_of.options(),
         split: args.split.clone(),
-        prototypes: args.prototypes,
-        embedding: args.embedding,
+        prototypes: usize::from(args.prototypes),
+        embedding: args.embedding.map(usize::from),
         size: args.size,
         images: args.images.unwrap_or(0) as usize,
         seed: args.seed,
@@ -66,7 +67,7 @@ pub async fn fit(args: &FitArgs, cli: &Cli) -> Result<()> {
         });
     }
     print(&found);
-    say!("{} images in {seconds:.1} s on {}", found.images, gpu.name());
+    say!("{} in {seconds:.1} s on {}", counted(found.images, "image"), gpu.name());
     say!("model: {}", args.out.display());
     Ok(())
 }

@@ -7,6 +7,7 @@ use clap::ValueEnum;
 use protoseg::data::{list_images, read_upright, write_mask_png, write_rgb_png};
 use protoseg::explain::overlay::prototype_map;
 use protoseg::infer::{Ensemble, Model, Prediction};
+use protoseg::words::counted;
 use protoseg::{Error, Result};
 
 use crate::args::{Cli, Map, PredictArgs};
@@ -50,7 +51,7 @@ pub async fn predict(args: &PredictArgs, cli: &Cli) -> Result<()> {
         bar.inc(1);
     }
     bar.finish_and_clear();
-    eprintln!("wrote {} maps to {}", files.len(), args.out.display());
+    eprintln!("wrote {} to {}", counted(files.len(), "map"), args.out.display());
     Ok(())
 }
 
@@ -63,6 +64,13 @@ fn files(args: &PredictArgs) -> Result<BTreeMap<String, PathBuf>> {
             return Err(Error::data(path, "holds no .jpg or .png image", "give a folder with images"));
         }
         for file in list {
+            if !file.is_file() {
+                return Err(Error::data(
+                    &file,
+                    "there is no such image",
+                    "give the path of an image, or of a folder of images",
+                ));
+            }
             let name = file.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
             if let Some(other) = out.insert(name.clone(), file.clone()) {
                 let problem = format!("would be written to {name}.png, and so would `{}`", other.display());

@@ -8,6 +8,7 @@ use protoseg::explain::report::{ClassRow, Curve, Overlay, PrototypeHealth, Repor
 use protoseg::infer::{Model, Prediction, Scores, evaluate};
 use protoseg::proto::{ClassHealth, ONE_EFFECTIVE, SAME_COSINE};
 use protoseg::train::{Config, Event};
+use protoseg::words::counted;
 use protoseg::{Result, fs_atomic};
 
 use crate::{figure, prototypes};
@@ -176,7 +177,10 @@ fn summary(config: &Config, history: &[Event], model: &Model, num_counted: usize
         row("Prototypes merged", format!("{merged}, moved onto pixels because they were twins"));
     }
     if kind.has_prototypes() {
-        row("Prototypes' shares", format!("of the pixels predicted in {num_counted} validation images"));
+        row(
+            "Prototypes' shares",
+            format!("of the pixels predicted in {}", counted(num_counted, "validation image")),
+        );
     }
     let net = &model.spec().net;
     let arch =
@@ -190,8 +194,15 @@ fn summary(config: &Config, history: &[Event], model: &Model, num_counted: usize
     row(
         "Batch",
         format!(
-            "{} crops of {}x{}",
-            config.train.batch, config.augment.crop_width, config.augment.crop_height
+            "{}{} of {}x{}",
+            if config.train.accumulate > 1 {
+                format!("{} x ", config.train.accumulate)
+            } else {
+                String::new()
+            },
+            counted(config.train.batch, "crop"),
+            config.augment.crop_width,
+            config.augment.crop_height
         ),
     );
     out
@@ -207,6 +218,14 @@ fn curves(history: &[Event], has_prototypes: bool) -> Vec<Curve> {
         ($field:ident) => {
             |e| match e {
                 Event::Step { step, $field, .. } => Some((*step, f64::from(*$field))),
+                _ => None,
+            }
+        };
+    }
+    macro_rules! of_step_with {
+        ($field:ident) => {
+            |e| match e {
+                Event::Step { step, $field: Some(value), .. } => Some((*step, f64::from(*value))),
                 _ => None,
             }
         };
@@ -236,6 +255,12 @@ fn curves(history: &[Event], has_prototypes: bool) -> Vec<Curve> {
         }));
     }
     out.push(series("Learning rate", "", of_step!(lr)));
+    // Only in runs with an auxiliary head, and with a bound.
+    let optional = [
+        series("Auxiliary head's loss", "", of_step_with!(aux)),
+        series("Norm of the gradients", "", of_step_with!(grad_norm)),
+    ];
+    out.extend(optional.into_iter().filter(|curve| !curve.points.is_empty()));
     out
 }
 

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use indicatif::ProgressBar;
 use protoseg::infer::Model;
 use protoseg::train::{Command, Config, Event, Log, MAX_DATA_WAIT, SetPrototypes, TensorBoard};
+use protoseg::words::{counted, listed};
 use protoseg::{Error, Result};
 
 use crate::args::{Cli, TrainArgs};
@@ -152,9 +153,10 @@ fn show(bar: &ProgressBar, lines: &mut Lines, event: &Event) {
             ),
         ),
         Event::Tick { step } => bar.set_position(*step),
-        Event::Step { step, loss, ce, images_per_sec, data_wait, .. } => {
+        Event::Step { step, loss, ce, aux, images_per_sec, data_wait, .. } => {
             let losses = event.prototype_losses();
             let more = losses.map_or(String::new(), |[ppc, ppd]| format!(" ppc {ppc:.2} ppd {ppd:.3}"));
+            let more = aux.map_or(more.clone(), |aux| format!("{more} aux {aux:.3}"));
             let waits = data_wait.filter(|&share| share > MAX_DATA_WAIT);
             let waits =
                 waits.map_or(String::new(), |share| format!(", {:.0} % waiting for images", 100.0 * share));
@@ -164,7 +166,14 @@ fn show(bar: &ProgressBar, lines: &mut Lines, event: &Event) {
         }
         Event::Evaluation { step, images, scores, best } => {
             let mark = if *best { ", the best so far" } else { "" };
-            line(bar, &format!("step {step}: mIoU {:.2} % on {images} images{mark}", 100.0 * scores.miou));
+            line(
+                bar,
+                &format!(
+                    "step {step}: mIoU {:.2} % on {}{mark}",
+                    100.0 * scores.miou,
+                    counted(*images, "image")
+                ),
+            );
         }
         Event::PrototypesSet { batches, of, classes, .. } => {
             line(bar, &first_prototypes(*batches, *of, classes))
@@ -190,10 +199,11 @@ fn first_prototypes(batches: usize, of: usize, classes: &[SetPrototypes]) -> Str
     let lacking = |c: &SetPrototypes| format!("{} ({} of {of})", c.name, of - c.set);
     let random: Vec<String> = classes.iter().filter(|c| c.set < of).map(lacking).collect();
     let rest =
-        if random.is_empty() { String::new() } else { format!("; left at random: {}", random.join(", ")) };
+        if random.is_empty() { String::new() } else { format!("; left at random: {}", listed(&random, 8)) };
     format!(
-        "prototypes of {whole} of {} classes set by k-means of {pixels} labelled pixels in {batches} batches{rest}",
-        classes.len()
+        "prototypes of {whole} of {} classes set by k-means of {pixels} labelled pixels in {batches} {}{rest}",
+        classes.len(),
+        if batches == 1 { "batch" } else { "batches" }
     )
 }
 

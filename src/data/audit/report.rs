@@ -4,12 +4,15 @@ use std::fmt;
 
 use super::table::SplitTable;
 use super::{Audit, SplitAudit};
-use crate::data::labels::{self, counted};
+use crate::data::labels;
 use crate::data::layout::Layout;
 use crate::error::{Error, Result};
+use crate::words::{counted, listed};
 
 /// Problems and warnings that the table lists; the JSON form has all.
 const NUM_LISTED: usize = 20;
+/// Classes without a pixel that a warning names; the table shows all.
+const NUM_CLASSES: usize = 12;
 /// A mask of which more is ignored is told; a border or a void around objects is less.
 const MUCH_IGNORED: f64 = 0.5;
 
@@ -54,7 +57,10 @@ impl Audit {
                 ));
             }
             if !split.absent_classes.is_empty() && split.labelled_pixels > 0 {
-                warnings.push(format!("split {name}: no pixel of {}", split.absent_classes.join(", ")));
+                warnings.push(format!(
+                    "split {name}: no pixel of {}",
+                    listed(&split.absent_classes, NUM_CLASSES)
+                ));
             }
         }
         warnings

@@ -4,8 +4,8 @@ use std::fmt;
 
 use super::{SplitAudit, ValueUse};
 use crate::data::classes::Classes;
-use crate::data::labels::counted;
 use crate::data::raw::in_words;
+use crate::words::counted;
 
 /// Raw labels of a class that are listed at most, in characters.
 const MAX_VALUES: usize = 24;

@@ -110,21 +110,17 @@ fn plot(
         VIEW.1,
         hover(&axes, finite)
     );
-    for tick in ticks(axes.y, 4) {
-        let (_, y) = axes.place((axes.x.0, tick));
+    let (rows, columns) = (ticks(axes.y, 4), ticks(axes.x, 4));
+    for (tick, label) in std::iter::zip(&rows, labels(&rows)) {
+        let (_, y) = axes.place((axes.x.0, *tick));
         let _ = write!(svg, "<path class=\"grid\" d=\"M{left} {y:.1}H{right}\"/>");
-        let _ = write!(
-            svg,
-            "<text class=\"tick y\" x=\"{}\" y=\"{:.1}\">{}</text>",
-            left - 6.0,
-            y + 3.5,
-            short(tick)
-        );
+        let _ =
+            write!(svg, "<text class=\"tick y\" x=\"{}\" y=\"{:.1}\">{label}</text>", left - 6.0, y + 3.5);
     }
-    for (i, tick) in ticks(axes.x, 4).into_iter().enumerate() {
-        let (x, _) = axes.place((tick, axes.y.0));
+    for (i, (tick, label)) in std::iter::zip(&columns, labels(&columns)).enumerate() {
+        let (x, _) = axes.place((*tick, axes.y.0));
         let _ = write!(svg, "<path class=\"axis\" d=\"M{x:.1} {bottom}v4\"/>");
-        let label = if i == 0 { format!("step {}", short(tick)) } else { short(tick) };
+        let label = if i == 0 { format!("step {label}") } else { label };
         // A label centred on the last tick would leave the drawing.
         let x = x.min(VIEW.0 - 3.2 * label.len() as f64);
         let _ = write!(svg, "<text class=\"tick x\" x=\"{x:.1}\" y=\"{}\">{label}</text>", bottom + 16.0);
@@ -166,6 +162,14 @@ fn ticks((low, high): (f64, f64), wanted: usize) -> Vec<f64> {
         .take_while(|&t| t <= high + 1e-9 * step)
         .map(|t| if t.abs() < 1e-9 * step { 0.0 } else { t })
         .collect()
+}
+
+/// What is written beside ticks: as short as it can be while no two are alike.
+fn labels(ticks: &[f64]) -> Vec<String> {
+    let unlike = |labels: &Vec<String>| labels.windows(2).all(|pair| pair[0] != pair[1]);
+    let shortest: Vec<String> = ticks.iter().map(|&tick| short(tick)).collect();
+    let fixed = |digits: usize| ticks.iter().map(|tick| format!("{tick:.digits$}")).collect();
+    Some(shortest.clone()).into_iter().chain((0..=9).map(fixed)).find(unlike).unwrap_or(shortest)
 }
 
 /// The line through the points; many points become columns of lowest and highest value, so that no spike is lost.
@@ -231,6 +235,9 @@ mod tests {
         assert_eq!(ticks((0.0, 1.0), 4), [0.0, 0.25, 0.5, 0.75, 1.0]);
         assert_eq!(ticks((0.0, 7300.0), 4), [0.0, 2000.0, 4000.0, 6000.0]);
         assert!(ticks((-0.3, 0.3), 4).contains(&0.0));
+        assert_eq!(labels(&[0.5, 1.0]), ["0.5", "1"]);
+        assert_eq!(labels(&[0.86955, 0.8696, 0.86965]), ["0.86955", "0.86960", "0.86965"]);
+        assert_eq!(labels(&[1_000_500.0, 1_001_000.0]), ["1000500", "1001000"]);
     }
 
     #[test]
