@@ -255,7 +255,7 @@ fn bad_configurations_are_refused_in_words() {
     refused(
         root,
         &["train", "c.toml", "--set", "train.tensorboard=yes"],
-        &["train.tensorboard=yes", "boolean"],
+        &["train.tensorboard=yes", "true or false"],
     );
     fs::write(root.join("bad.toml"), CONFIG.replace("batch = 1", "batch = \"one\"")).expect("writable");
     refused(root, &["train", "bad.toml"], &["bad.toml line 16", "batch = \"one\""]);
