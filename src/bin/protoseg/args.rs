@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use protoseg::data::{DataOptions, Layout, MaskKind};
 use protoseg::gpu::Variant;
 use protoseg::infer::SCALES;
+use protoseg::ops::sinkhorn::MAX_PROTOS;
 
 /// Prototype-based semantic segmentation on any GPU.
 #[derive(Parser)]
@@ -106,7 +107,7 @@ pub struct FitArgs {
     #[arg(long, value_name = "MODEL")]
     pub out: PathBuf,
     /// Prototypes per class
-    #[arg(long, value_name = "K", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=16))]
+    #[arg(long, value_name = "K", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=MAX_PROTOS as i64))]
     pub prototypes: u16,
     /// Dimensions of the embedding; by default as many as classes, but at least 32 and at most 256
     #[arg(long, value_name = "D", value_parser = clap::value_parser!(u16).range(1..=4096))]
