@@ -16,6 +16,16 @@ pub type Outcomes = BTreeMap<(&'static str, u32), Outcome>;
 /// A label, and how many numbers are learned for each number of classes.
 pub type Parameters = (&'static str, Vec<(usize, usize)>);
 
+/// Dark enough on white, and apart for colour-blind eyes (Okabe and Ito).
+const LINES: [RGBColor; 6] = [
+    RGBColor(0, 114, 178),
+    RGBColor(213, 94, 0),
+    RGBColor(0, 158, 115),
+    RGBColor(204, 121, 167),
+    RGBColor(230, 159, 0),
+    RGBColor(86, 180, 233),
+];
+
 /// A row that has no answer yet.
 const OPEN: &str = "-";
 
@@ -122,9 +132,16 @@ pub fn curves(outcomes: &Outcomes, runs: &[&str], cosine: bool, path: &Path) -> 
         .x_label_area_size(36)
         .y_label_area_size(52)
         .build_cartesian_2d(0.0..last, low - pad..high + pad)?;
-    chart.configure_mesh().x_desc("step").y_desc(name).light_line_style(TRANSPARENT).draw()?;
+    chart
+        .configure_mesh()
+        .x_desc("step")
+        .y_desc(name)
+        .x_label_formatter(&|step| format!("{step:.0}"))
+        .y_label_formatter(&|value| if cosine { format!("{value:.2}") } else { format!("{value:.0}") })
+        .light_line_style(TRANSPARENT)
+        .draw()?;
     for (index, (run, line)) in lines.iter().enumerate() {
-        let style = Palette99::pick(index).stroke_width(2);
+        let style = LINES[index % LINES.len()].stroke_width(2);
         chart
             .draw_series(LineSeries::new(line.iter().copied(), style))?
             .label(*run)

@@ -70,10 +70,13 @@ pub fn read(folder: &Path) -> Option<Outcome> {
                 (out.images, out.macc) = (images, scores.macc);
             }
             Event::Prototypes { mean_cosine, classes, .. } => {
+                let closest = classes.iter().map(|class| class.max).reduce(f64::max);
+                // With one prototype per class there is no pair, and the log says 0.
+                let pairs = mean_cosine.abs() + closest.unwrap_or(0.0).abs() > 1e-9;
                 if let Some(point) = out.points.last_mut() {
-                    point.cosine = Some(mean_cosine);
+                    point.cosine = pairs.then_some(mean_cosine);
                 }
-                out.closest = classes.iter().map(|class| class.max).reduce(f64::max);
+                out.closest = closest.filter(|_| pairs);
                 let used: Vec<f64> = classes.iter().filter_map(|class| class.effective).collect();
                 out.effective = Some(used.iter().sum::<f64>() / used.len().max(1) as f64);
             }
