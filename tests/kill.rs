@@ -9,39 +9,20 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use protoseg::fs_atomic::is_leftover;
 use protoseg::rng::Rng;
-use support::TempDir;
+use support::{CONFIG, TempDir};
 
 const STEPS: usize = 12;
 
-const CONFIG: &str = r#"
-[data]
-root = "street"
-[model]
-arch = "scratch"
-output_stride = 8
-taps = [4, 8]
-lateral = 8
-width = 16
-embedding = 8
-prototypes = 3
-dropout = 0.2
-[augment]
-crop_height = 32
-crop_width = 48
-[train]
-steps = 12
-batch = 2
-lr = 0.05
-eval_every = 4
-log_every = 1
-checkpoint_every = 1
-threads = 2
-"#;
+/// Twice as many steps as other tests take, and a checkpoint after each: something is being written most of the time.
+fn config() -> String {
+    let longer = format!("steps = {STEPS}\ncheckpoint_every = 1\n");
+    CONFIG.replace("steps = 6\n", &longer).replace("eval_every = 3", "eval_every = 4")
+}
 
 fn project(label: &str) -> TempDir {
     let temp = TempDir::new(label);
     protoseg::synth::write_dataset(&temp.path().join("street"), 5, 3, 64, 48).expect("street");
-    fs::write(temp.path().join("c.toml"), CONFIG).expect("temporary folder");
+    fs::write(temp.path().join("c.toml"), config()).expect("temporary folder");
     temp
 }
 

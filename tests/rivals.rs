@@ -22,8 +22,8 @@ use protoseg::ops::{EmptyLoss, backward};
 use protoseg::oracle::{Array, dot};
 use protoseg::proto::{Noise, Profile};
 use protoseg::tape::{DType, Keep, Memory, Program, Tape, ValueId};
-use protoseg::train::{Command, Config, Event, Session};
-use support::{TempDir, gpu};
+use protoseg::train::{Config, Event};
+use support::{TempDir, gpu, train_by};
 
 const KINDS: [HeadKind; 2] = [HeadKind::Softmax, HeadKind::Query];
 
@@ -255,23 +255,7 @@ fn train(
     stop: Option<u64>,
     resume: bool,
 ) -> Vec<Event> {
-    let file = root.join("config.toml");
-    std::fs::write(&file, config(kind)).expect("temporary folder");
-    let sets: Vec<String> = sets.iter().map(|&s| s.to_owned()).collect();
-    let config = Config::load(&file, &sets).expect("valid configuration");
-    let mut events = Vec::new();
-    pollster::block_on(async {
-        let mut session = Session::new(gpu, config, &root.join(out), resume).await.expect("session");
-        let mut listen = |event: &Event| {
-            events.push(event.clone());
-            match event {
-                Event::Step { step, .. } if Some(*step) == stop => Command::Stop,
-                _ => Command::Continue,
-            }
-        };
-        session.run(&mut listen).await.expect("run");
-    });
-    events
+    train_by(&config(kind), gpu, (root, out), sets, stop, resume)
 }
 
 fn street(label: &str) -> TempDir {

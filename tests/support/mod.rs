@@ -14,4 +14,4 @@ pub use dxc::Dxc;
 pub use files::{Source, has_extension, root, sources};
 pub use folders::{TempDir, shared, shared_files};
 pub use launches::{Constants, Launches, launches};
-pub use runs::{CONFIG, bytes, checkpoint, street, train};
+pub use runs::{CONFIG, bytes, checkpoint, street, train, train_by};

@@ -31,7 +31,7 @@ log_every = 1
 threads = 2
 "#;
 
-/// Trains in `root/out`, stopping after `stop` steps if that is given; returns every event.
+/// Trains by [`CONFIG`] in `root/out`, stopping after `stop` steps if that is given; returns every event.
 pub fn train(
     gpu: &Arc<Gpu>,
     root: &Path,
@@ -40,8 +40,20 @@ pub fn train(
     stop: Option<u64>,
     resume: bool,
 ) -> Vec<Event> {
+    train_by(CONFIG, gpu, (root, out), sets, stop, resume)
+}
+
+/// The same by the configuration `text`.
+pub fn train_by(
+    text: &str,
+    gpu: &Arc<Gpu>,
+    (root, out): (&Path, &str),
+    sets: &[&str],
+    stop: Option<u64>,
+    resume: bool,
+) -> Vec<Event> {
     let file = root.join("config.toml");
-    std::fs::write(&file, CONFIG).expect("temporary folder");
+    std::fs::write(&file, text).expect("temporary folder");
     let sets: Vec<String> = sets.iter().map(|&s| s.to_owned()).collect();
     let config = Config::load(&file, &sets).expect("valid configuration");
     let mut events = Vec::new();
