@@ -70,7 +70,7 @@ pub fn markdown(outcomes: &Outcomes, command: &str, parameters: &[Parameters]) -
         let _ = writeln!(page, "| {head} |{cells}");
     }
     page.push_str(
-        "\n## Curves\n\n![mIoU over the steps](study/miou.svg)\n\n![Mean cosine between the prototypes of a class over the steps](study/cosine.svg)\n",
+        "\n## Curves\n\n`base` is the configuration unchanged: prototype head, K = 10, momentum 0.999, argmax, first fill.\n\n![mIoU over the steps](study/miou.svg)\n\n![Mean cosine between the prototypes of a class over the steps](study/cosine.svg)\n",
     );
     page
 }
@@ -137,7 +137,7 @@ pub fn curves(outcomes: &Outcomes, runs: &[&str], cosine: bool, path: &Path) -> 
         .x_desc("step")
         .y_desc(name)
         .x_label_formatter(&|step| format!("{step:.0}"))
-        .y_label_formatter(&|value| if cosine { format!("{value:.2}") } else { format!("{value:.0}") })
+        .y_label_formatter(&|value| if cosine { format!("{value:.3}") } else { format!("{value:.0}") })
         .light_line_style(TRANSPARENT)
         .draw()?;
     for (index, (run, line)) in lines.iter().enumerate() {
