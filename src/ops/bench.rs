@@ -123,6 +123,27 @@ pub(super) fn bn_fold() -> Vec<Case> {
     })]
 }
 
+/// A window of 1280 x 800 pixels.
+pub(super) fn canvas() -> Vec<Case> {
+    let case = |name: &str, photo: [usize; 2], scale: f32, contour: f32, smooth: f32| {
+        let mut view = [0.0; 24];
+        [view[2], view[3], view[4], view[13]] = [scale, 0.5, contour, smooth];
+        Case::new(name, super::canvas::inputs([photo, LABELS, LABELS], &view), |t, v| {
+            Ok(vec![super::canvas::record_one(t, v, [800, 1280])?])
+        })
+    };
+    let mut two = case("480x360 at 0.4, smooth, two pictures", LABELS, 0.375, 0.0, 1.0);
+    two.record = Box::new(|t, v| Ok(vec![super::canvas::record(t, v, [800, 1280])?]));
+    vec![
+        two,
+        case("480x360 at 0.4, smooth", LABELS, 0.375, 0.0, 1.0),
+        case("480x360 at 0.4, smooth, contours", LABELS, 0.375, 2.0, 1.0),
+        case("480x360 at 4", LABELS, 4.0, 0.0, 0.0),
+        case("2560x1600 at 2", [1600, 2560], 2.0, 0.0, 0.0),
+        case("5120x3200 at 4", [3200, 5120], 4.0, 0.0, 0.0),
+    ]
+}
+
 pub(super) fn class_logit() -> Vec<Case> {
     let inputs = |n, c| vec![Input::f32(&[n, c], Fill::Uniform(-1.0, 1.0)), vector(c), vector(c)];
     vec![Case::new("43200x11", inputs(PIXELS, 11), |t, v| ops::class_logit::over_tiles(t, v, 12))]
@@ -155,6 +176,23 @@ pub(super) fn conv2d() -> Vec<Case> {
     ]
 }
 
+pub(super) fn count_labels() -> Vec<Case> {
+    let case = |name: &str, protos: [usize; 2]| {
+        let label = super::count_labels::labels(&[1, LABELS[0], LABELS[1]], protos);
+        Case::new(name, vec![label], move |t, v| Ok(vec![ops::count_labels(t, v[0], protos[0], protos[1])?]))
+    };
+    vec![case("360x480, 11 x 10", [11, 10]), case("360x480, 1000 x 10", [1000, 10])]
+}
+
+pub(super) fn count_pairs() -> Vec<Case> {
+    let case = |name: &str, c: usize| {
+        let shape = [1, LABELS[0], LABELS[1]];
+        let inputs = vec![super::count_pairs::truths(&shape, c), super::count_labels::labels(&shape, [c, 1])];
+        Case::new(name, inputs, move |t, v| Ok(vec![ops::count_pairs(t, v[0], v[1], c)?]))
+    };
+    vec![case("360x480, 11 classes", 11), case("360x480, 150 classes", 150)]
+}
+
 pub(super) fn cross_entropy() -> Vec<Case> {
     let case = |name: &str, [b, h, w]: [usize; 3], c: usize, [hl, wl]: [usize; 2]| {
         let o = Input::f32(&[b * h * w, c], Fill::Uniform(-3.0, 3.0));
@@ -181,6 +219,14 @@ pub(super) fn ema() -> Vec<Case> {
     vec![Case::new("2.2 M weights", vec![weight(), weight(), step], |t, v| {
         ops::ema(t, v[0], v[1], v[2], 0.999)?;
         Ok(vec![v[1]])
+    })]
+}
+
+pub(super) fn embedding_color() -> Vec<Case> {
+    let range = Input::fixed(&[3, 2], Fill::Values(vec![-1.0, 1.0, -1.0, 1.0, -1.0, 1.0]));
+    let inputs = vec![fixed(unit(&[1, MAP[1], MAP[2], 64])), fixed(unit(&[3, 64])), range];
+    vec![Case::new("360x480 of 90x120x64", inputs, |t, v| {
+        Ok(vec![ops::embedding_color(t, v[0], v[1], v[2], LABELS)?])
     })]
 }
 
@@ -238,6 +284,14 @@ pub(super) fn match_contrast() -> Vec<Case> {
     })]
 }
 
+pub(super) fn nearest_patches() -> Vec<Case> {
+    let inputs = vec![fixed(unit(&[1, MAP[1], MAP[2], 64])), fixed(unit(&[11, 10, 64]))];
+    vec![Case::new("8 of 90x120x64, 11 x 10", inputs, |t, v| {
+        let op = super::NearestPatches { num_patches: 8, radius: 4 };
+        Ok(vec![ops::nearest_patches(t, v[0], v[1], op)?.0])
+    })]
+}
+
 pub(super) fn nearest_prototype() -> Vec<Case> {
     let [_, h, w] = MAP;
     let inputs =
@@ -265,6 +319,33 @@ fn against_prototypes(record: fn(&mut Tape, &[ValueId]) -> Result<Vec<ValueId>>)
     vec![case("43200x64, 11 x 10", [PIXELS, 11, 10, 64]), case("16384x256, 150 x 10", HEAD)]
 }
 
+/// A map of embeddings, 11 x 10 prototypes, and two words.
+fn map_and_words(words: [u32; 2]) -> Vec<Input> {
+    let words = Input::u32(&[2], Fill::Words(words.to_vec()));
+    vec![fixed(unit(&[1, MAP[1], MAP[2], 64])), fixed(unit(&[11, 10, 64])), words]
+}
+
+pub(super) fn pick() -> Vec<Case> {
+    vec![Case::new("11 x 10 x 64", map_and_words([100, 100]), |t, v| {
+        Ok(vec![ops::pick(t, v[0], v[1], v[2], LABELS)?])
+    })]
+}
+
+pub(super) fn pixel_label() -> Vec<Case> {
+    let shape = [1, LABELS[0], LABELS[1]];
+    let score = |low, high| Input::fixed(&shape, Fill::Uniform(low, high));
+    let inputs = vec![
+        whole(&shape, 11),
+        score(0.0, 4.0),
+        score(-4.0, 0.0),
+        Input::u32(&shape, Fill::Integers { count: 10, ignored: 0.0 }),
+        Input::fixed(&[1, LABELS[0], LABELS[1], 10], Fill::Uniform(-1.0, 1.0)),
+    ];
+    vec![Case::new("360x480, 10 prototypes", inputs, |t, v| {
+        Ok(vec![ops::pixel_label(t, v[0], [v[1], v[2]], Some([v[3], v[4]]))?.0])
+    })]
+}
+
 pub(super) fn ppc() -> Vec<Case> {
     against_prototypes(|t, v| Ok(vec![ops::ppc(t, v[0], v[1], v[2], 0.1, EmptyLoss::Zero)?]))
 }
@@ -281,6 +362,15 @@ pub(super) fn proto_match() -> Vec<Case> {
     };
     // A tile of 32 classes: with more, they are streamed.
     vec![case("43200x64, 11 x 10", [PIXELS, 11, 10, 64]), case("16384x256, 32 x 10", [16_384, 32, 10, 256])]
+}
+
+pub(super) fn prototype_heat() -> Vec<Case> {
+    let case = |name: &str, k: u32| {
+        Case::new(name, map_and_words([3, k]), |t, v| {
+            Ok(vec![ops::prototype_heat(t, v[0], v[1], v[2], LABELS)?])
+        })
+    };
+    vec![case("360x480 of 90x120x64", 2), case("360x480 of 90x120x64, any of 10", ops::ANY_PROTOTYPE)]
 }
 
 pub(super) fn prototype_sums() -> Vec<Case> {
@@ -355,6 +445,16 @@ fn sinkhorn_of(name: &str, n: usize, c: usize, balance: Balance) -> Case {
     let own = Input::fixed(&[n, 10], Fill::Uniform(-1.0, 1.0));
     let inputs = [vec![own], grouped(n, c).to_vec()].concat();
     Case::new(name, inputs, move |t, v| Ok(vec![ops::sinkhorn(t, v[0], v[1], (v[2], v[3]), rule)?.0]))
+}
+
+pub(super) fn shade() -> Vec<Case> {
+    let case = |name: &str, mode: f32| {
+        let options = [mode, 0.0, 1.0, 0.0, 0.0, 1.0, 0.0, 0.0];
+        Case::new(name, super::shade::inputs([1, LABELS[0], LABELS[1]], [11, 10], options), |t, v| {
+            Ok(vec![super::shade::record(t, v, [11, 10])?])
+        })
+    };
+    vec![case("360x480, prototypes", 1.0), case("360x480, heat", 2.0)]
 }
 
 pub(super) fn sinkhorn() -> Vec<Case> {

@@ -126,6 +126,7 @@ fn content(input: &Input, stream: u32) -> Vec<f64> {
             .map(|_| if rng.chance(*ignored) { -1.0 } else { f64::from(rng.below(*below as u32)) })
             .collect(),
         Fill::Values(values) => values.iter().map(|&x| f64::from(x)).collect(),
+        Fill::Words(words) => words.iter().map(|&x| f64::from(x)).collect(),
     }
 }
 

@@ -17,6 +17,14 @@ pub(super) fn check(op: &'static str, size: [usize; 2], image: &[usize]) -> Resu
     Err(Error::shape(op, problem))
 }
 
+/// [`check`], and that the output `[B,H,W]` is not empty.
+pub(super) fn check_output(op: &'static str, size: [usize; 2], image: &[usize]) -> Result<()> {
+    if image.contains(&0) {
+        return Err(Error::shape(op, format!("an output of {image:?}: no pixel")));
+    }
+    check(op, size, image)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -49,10 +57,31 @@ mod tests {
                 ops::nearest_prototype(t, labels, emb, protos).map(|_| ())
             };
             let sample = |t: &mut Tape, _, labels| ops::sample_labels(t, labels, size, 4).map(|_| ());
+            let on_map = |t: &mut Tape, map| -> Result<[ValueId; 3]> {
+                let protos = t.input("protos", &[2, 2, 4], DType::F32);
+                Ok([t.reshape(map, &[1, 2, 3, 4])?, protos, t.input("words", &[2], DType::U32)])
+            };
+            let heat = |t: &mut Tape, map, _| {
+                let [emb, protos, selected] = on_map(t, map)?;
+                ops::prototype_heat(t, emb, protos, selected, [20, width]).map(|_| ())
+            };
+            let pick = |t: &mut Tape, map, _| {
+                let [emb, protos, at] = on_map(t, map)?;
+                ops::pick(t, emb, protos, at, [20, width]).map(|_| ())
+            };
+            let color = |t: &mut Tape, map, _| {
+                let emb = t.reshape(map, &[1, 2, 3, 4])?;
+                let basis = t.input("basis", &[3, 4], DType::F32);
+                let range = t.input("range", &[3, 2], DType::F32);
+                ops::embedding_color(t, emb, basis, range, [20, width]).map(|_| ())
+            };
             assert_eq!(takes(width, upsample), wanted, "upsample_argmax, {width}");
             assert_eq!(takes(width, entropy), wanted, "cross_entropy, {width}");
             assert_eq!(takes(width, nearest), wanted, "nearest_prototype, {width}");
             assert_eq!(takes(width, sample), wanted, "sample_labels, {width}");
+            assert_eq!(takes(width, heat), wanted, "prototype_heat, {width}");
+            assert_eq!(takes(width, pick), wanted, "pick, {width}");
+            assert_eq!(takes(width, color), wanted, "embedding_color, {width}");
         }
     }
 }

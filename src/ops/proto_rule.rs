@@ -29,3 +29,11 @@ pub(super) fn expect(op: &'static str, value: &Value, shape: &[usize], dtype: DT
         format!("`{}` is {:?} {:?}, {shape:?} {dtype:?} wanted", value.name, value.shape, value.dtype);
     Err(Error::shape(op, problem))
 }
+
+/// Height and width of the embedding map `[1,h,w,D]`, and C and K of the prototypes `[C,K,D]` with the same D.
+pub(super) fn on_map(op: &'static str, emb: &Value, protos: &Value) -> Result<[[usize; 2]; 2]> {
+    match (&emb.shape[..], &protos.shape[..]) {
+        (&[1, h, w, d], &[c, k, e]) if d == e && h * w * d * c * k > 0 => Ok([[h, w], [c, k]]),
+        (e, p) => Err(Error::shape(op, format!("embeddings {e:?} [1,h,w,D] and prototypes {p:?} [C,K,D]"))),
+    }
+}

@@ -22,6 +22,8 @@ pub enum Fill {
     },
     /// These numbers.
     Values(Vec<f32>),
+    /// These whole numbers, such as packed colours, whose 32 bits no `f32` holds.
+    Words(Vec<u32>),
 }
 
 /// One input of a case.
@@ -133,6 +135,7 @@ pub static TABLE: &[Row] = &[
     row("attention", "multi-head attention, streamed", super::attention::cases, bench::attention),
     row("batch_norm", "norm over rows, fused activation", super::batch_norm::cases, bench::batch_norm),
     row("bn_fold", "batch norm folded into a convolution", super::bn_fold::cases, bench::bn_fold),
+    row("canvas", "a photo under colour layers, as a window shows it", super::canvas::cases, bench::canvas),
     row(
         "class_logit",
         "class similarities to logits, over tiles of classes",
@@ -142,6 +145,8 @@ pub static TABLE: &[Row] = &[
     row("clip_norm", "norm of all gradients together", super::clip_norm::cases, bench::clip_norm),
     row("concat", "channels side by side", super::concat::cases, bench::concat),
     row("conv2d", "dense, depthwise or grouped convolution, bias", super::conv2d::cases, bench::conv2d),
+    row("count_labels", "pixels per class and prototype", super::count_labels::cases, bench::count_labels),
+    row("count_pairs", "pixels per true and predicted class", super::count_pairs::cases, bench::count_pairs),
     row(
         "cross_entropy",
         "cross-entropy at label resolution, over tiles of classes",
@@ -150,6 +155,12 @@ pub static TABLE: &[Row] = &[
     ),
     row("dropout", "drops elements or channels, counter-based", super::dropout::cases, bench::dropout),
     row("ema", "moving average of a weight, in place", super::ema::cases, bench::ema),
+    row(
+        "embedding_color",
+        "three projections of the embedding as a colour",
+        super::embedding_color::cases,
+        bench::embedding_color,
+    ),
     row("fill", "a constant", super::fill::cases, bench::fill),
     row("global_mean", "mean over the pixels of an image", super::global_mean::cases, bench::global_mean),
     row(
@@ -169,6 +180,12 @@ pub static TABLE: &[Row] = &[
         bench::match_contrast,
     ),
     row(
+        "nearest_patches",
+        "where an image comes nearest to every prototype",
+        super::nearest_patches::cases,
+        bench::nearest_patches,
+    ),
+    row(
         "nearest_prototype",
         "nearest prototype of a pixel's class",
         super::nearest_prototype::cases,
@@ -180,9 +197,22 @@ pub static TABLE: &[Row] = &[
         super::own_similarity::cases,
         bench::own_similarity,
     ),
+    row("pick", "one pixel against all prototypes", super::pick::cases, bench::pick),
+    row(
+        "pixel_label",
+        "class, prototype and scores of every pixel",
+        super::pixel_label::cases,
+        bench::pixel_label,
+    ),
     row("ppc", "pixel-prototype contrast, streamed over prototypes", super::ppc::cases, bench::ppc),
     row("ppd", "pixel-prototype distance", super::ppd::cases, bench::ppd),
     row("proto_match", "best prototype of every class, fused", super::proto_match::cases, bench::proto_match),
+    row(
+        "prototype_heat",
+        "cosine of every pixel to one prototype",
+        super::prototype_heat::cases,
+        bench::prototype_heat,
+    ),
     row(
         "prototype_sums",
         "sums of embeddings per prototype",
@@ -212,6 +242,7 @@ pub static TABLE: &[Row] = &[
     row("sample_labels", "labels at feature resolution", super::sample_labels::cases, bench::sample_labels),
     row("scale", "factor * x", super::scale::cases, bench::scale),
     row("sgd", "gradient descent with momentum, in place", super::sgd::cases, bench::sgd),
+    row("shade", "the colour layer over a photo", super::shade::cases, bench::shade),
     row(
         "sinkhorn",
         "soft assignment inside every class, all classes at once",
