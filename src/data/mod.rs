@@ -30,5 +30,5 @@ pub use label_map::{Given, LabelMap};
 pub use layout::{Layout, MaskKind};
 pub use loader::{Loader, LoaderSettings};
 pub use raw::{RawLabel, RawMask, RawPixels};
-pub use read::{Mask, RgbImage, read_image, read_mask, read_raw_mask, read_upright};
+pub use read::{Mask, RgbImage, decode_upright, read_image, read_mask, read_raw_mask, read_upright};
 pub use source::{DataOptions, Source};

@@ -27,6 +27,25 @@ pub struct RgbImage {
     pub rgb: Vec<u8>,
 }
 
+impl RgbImage {
+    /// The image at `[height, width]`, every pixel the mean of those it covers, or interpolated where it grows.
+    ///
+    /// # Panics
+    /// If there are not as many bytes as pixels.
+    #[must_use]
+    pub fn resized(&self, [height, width]: [usize; 2]) -> Self {
+        use image::imageops::{FilterType, resize};
+        let view = image::ImageBuffer::<image::Rgb<u8>, &[u8]>::from_raw(
+            self.width as u32,
+            self.height as u32,
+            &self.rgb,
+        );
+        let view = view.expect("three bytes per pixel");
+        let rgb = resize(&view, width as u32, height as u32, FilterType::Triangle).into_raw();
+        Self { width, height, rgb }
+    }
+}
+
 /// A label map: one byte per pixel, row by row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mask {
@@ -55,7 +74,16 @@ pub fn read_image(path: impl AsRef<Path>) -> Result<RgbImage> {
 /// # Errors
 /// As [`read_image`].
 pub fn read_upright(path: impl AsRef<Path>) -> Result<RgbImage> {
-    let (mut picture, orientation) = decode(path.as_ref())?;
+    let path = path.as_ref();
+    decode_upright(path, &bytes(path)?)
+}
+
+/// Decodes the bytes of an image as [`read_upright`] does; `path` is the name used in messages.
+///
+/// # Errors
+/// [`Error::Data`] where they are no image, are damaged or cut off, or the image is absurdly large.
+pub fn decode_upright(path: impl AsRef<Path>, bytes: &[u8]) -> Result<RgbImage> {
+    let (mut picture, orientation) = decode_bytes(path.as_ref(), bytes)?;
     picture.apply_orientation(orientation);
     Ok(rgb(picture))
 }
@@ -67,7 +95,14 @@ fn rgb(picture: DynamicImage) -> RgbImage {
 
 /// The picture as it is stored, and what is to be done to show it upright.
 pub(super) fn decode(path: &Path) -> Result<(DynamicImage, Orientation)> {
-    let bytes = std::fs::read(path).map_err(|e| Error::io("read the image", path, e))?;
+    decode_bytes(path, &bytes(path)?)
+}
+
+fn bytes(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).map_err(|e| Error::io("read the image", path, e))
+}
+
+fn decode_bytes(path: &Path, bytes: &[u8]) -> Result<(DynamicImage, Orientation)> {
     let damaged = |e: image::ImageError| {
         let reason = one_line(&e.to_string());
         Error::data(
@@ -76,10 +111,10 @@ pub(super) fn decode(path: &Path) -> Result<(DynamicImage, Orientation)> {
             "replace the file or remove it",
         )
     };
-    let reader = ImageReader::new(Cursor::new(&bytes)).with_guessed_format();
+    let reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format();
     let mut reader = reader.map_err(|e| Error::io("read the image", path, e))?;
     if reader.format() == Some(image::ImageFormat::Jpeg) {
-        return jpeg::decode(path, &bytes);
+        return jpeg::decode(path, bytes);
     }
     // The default would refuse pictures well below our own limit, which counts pixels; 8 bytes is RGBA of 16 bits.
     let mut limits = image::Limits::default();

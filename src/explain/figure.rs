@@ -2,6 +2,7 @@
 //! K prototypes, one block per class, at print width.
 
 mod block;
+mod caption;
 mod coloring;
 mod region;
 

@@ -1,10 +1,11 @@
 //! Why a pixel got its class, drawn: the retrieval figure (spec section 12) and the report of a training run.
 //!
-//! Everything here is plain CPU drawing on [`image::RgbImage`] and text. Whoever owns a model computes the numbers and
-//! fills the input structs; nothing here knows a device.
+//! All but [`live`] is plain CPU drawing on [`image::RgbImage`] and text: whoever owns a model computes the numbers and
+//! fills the input structs. [`live`] draws on the device what a viewer shows.
 
 mod canvas;
 pub mod figure;
+pub mod live;
 pub mod overlay;
 pub mod palette;
 pub mod report;

@@ -58,7 +58,7 @@ pub async fn list_adapters() -> Vec<AdapterReport> {
 }
 
 /// Finds the adapter that `wanted` names by index or by part of its name (case does not matter), or the fastest kind.
-pub(super) async fn choose(wanted: Option<&str>) -> Result<wgpu::Adapter> {
+pub(super) async fn choose(wanted: Option<&str>) -> Result<(wgpu::Instance, wgpu::Adapter)> {
     let instance = instance();
     let mut adapters = enumerate(&instance).await;
     if adapters.is_empty() {
@@ -75,7 +75,7 @@ pub(super) async fn choose(wanted: Option<&str>) -> Result<wgpu::Adapter> {
         },
     };
     match position {
-        Some(index) => Ok(adapters.swap_remove(index)),
+        Some(index) => Ok((instance, adapters.swap_remove(index))),
         None => {
             let names: Vec<_> =
                 adapters.iter().enumerate().map(|(i, a)| format!("{i} = {}", a.get_info().name)).collect();

@@ -11,7 +11,6 @@ use super::adapter;
 use super::caps::Caps;
 use super::kernel::{Kernel, KernelKey};
 use super::pipeline_cache::PipelineCache;
-use super::promise::promise;
 use super::reflect::Reflection;
 use super::tiles::{Gemm, Tile, Tiles};
 use super::tuning::{self, Tuning};
@@ -29,8 +28,11 @@ pub(super) type ShaderEntry = (wgpu::ShaderModule, std::collections::BTreeMap<St
 
 /// An open device. Cheap to share behind an [`Arc`].
 pub struct Gpu {
+    pub(super) instance: wgpu::Instance,
+    pub(super) adapter: wgpu::Adapter,
     pub(super) device: wgpu::Device,
     pub(super) queue: wgpu::Queue,
+    pub(super) shared: AtomicBool,
     caps: Caps,
     name: String,
     pub(super) shaders: Mutex<HashMap<&'static str, Arc<ShaderEntry>>>,
@@ -51,7 +53,7 @@ impl Gpu {
     /// [`Error::Device`] if there is no adapter (with the driver package to install), it cannot run `variant` or it
     /// cannot be opened.
     pub async fn open(wanted: Option<&str>, variant: Option<Variant>) -> Result<Arc<Self>> {
-        let adapter = adapter::choose(wanted).await?;
+        let (instance, adapter) = adapter::choose(wanted).await?;
         let caps = adapter::caps(&adapter, variant)?;
         let offered = adapter.limits();
         let mut features =
@@ -108,7 +110,22 @@ impl Gpu {
         let (shaders, kernels) = (Mutex::default(), Mutex::default());
         let cache = PipelineCache::open(&device, &info);
         let tuning = Tuning::default();
-        Ok(Arc::new(Self { device, queue, caps, name, shaders, kernels, cache, trouble, lost, tuning }))
+        let shared = AtomicBool::new(false);
+        Ok(Arc::new(Self {
+            instance,
+            adapter,
+            device,
+            queue,
+            shared,
+            caps,
+            name,
+            shaders,
+            kernels,
+            cache,
+            trouble,
+            lost,
+            tuning,
+        }))
     }
 
     /// Adapter name, backend and driver, for messages and published numbers.
@@ -224,45 +241,24 @@ impl Gpu {
         self.queue.write_buffer(&buffer.raw, 0, data);
     }
 
-    /// Copies each pair's first buffer to its second, which is no smaller, on the device; returns without waiting.
+    /// Copies each pair's first buffer to its second, as much as both have, on the device; returns without waiting.
     pub fn copy<'a>(&self, pairs: impl IntoIterator<Item = (&'a Buffer, &'a Buffer)>) {
         let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         for (from, to) in pairs {
-            encoder.copy_buffer_to_buffer(&from.raw, 0, &to.raw, 0, from.bytes);
+            encoder.copy_buffer_to_buffer(&from.raw, 0, &to.raw, 0, from.bytes.min(to.bytes));
         }
         self.queue.submit([encoder.finish()]);
     }
 
-    /// Reads the first `bytes` of `buffer` back.
-    ///
-    /// # Errors
-    /// [`Error::Device`] if the device reported trouble or cannot map the copy.
-    pub async fn read(&self, buffer: &Buffer, bytes: u64) -> Result<Vec<u8>> {
-        let size = bytes.next_multiple_of(4);
-        let staging = self.device.create_buffer(&wgpu::BufferDescriptor {
-            label: Some("read-back"),
-            size,
-            usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
-            mapped_at_creation: false,
-        });
-        let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-        encoder.copy_buffer_to_buffer(&buffer.raw, 0, &staging, 0, size);
-        self.queue.submit([encoder.finish()]);
-        let (sender, receiver) = promise();
-        staging.slice(..).map_async(wgpu::MapMode::Read, move |result| sender.send(result));
-        let failed = |e: String| Error::device(format!("reading back failed: {e}"), "try another --adapter");
-        self.settled(receiver).await?.map_err(|e| failed(e.to_string()))?;
-        let data = staging.slice(..).get_mapped_range().map_err(|e| failed(e.to_string()))?;
-        let mut out = data.to_vec();
-        out.truncate(bytes as usize);
-        Ok(out)
-    }
-
     /// What `pending`, which resolves when submitted work is done, gives. In a browser the errors of that work are known only
     /// then; natively, waiting is what makes it resolve.
-    async fn settled<T>(&self, pending: impl Future<Output = T>) -> Result<T> {
-        self.wait()?;
-        let value = pending.await;
+    pub(super) async fn settled<T>(&self, pending: impl Future<Output = T>) -> Result<T> {
+        let value = if self.is_shared() {
+            self.poll_until(pending).await?
+        } else {
+            self.wait()?;
+            pending.await
+        };
         self.check()?;
         Ok(value)
     }
@@ -280,7 +276,7 @@ impl Gpu {
 
     /// Calls `poll` unless the device is lost, and keeps what went wrong for [`Gpu::check`]. wgpu panics where a driver
     /// loses the device during a poll: that is a lost device like any other, and nothing of it is used again.
-    fn guarded<T, E: std::fmt::Display>(&self, poll: impl FnOnce() -> std::result::Result<T, E>) {
+    pub(super) fn guarded<T, E: std::fmt::Display>(&self, poll: impl FnOnce() -> std::result::Result<T, E>) {
         if self.is_lost() {
             return;
         }

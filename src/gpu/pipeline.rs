@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use super::device::{Buffer, Gpu};
 use super::kernel::{Kernel, mismatch};
 use super::record::{Dispatch, Slot};
+use super::turns::Durations;
 
 /// One dispatch with everything bound.
 struct Step {
@@ -32,6 +33,7 @@ pub struct Commands {
     steps: Vec<Step>,
     /// How many dispatches go into one submission: a driver's watchdog counts the time of one.
     per_submission: usize,
+    pub(super) durations: Durations,
 }
 
 impl Commands {
@@ -103,7 +105,12 @@ impl Commands {
             steps.push(Step { kernel, bind_group, groups: dispatch.groups, label: label.clone() });
         }
         gpu.check()?;
-        Ok(Self { gpu: Arc::clone(gpu), steps, per_submission: per_submission.max(1) })
+        let durations = Durations::new(steps.len());
+        Ok(Self { gpu: Arc::clone(gpu), steps, per_submission: per_submission.max(1), durations })
+    }
+
+    pub(super) const fn gpu(&self) -> &Arc<Gpu> {
+        &self.gpu
     }
 
     /// Number of dispatches.

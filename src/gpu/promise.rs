@@ -32,6 +32,13 @@ impl<T> Sender<T> {
     }
 }
 
+impl<T> Promise<T> {
+    /// The value, if it was sent and not taken yet.
+    pub(super) fn take(&self) -> Option<T> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).value.take()
+    }
+}
+
 impl<T> Future for Promise<T> {
     type Output = T;
 

@@ -3,6 +3,7 @@
 pub mod boundary;
 mod ensemble;
 mod evaluate;
+mod inspect;
 mod metrics;
 mod predict;
 mod window;
@@ -10,5 +11,6 @@ mod window;
 pub use boundary::{BOUNDARY_TOLERANCE, BoundaryF};
 pub use ensemble::{Ensemble, SCALES};
 pub use evaluate::{Evaluated, Evaluation, evaluate, evaluate_ensemble};
+pub use inspect::{Inspector, Maps};
 pub use metrics::{ClassScore, Confusion, Mistake, Scores};
 pub use predict::{Model, Prediction, Predictor, record_inference};

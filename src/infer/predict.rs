@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::head;
 use crate::model::{ModelSpec, load_model, record_network};
+use crate::model_file::{self, ModelFile};
 use crate::nn::{Builder, Mode, Weights};
 use crate::ops::{self, Corners};
 use crate::tape::{DType, Keep, Plan, Program, Store, Tape, ValueId, tuned_caps};
@@ -59,21 +60,24 @@ pub(super) struct Logits {
 
 /// What is known of the prototypes, for a model that has some.
 #[derive(Clone, Copy)]
-struct Nearest {
+pub(super) struct Nearest {
     /// Nearest of the predicted class's prototypes, and the cosines to all of them.
-    nearest: ValueId,
-    sims: ValueId,
+    pub nearest: ValueId,
+    pub sims: ValueId,
     /// Class and nearest prototype at feature resolution.
     coarse: (ValueId, ValueId),
 }
 
 pub(super) struct Recorded {
     pub tape: Tape,
-    image: ValueId,
-    pred: ValueId,
-    best: ValueId,
-    second: ValueId,
-    prototypes: Option<Nearest>,
+    pub image: ValueId,
+    pub pred: ValueId,
+    pub best: ValueId,
+    pub second: ValueId,
+    /// Embedding `[h*w,D]`, and prototypes `[C,K,D]` or what a rival has in their place.
+    pub emb: ValueId,
+    pub protos: ValueId,
+    pub prototypes: Option<Nearest>,
     pub logits: Vec<ValueId>,
     /// Height and width of the logits.
     pub size: [usize; 2],
@@ -110,8 +114,16 @@ impl Model {
     /// # Errors
     /// [`Error::Model`] for a file that is no model or lacks a tensor.
     pub fn open(gpu: &Arc<Gpu>, path: &Path) -> Result<Self> {
+        Self::load(gpu, &model_file::read(path)?)
+    }
+
+    /// Takes a model out of a file that was read.
+    ///
+    /// # Errors
+    /// As [`Model::open`].
+    pub fn load(gpu: &Arc<Gpu>, file: &ModelFile) -> Result<Self> {
         let mut store = Store::new();
-        let spec = load_model(gpu, &mut store, path, |spec| Ok(record(spec, 32, 32)?.weights))?;
+        let spec = load_model(gpu, &mut store, file, |spec| Ok(record(spec, 32, 32)?.weights))?;
         Ok(Self { predictor: Predictor::new(gpu, &spec), store })
     }
 
@@ -190,7 +202,8 @@ pub(super) fn record(spec: &ModelSpec, height: usize, width: usize) -> Result<Re
     tape.leave();
     let logits = scores.tiles.iter().map(|t| t.logits).collect();
     let head::Prediction { pred, best, second } = found;
-    Ok(Recorded { tape, image, pred, best, second, prototypes, logits, size: [h, w], weights })
+    let protos = net.protos;
+    Ok(Recorded { tape, image, pred, best, second, emb, protos, prototypes, logits, size: [h, w], weights })
 }
 
 impl Predictor {
@@ -326,7 +339,7 @@ impl Predictor {
         let single = self.spec.num_classes() == 1;
         let Sized { recorded: r, plan, .. } = self.plan(store, image.height, image.width, want).await?;
         plan.write_padded(r.image, &pixels);
-        plan.run();
+        plan.run_in_turns().await?;
         let mut out = Prediction { width: image.width, height: image.height, ..Prediction::default() };
         out.classes = plan.read(r.pred).await?;
         if let (Some(usage), Some(r)) = (usage, r.prototypes) {
@@ -361,7 +374,7 @@ impl Predictor {
         let Sized { recorded: r, plan, .. } =
             self.plan(store, image.height, image.width, Want::Logits).await?;
         plan.write_padded(r.image, &pixels);
-        plan.run();
+        plan.run_in_turns().await?;
         let mut out = vec![0.0; r.size[0] * r.size[1] * num_classes];
         let mut first = 0;
         for &tile in &r.logits {

@@ -38,19 +38,18 @@ pub fn write_model(tensors: &model_file::Tensors, spec: &ModelSpec, path: &Path)
     model_file::write(path, tensors, &BTreeMap::from([(KEY.to_owned(), json)]))
 }
 
-/// Reads a model's spec and puts its weights into `store`; `weights` catalogues them for the spec.
+/// Takes a model's spec out of `file` and puts its weights into `store`; `weights` catalogues them for the spec.
 ///
 /// # Errors
 /// [`Error::Model`] for a file that is no model of ours or lacks a tensor.
 pub fn load_model(
     gpu: &Gpu,
     store: &mut Store,
-    path: &Path,
+    file: &model_file::ModelFile,
     weights: impl FnOnce(&ModelSpec) -> Result<Weights>,
 ) -> Result<ModelSpec> {
-    let file = model_file::read(path)?;
-    let spec = read_spec(&file)?;
-    weights(&spec)?.load(gpu, store, &file, |_| true)?;
+    let spec = read_spec(file)?;
+    weights(&spec)?.load(gpu, store, file, |_| true)?;
     Ok(spec)
 }
 

@@ -62,6 +62,20 @@ impl Plan {
     /// # Errors
     /// [`Error::Device`] if memory or a kernel is refused; [`Error::Shape`] if the store disagrees with the tape.
     pub fn new(gpu: &Arc<Gpu>, tape: &Tape, program: &Program, store: &mut Store) -> Result<Self> {
+        Self::with(gpu, tape, program, store, &[])
+    }
+
+    /// As [`Plan::new`]; the `given` inputs are buffers that are there already, such as what another plan computes.
+    ///
+    /// # Errors
+    /// As [`Plan::new`]; [`Error::Shape`] for a buffer that is too small.
+    pub fn with(
+        gpu: &Arc<Gpu>,
+        tape: &Tape,
+        program: &Program,
+        store: &mut Store,
+        given: &[(ValueId, Buffer)],
+    ) -> Result<Self> {
         let shared: Vec<_> = program
             .buffer_bytes
             .iter()
@@ -70,8 +84,15 @@ impl Plan {
         let mut buffers = vec![None; tape.values().len()];
         for &id in &program.outside {
             let value = tape.value(id);
-            buffers[id.index()] = Some(match value.role {
-                Role::Input => gpu.buffer(&value.name, value.bytes())?,
+            let found = given.iter().find(|(input, _)| tape.root(*input) == id);
+            if let Some((_, buffer)) = found.filter(|(_, buffer)| buffer.bytes < value.bytes()) {
+                let problem =
+                    format!("`{}` needs {} bytes and is given {}", value.name, value.bytes(), buffer.bytes);
+                return Err(Error::shape("plan", problem));
+            }
+            buffers[id.index()] = Some(match (value.role, found) {
+                (Role::Input, Some((_, buffer))) => buffer.clone(),
+                (Role::Input, None) => gpu.buffer(&value.name, value.bytes())?,
                 _ => store.buffer(gpu, value)?,
             });
         }
@@ -151,6 +172,25 @@ impl Plan {
         self.count_run();
     }
 
+    /// Does one run to its end. On a device that a window is drawn with it goes in pieces that leave the window turns; on
+    /// another one it is [`Plan::run`], which does not wait.
+    ///
+    /// # Errors
+    /// [`Error::Device`] if the device reported trouble.
+    pub async fn run_in_turns(&self) -> Result<()> {
+        if !self.gpu.is_shared() {
+            self.run();
+            return Ok(());
+        }
+        let now = self.generation.get();
+        if self.computed.swap(now, Ordering::AcqRel) != now {
+            self.commands.run_in_turns(0..self.num_constant).await?;
+        }
+        self.commands.run_in_turns(self.num_constant..self.commands.len()).await?;
+        self.count_run();
+        Ok(())
+    }
+
     /// Submits what depends on stored values alone, if they changed since it was last done.
     fn compute_constants(&self) {
         let now = self.generation.get();
@@ -217,6 +257,14 @@ impl Plan {
     pub async fn read_padded<T: bytemuck::Pod>(&self, id: ValueId) -> Result<Vec<T>> {
         let (value, buffer) = self.held(id)?;
         read_held(&self.gpu, value, buffer).await
+    }
+
+    /// Where a value lies that was kept, or that is an input: for a copy, or as the input of another plan.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if no node reads or writes it.
+    pub fn buffer(&self, id: ValueId) -> Result<&Buffer> {
+        Ok(self.held(id)?.1)
     }
 
     fn held(&self, id: ValueId) -> Result<(&Value, &Buffer)> {

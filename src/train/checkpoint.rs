@@ -158,7 +158,8 @@ fn list(out: &Path) -> Vec<(Option<u64>, PathBuf)> {
 }
 
 /// Whether the run folder `out` holds a checkpoint, whole or not.
-pub(super) fn any(out: &Path) -> bool {
+#[must_use]
+pub fn any(out: &Path) -> bool {
     !list(out).is_empty()
 }
 

@@ -40,6 +40,12 @@ pub enum Event {
         /// Steps submitted so far.
         step: u64,
     },
+    /// The run waits, because the last answer was [`Command::Pause`]: told about 20 times a second until another answer comes, and
+    /// too frequent for the log.
+    Paused {
+        /// Steps done so far.
+        step: u64,
+    },
     /// Steps were done.
     Step {
         /// Steps done so far.
@@ -152,6 +158,7 @@ impl Event {
         match self {
             Self::Start { first_step: step, .. }
             | Self::Tick { step }
+            | Self::Paused { step }
             | Self::Step { step, .. }
             | Self::Evaluation { step, .. }
             | Self::PrototypesSet { step, .. }
@@ -169,24 +176,31 @@ fn loss<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f32, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or(f32::NAN))
 }
 
-/// Whoever listens to a run, and whether one of the answers was to stop.
+/// Whoever listens to a run, whether one of the answers was to stop, and whether the last one was to pause.
 pub(super) struct Listener<'a> {
     listen: &'a mut dyn FnMut(&Event) -> Command,
     stop: bool,
+    pause: bool,
 }
 
 impl<'a> Listener<'a> {
     pub(super) fn new(listen: &'a mut dyn FnMut(&Event) -> Command) -> Self {
-        Self { listen, stop: false }
+        Self { listen, stop: false, pause: false }
     }
 
     /// Tells `event`; an answer to stop is kept until the step is over.
     pub(super) fn tell(&mut self, event: &Event) {
-        self.stop |= (self.listen)(event) == Command::Stop;
+        let command = (self.listen)(event);
+        self.stop |= command == Command::Stop;
+        self.pause = command == Command::Pause;
     }
 
     pub(super) const fn wants_stop(&self) -> bool {
         self.stop
+    }
+
+    pub(super) const fn wants_pause(&self) -> bool {
+        self.pause && !self.stop
     }
 }
 
@@ -227,6 +241,8 @@ pub struct SetPrototypes {
 pub enum Command {
     /// Go on.
     Continue,
+    /// Wait after this step until another answer comes; nothing of the run changes by it.
+    Pause,
     /// Save a checkpoint and stop.
     Stop,
 }

@@ -232,7 +232,7 @@ async fn stream(
         let batch = loader.next_batch()?;
         plan.write_padded(recorded.image, &batch.images);
         plan.write(recorded.labels, &batch.labels);
-        plan.run();
+        plan.run_in_turns().await?;
         samples.add(&plan.read(recorded.features).await?, &plan.read(recorded.gt).await?);
         progress(done + 1, images);
     }

@@ -31,7 +31,7 @@ impl Log {
     pub fn add(&mut self, event: &Event) -> Result<()> {
         let failed = |e| Error::io("write the log", &self.path, e);
         match event {
-            Event::Tick { .. } => return Ok(()),
+            Event::Tick { .. } | Event::Paused { .. } => return Ok(()),
             Event::Start { first_step, .. } => {
                 self.events = if *first_step == 0 { Vec::new() } else { read(&self.path, *first_step)? };
                 let lines: String = self.events.iter().map(line).collect();
@@ -45,6 +45,14 @@ impl Log {
         }
         self.events.push(event.clone());
         Ok(())
+    }
+
+    /// The events of the log in the run folder `out`; none where there is no log yet.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the file cannot be read.
+    pub fn read(out: &Path) -> Result<Vec<Event>> {
+        read(&out.join("log.jsonl"), u64::MAX)
     }
 
     /// All events of the run so far, from step 0 on.

@@ -36,7 +36,7 @@ impl Prepared {
 
     /// Does step number `step` with the batches that `next` gives. `torn` is true between its first micro-batch and its last,
     /// where the store holds no state that a run could go on from.
-    pub fn run(
+    pub async fn run(
         &self,
         next: &mut dyn FnMut() -> Result<Batch>,
         lr: f32,
@@ -45,14 +45,14 @@ impl Prepared {
     ) -> Result<()> {
         for micro in 0..self.step.micro_batches {
             // One batch in flight: the loader's threads made the next one while the device worked.
-            self.gpu.wait()?;
+            self.gpu.done().await?;
             let batch = next()?;
             self.write(&batch, lr, step, micro);
             *torn = micro + 1 < self.step.micro_batches;
-            self.plan.run();
+            self.plan.run_in_turns().await?;
         }
         if let Some(update) = self.write_update(lr, step) {
-            update.run();
+            update.run_in_turns().await?;
         }
         Ok(())
     }

@@ -82,7 +82,7 @@ impl Session {
             let batch = loader.next_batch()?;
             plan.write_padded(recorded.image, &batch.images);
             plan.write(recorded.labels, &batch.labels);
-            plan.run();
+            plan.run_in_turns().await?;
             samples.add(&plan.read(recorded.emb).await?, &plan.read(recorded.gt).await?);
         }
         Ok(pass.min(MAX_BATCHES))

@@ -21,6 +21,7 @@ use super::data_wait::DataWait;
 use super::event::{Command, Event, Listener};
 use super::prepared::Prepared;
 use super::trace::Snapshot;
+use super::watch::Watcher;
 
 /// Loader threads that `threads = 0` starts at most: more wait for the device on any machine.
 const MAX_AUTO_THREADS: usize = 16;
@@ -151,6 +152,12 @@ impl Session {
         Ok(session)
     }
 
+    /// The model's description; its provenance is that of the last evaluation.
+    #[must_use]
+    pub const fn spec(&self) -> &ModelSpec {
+        &self.spec
+    }
+
     /// The batches of step number `first_step` and on.
     pub(super) fn loader(&self, first_step: u64) -> Result<Loader> {
         let config = &self.config;
@@ -169,7 +176,7 @@ impl Session {
         Loader::new(Arc::clone(&self.train), settings)
     }
 
-    fn record(&self, phase: Phase) -> Result<TrainStep> {
+    pub(super) fn record(&self, phase: Phase) -> Result<TrainStep> {
         TrainStep::record(&self.spec, &self.step_options(), phase)
     }
 
@@ -195,6 +202,18 @@ impl Session {
     /// # Errors
     /// [`Error::Numeric`] for a loss or weight that is not finite; whatever data, device or file system refuse.
     pub async fn run(&mut self, listen: &mut dyn FnMut(&Event) -> Command) -> Result<()> {
+        self.run_watched(listen, None).await
+    }
+
+    /// As [`Session::run`], with somebody who looks at the model between steps.
+    ///
+    /// # Errors
+    /// As [`Session::run`].
+    pub async fn run_watched(
+        &mut self,
+        listen: &mut dyn FnMut(&Event) -> Command,
+        watcher: Option<&mut dyn Watcher>,
+    ) -> Result<()> {
         let start = Instant::now();
         let mut listener = Listener::new(listen);
         let (first_step, steps) = (self.first_step, self.config.train.steps);
@@ -212,7 +231,7 @@ impl Session {
             listener.tell(&Event::Warning { text });
         }
         let mut done = first_step;
-        let result = self.train(&mut done, &mut listener).await;
+        let result = self.train(&mut done, &mut listener, watcher).await;
         let of_data = matches!(result, Err(Error::Data { .. } | Error::Io { .. }));
         if of_data && !self.torn && self.checkpoint.unwrap_or(0) < done {
             // The error that is told is the one that ended the run.
@@ -225,7 +244,12 @@ impl Session {
     }
 
     /// The steps that are left; `done` counts those submitted.
-    async fn train(&mut self, done: &mut u64, listener: &mut Listener<'_>) -> Result<()> {
+    async fn train(
+        &mut self,
+        done: &mut u64,
+        listener: &mut Listener<'_>,
+        mut watcher: Option<&mut dyn Watcher>,
+    ) -> Result<()> {
         let config = self.config.train.clone();
         let mut loader = self.loader(self.first_step)?;
         let mut prepared: Option<(Phase, Prepared)> = None;
@@ -262,9 +286,11 @@ impl Session {
             }
             let Some((_, prepared)) = &prepared else { continue };
             let mut next = || data_wait.during(|| loader.next_batch());
-            prepared.run(&mut next, config.lr_at(step), step, &mut self.torn)?;
+            prepared.run(&mut next, config.lr_at(step), step, &mut self.torn).await?;
             *done = step + 1;
             listener.tell(&Event::Tick { step: *done });
+            self.show(*done, &mut watcher).await?;
+            last_log.0 += self.pause(*done, listener, &mut watcher).await?;
             let due = |every: u64| every > 0 && done.is_multiple_of(every);
             let last = *done == config.steps;
             let evaluate_now = last || due(config.eval_every);

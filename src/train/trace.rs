@@ -45,7 +45,7 @@ impl Session {
         let (mut bad, mut torn) = (seen, false);
         let mut loader = self.rewind(snapshot)?;
         for step in snapshot.step..=seen {
-            prepared.run(&mut || loader.next_batch(), self.config.train.lr_at(step), step, &mut torn)?;
+            prepared.run(&mut || loader.next_batch(), self.config.train.lr_at(step), step, &mut torn).await?;
             let loss = prepared.step.losses.read(&prepared.plan).await?[0];
             if !self.is_healthy(loss, true).await? {
                 bad = step;
@@ -54,7 +54,7 @@ impl Session {
         }
         let mut loader = self.rewind(snapshot)?;
         for step in snapshot.step..bad {
-            prepared.run(&mut || loader.next_batch(), self.config.train.lr_at(step), step, &mut torn)?;
+            prepared.run(&mut || loader.next_batch(), self.config.train.lr_at(step), step, &mut torn).await?;
         }
         let lr = self.config.train.lr_at(bad);
         let Some(found) = prepared.first_not_finite(&mut loader, lr, bad).await? else {

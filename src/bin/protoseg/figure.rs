@@ -3,7 +3,6 @@
 use protoseg::data::{Dataset, RgbImage};
 use protoseg::explain::figure::{self, FigureClass, FigureRow, FigureSpec, OUTSIDE};
 use protoseg::infer::Model;
-use protoseg::words::counted;
 use protoseg::{Error, Result, fs_atomic};
 
 use crate::args::{Cli, FigureArgs};
@@ -49,24 +48,7 @@ pub async fn draw(
         }
         classes.push(block);
     }
-    let spec = model.spec();
-    let trained = spec.provenance.miou.map_or(String::new(), |m| {
-        let images = counted(spec.provenance.val_images, "validation image");
-        format!(", mIoU {:.1} % on {images}", 100.0 * m)
-    });
-    let steps = match spec.provenance.step {
-        0 => "untrained".to_owned(),
-        count => counted(count as usize, "step"),
-    };
-    figure::render(&FigureSpec {
-        title: "Pixels in the colour of their nearest prototype".into(),
-        subtitle: format!(
-            "K = {} prototypes per class, {steps}{trained}. Colours show which of a class's own prototypes is nearest; \
-             nobody labelled parts.",
-            spec.net.prototypes
-        ),
-        classes,
-    })
+    figure::render(&FigureSpec::of_model(model.spec(), classes))
 }
 
 /// One image, with what the model finds of `class` in it.

@@ -188,7 +188,8 @@ fn show(bar: &ProgressBar, lines: &mut Lines, event: &Event) {
             }
         }
         Event::Warning { text } => line(bar, &format!("warning: {text}")),
-        Event::PrototypesRevived { .. } | Event::Saved { .. } | Event::Done { .. } => {}
+        Event::PrototypesRevived { .. } | Event::Saved { .. } | Event::Paused { .. } | Event::Done { .. } => {
+        }
     }
 }
 
