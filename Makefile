@@ -10,15 +10,18 @@ CLASSES := Person,Car
 # Where tests look for reference data; they skip themselves, saying so, where it is absent.
 PROTOSEG_SHARED ?= ../shared
 export PROTOSEG_SHARED
+# Passed on to the viewer, as in: make view VIEW_ARGS="photo.jpg --theme light"
+VIEW_ARGS :=
 # Passed on to `cargo test`, as in: make test TEST_ARGS="--lib data::"
 TEST_ARGS :=
 
 RUN := cargo run --release --quiet --
 
-.PHONY: help demo test check targets driver
+.PHONY: help demo view test check targets driver window
 
 help:
 	@echo "make demo      draw a street, train on it, write the figure and the report (minutes, no GPU needed)"
+	@echo "make view      open the viewer on freshly drawn streets (no GPU needed)"
 	@echo "make test      run every test"
 	@echo "make check     formatting, lints, documentation"
 	@echo "make targets   type-check the library for Windows, macOS and the browser"
@@ -30,20 +33,26 @@ demo: driver
 	rm -rf $(DEMO)/run
 	$(RUN) train $(CONFIG) --out $(DEMO)/run --set data.root=$(DEMO)/street --report $(CLASSES)
 
+view: window
+	cargo run --release --features viewer -- view models/street-small.safetensors $(VIEW_ARGS)
+
 test: driver
-	cargo test --release $(TEST_ARGS)
+	cargo test --release --features viewer $(TEST_ARGS)
 
 # The release profile throughout, so that the checks share what tests and demo have built.
 check:
 	cargo fmt --check
 	cargo clippy --release --all-targets --all-features -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc --release --no-deps
+	RUSTDOCFLAGS="-D warnings" cargo doc --release --no-deps --features viewer
 
 targets:
 	rustup target add x86_64-pc-windows-gnu aarch64-apple-darwin wasm32-unknown-unknown
-	cargo check --release --lib --target x86_64-pc-windows-gnu
-	cargo check --release --lib --target aarch64-apple-darwin
-	cargo check --release --lib --target wasm32-unknown-unknown --no-default-features --features web
+	cargo check --release --features viewer --lib --target x86_64-pc-windows-gnu
+	cargo check --release --features viewer --lib --target aarch64-apple-darwin
+	cargo check --release --features viewer,web --lib --target wasm32-unknown-unknown
 
 driver:
 	@sh .ci/driver.sh
+
+window:
+	@sh .ci/driver.sh --window

@@ -1,11 +1,18 @@
 #!/bin/sh
 # Sees to it that this machine has what Rust's installer does not bring: a C linker, without which cargo builds nothing,
-# and a Vulkan driver. Where one is missing it installs the system's package (for Vulkan: Mesa's software driver) and says
-# so. With --dry-run it prints what it would do. POSIX sh: Alpine has no bash.
+# and a Vulkan driver; with --window also the libraries that a window is opened with. Where one is missing it installs the
+# system's package (for Vulkan: Mesa's software driver) and says so. With --dry-run it prints what it would do. POSIX sh:
+# Alpine has no bash.
 set -eu
 
 dry_run=false
-[ "${1:-}" = --dry-run ] && dry_run=true
+window=false
+for option in "$@"; do
+    case "$option" in
+    --dry-run) dry_run=true ;;
+    --window) window=true ;;
+    esac
+done
 
 say() { printf '%s\n' "driver: $*"; }
 
@@ -18,15 +25,26 @@ fi
 
 has_linker() { command -v cc >/dev/null 2>&1; }
 
-has_loader() {
+# Whether the library with this file name is installed.
+has_library() {
     # musl's ldconfig has no -p, and a user's PATH may lack sbin: then look where distributions put the library.
-    if PATH="$PATH:/usr/sbin:/sbin" ldconfig -p 2>/dev/null | grep -q 'libvulkan\.so\.1'; then
+    if PATH="$PATH:/usr/sbin:/sbin" ldconfig -p 2>/dev/null | grep -qF "$1 "; then
         return 0
     fi
-    for file in /usr/lib/libvulkan.so.1 /usr/lib64/libvulkan.so.1 /usr/lib/*/libvulkan.so.1 /usr/local/lib/libvulkan.so.1; do
+    for file in "/usr/lib/$1" "/usr/lib64/$1" /usr/lib/*/"$1" "/usr/local/lib/$1"; do
         [ -e "$file" ] && return 0
     done
     return 1
+}
+
+has_loader() { has_library libvulkan.so.1; }
+
+# What winit opens when it starts, on X11; a Wayland session brings its own.
+has_window() {
+    $window || return 0
+    for library in libX11.so.6 libX11-xcb.so.1 libxcb.so.1 libXcursor.so.1 libXi.so.6 libxkbcommon.so.0 libxkbcommon-x11.so.0; do
+        has_library "$library" || return 1
+    done
 }
 
 # A driver announces itself by a JSON file in one of these places.
@@ -48,12 +66,14 @@ fi
 missing=""
 has_linker || missing="a C linker"
 has_loader && has_driver || missing="${missing:+$missing and }a Vulkan driver"
+has_window || missing="${missing:+$missing and }the libraries of X11 windows"
 [ -n "$missing" ] || exit 0
 
-# The packages of one system: those of the linker ($1), those of the driver ($2).
+# The packages of one system: those of the linker ($1), those of the driver ($2), those of windows ($3).
 packages() {
     has_linker || printf '%s ' "$1"
     has_loader && has_driver || printf '%s ' "$2"
+    has_window || printf '%s ' "$3"
 }
 
 as_root=""
@@ -81,13 +101,17 @@ fi
 if command -v apt-get >/dev/null 2>&1; then
     run apt-get update
     run env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -y --no-install-recommends \
-        $(packages "gcc libc6-dev" "libvulkan1 mesa-vulkan-drivers")
+        $(packages "gcc libc6-dev" "libvulkan1 mesa-vulkan-drivers" \
+            "libx11-6 libx11-xcb1 libxcb1 libxcursor1 libxi6 libxrandr2 libxkbcommon0 libxkbcommon-x11-0")
 elif command -v dnf >/dev/null 2>&1; then
-    run dnf install -y $(packages gcc "vulkan-loader mesa-vulkan-drivers")
+    run dnf install -y $(packages gcc "vulkan-loader mesa-vulkan-drivers" \
+        "libX11 libX11-xcb libxcb libXcursor libXi libXrandr libxkbcommon libxkbcommon-x11")
 elif command -v pacman >/dev/null 2>&1; then
-    run pacman -S --noconfirm --needed $(packages gcc "vulkan-icd-loader vulkan-swrast")
+    run pacman -S --noconfirm --needed $(packages gcc "vulkan-icd-loader vulkan-swrast" \
+        "libx11 libxcb libxcursor libxi libxrandr libxkbcommon libxkbcommon-x11")
 elif command -v zypper >/dev/null 2>&1; then
-    run zypper --non-interactive install $(packages gcc "libvulkan1 libvulkan_lvp")
+    run zypper --non-interactive install $(packages gcc "libvulkan1 libvulkan_lvp" \
+        "libX11-6 libX11-xcb1 libxcb1 libXcursor1 libXi6 libXrandr2 libxkbcommon0 libxkbcommon-x11-0")
 elif command -v apk >/dev/null 2>&1; then
     run apk add $(packages "gcc musl-dev" "vulkan-loader mesa-vulkan-swrast")
 else
@@ -99,6 +123,9 @@ $dry_run && exit 0
 if ! has_linker; then
     say "the packages are installed, and still there is no \`cc\`: cargo cannot link without it"
     exit 1
+fi
+if ! has_window; then
+    say "the packages are installed, and still a library of X11 windows is missing: a Wayland session may do without"
 fi
 if ! { has_loader && has_driver; }; then
     say "the packages are installed, and still no Vulkan driver is found: \`vulkaninfo --summary\` may tell why"

@@ -53,6 +53,8 @@ pub mod tape;
 mod testing;
 pub mod train;
 pub mod verify;
+#[cfg(feature = "viewer")]
+pub mod viewer;
 pub mod words;
 
 pub use error::{Error, Result};

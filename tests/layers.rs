@@ -12,7 +12,7 @@ use support::{Source, has_extension, root, sources};
 const LAYERS: &[(&str, &[&str])] = &[
     // Front ends; `bin` is the command line.
     ("bin", &["viewer", "verify", "bench", "synth"]),
-    ("viewer", &["train", "explain"]),
+    ("viewer", &["train", "explain", "synth"]),
     ("web", &["train", "explain", "synth"]),
     // What a person asks for.
     ("train", &["infer"]),

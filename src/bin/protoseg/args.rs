@@ -45,6 +45,10 @@ pub enum Command {
     Eval(EvalArgs),
     /// Segment images
     Predict(PredictArgs),
+    /// Open the viewer: every pixel in the colour of its prototype, and why
+    ///
+    /// Needs a build with the feature `viewer` (`make view`, or cargo run --release --features viewer -- view)
+    View(ViewArgs),
     /// Draw the sub-prototype figure: classes in the colours of their prototypes
     Figure(FigureArgs),
     /// Copy a model to a smaller file, with its weights rounded to 16 bits
@@ -85,6 +89,35 @@ pub struct TrainArgs {
     /// Write RUN/report.html and RUN/figure.png at the end, with a figure of these classes
     #[arg(long, value_name = "CLASS,CLASS", value_delimiter = ',')]
     pub report: Vec<String>,
+}
+
+#[derive(Args)]
+#[cfg_attr(not(feature = "viewer"), allow(dead_code, reason = "a build without the viewer only refuses"))]
+pub struct ViewArgs {
+    /// Model files, images, folders of images, data sets, training configurations or run folders, in any order; a model
+    /// without an image is shown freshly drawn street scenes
+    pub paths: Vec<PathBuf>,
+    /// Select this class
+    #[arg(long, value_name = "CLASS")]
+    pub select: Option<String>,
+    /// Pin this pixel of the first image: column and row
+    #[arg(long, value_name = "X,Y", value_parser = pixel)]
+    pub at: Option<[f32; 2]>,
+    /// What is coloured: image, classes, prototypes, similarity, confidence, unknown, embedding, truth or errors
+    #[arg(long, value_name = "MODE")]
+    pub mode: Option<String>,
+    /// Panel on the right: pixel, gallery, health or train
+    #[arg(long, value_name = "PANEL")]
+    pub panel: Option<String>,
+    /// light or dark; by default as the system says
+    #[arg(long)]
+    pub theme: Option<String>,
+    /// Size of the window in points
+    #[arg(long, value_name = "WxH", value_parser = window_size)]
+    pub size: Option<[f32; 2]>,
+    /// Draw the window once, save it as a PNG and end; settings are neither read nor kept
+    #[arg(long, value_name = "PNG")]
+    pub screenshot: Option<PathBuf>,
 }
 
 #[derive(Args)]
@@ -408,6 +441,21 @@ fn size(text: &str) -> Result<[usize; 2], String> {
     parts
         .filter(|p: &[usize; 2]| !p.contains(&0))
         .ok_or_else(|| format!("`{text}` is not two numbers, as 256x160"))
+}
+
+/// Column and row of a pixel.
+fn pixel(text: &str) -> Result<[f32; 2], String> {
+    let parts =
+        text.split_once(',').and_then(|(x, y)| Some([x.trim().parse().ok()?, y.trim().parse().ok()?]));
+    let parts: Option<[u32; 2]> = parts;
+    parts
+        .map(|at| at.map(|v| v as f32 + 0.5))
+        .ok_or_else(|| format!("`{text}` is not a column and a row, as 120,80"))
+}
+
+/// Columns and rows of a window.
+fn window_size(text: &str) -> Result<[f32; 2], String> {
+    Ok(size(text)?.map(|side| side as f32))
 }
 
 /// A scale of an image.

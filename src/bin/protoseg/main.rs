@@ -28,6 +28,7 @@ mod report;
 mod start;
 mod train;
 mod verify;
+mod view;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -86,6 +87,7 @@ async fn run(cli: &Cli) -> Result<()> {
         Command::Eval(args) => eval::eval(args, cli).await,
         Command::Predict(args) => predict::predict(args, cli).await,
         Command::Figure(args) => figure::figure(args, cli).await,
+        Command::View(args) => view::view(args, cli).await,
     }
 }
 
