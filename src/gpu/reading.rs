@@ -58,11 +58,14 @@ impl Reading {
     /// [`Error::Device`] if the device reported trouble or cannot map the copy.
     pub fn take(&self, gpu: &Gpu) -> Option<Result<Vec<u8>>> {
         gpu.poll();
-        let answer = match gpu.check() {
-            Ok(()) => self.answer.take()?,
-            Err(error) => return Some(Err(error)),
-        };
-        Some(content(&self.staging, answer))
+        // What else the device reported belongs to whoever waits for the work that it was about.
+        if gpu.is_lost() {
+            return Some(Err(gpu
+                .check()
+                .err()
+                .unwrap_or_else(|| Error::device("the device is lost", "open the window again"))));
+        }
+        Some(content(&self.staging, self.answer.take()?))
     }
 }
 

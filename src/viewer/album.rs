@@ -1,5 +1,6 @@
 //! The images that are opened: where each comes from, and how it is read.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -102,15 +103,21 @@ pub struct Album {
 }
 
 impl Album {
-    /// Adds images and returns the number of the first.
+    /// Adds the images that are not in it yet and returns the number of the first of all, new or not.
     pub fn add(&mut self, origins: impl IntoIterator<Item = Origin>) -> Option<ImageId> {
-        let first = self.next;
+        let mut places: BTreeMap<String, ImageId> =
+            self.entries.iter().map(|entry| (entry.origin.place(), entry.id)).collect();
+        let mut first = None;
         for origin in origins {
-            let name = origin.name();
-            self.entries.push(Entry { id: self.next, origin, name });
-            self.next += 1;
+            let id = *places.entry(origin.place()).or_insert(self.next);
+            first = first.or(Some(id));
+            if id == self.next {
+                let name = origin.name();
+                self.entries.push(Entry { id, origin, name });
+                self.next += 1;
+            }
         }
-        (self.next > first).then_some(first)
+        first
     }
 
     /// Takes an image out.
@@ -218,6 +225,7 @@ mod tests {
         let scenes = (0..3).map(|index| Origin::Scene { seed: 1, index });
         assert_eq!(album.add(scenes), Some(0));
         assert_eq!(album.add([]), None);
+        assert_eq!(album.add([Origin::Scene { seed: 1, index: 2 }]), Some(2), "it is there");
         assert_eq!(
             [album.neighbour(0, -1), album.neighbour(2, 1), album.neighbour(9, 1)],
             [Some(2), Some(0), None]

@@ -180,7 +180,7 @@ impl Viewer {
             viewer.settings.mode = mode;
         }
         if let Some(tab) = options.tab {
-            viewer.settings.tab = tab;
+            (viewer.settings.tab, viewer.settings.show_side) = (tab, true);
         }
         if let Some(theme) = options.theme {
             viewer.settings.theme = theme;
@@ -192,6 +192,10 @@ impl Viewer {
 
     /// Opens whatever the paths are; what cannot be opened is said.
     pub fn open_all(&mut self, paths: impl IntoIterator<Item = PathBuf>) {
+        let paths: Vec<PathBuf> = paths.into_iter().collect();
+        if paths.is_empty() {
+            return;
+        }
         let (mut first, mut first_model) = (None, None);
         for path in paths {
             match open(&path) {
@@ -225,7 +229,9 @@ impl Viewer {
 
     /// Opens a model file and shows its colours.
     pub fn open_model(&mut self, path: &Path) -> ModelId {
-        if let Some(known) = self.models.iter().find(|model| model.path == path) {
+        let real = |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+        let wanted = real(path);
+        if let Some(known) = self.models.iter().find(|model| !model.live && real(&model.path) == wanted) {
             self.model = Some(known.id);
             return known.id;
         }
@@ -260,6 +266,8 @@ impl Viewer {
         self.engine.close(id);
         self.models.retain(|model| model.id != id);
         self.analyses.forget(|key| key.0 == id);
+        self.waiting.retain(|wanted| !matches!(wanted, Wanted::Analysis(model, ..) if *model == id));
+        self.gallery.forget_model(id);
         self.tallies.forget(id);
         if self.model == Some(id) {
             self.model = self.models.last().map(|model| model.id);
@@ -356,7 +364,10 @@ impl Viewer {
         }
         let known = !live && self.models.iter().any(|known| known.id == model && known.info.is_some());
         if known && self.ask(Wanted::Analysis(model, picture.id, limit)) {
-            let replaced = |wanted: &Wanted| matches!(wanted, Wanted::Analysis(m, i, _) if *m == model && *i != picture.id);
+            let replaced = |wanted: &Wanted| {
+                let now = (picture.id, limit);
+                matches!(wanted, Wanted::Analysis(m, i, l) if *m == model && (*i, *l) != now)
+            };
             self.waiting.retain(|wanted| !replaced(wanted));
             self.engine.analyse(model, Arc::clone(picture), limit);
         }
@@ -397,6 +408,9 @@ impl Viewer {
                     });
                 }
                 News::Analysis(model, image, limit, found) => {
+                    if !self.models.iter().any(|known| known.id == model) {
+                        continue;
+                    }
                     self.settle(Wanted::Analysis(model, image, limit), found, |viewer, analysis| {
                         viewer.keep_analysis(*analysis, limit);
                     });
@@ -455,9 +469,6 @@ impl Viewer {
         if !live {
             self.settings.opened_model(&info.path);
         }
-        if !has_prototypes && self.settings.mode.needs_prototypes() {
-            self.settings.mode = Mode::Classes;
-        }
         if let Some(model) = self.models.iter_mut().find(|model| model.id == id) {
             (model.info, model.legend) = (Some(info), Some(legend));
         }
@@ -476,7 +487,9 @@ impl Viewer {
             let (Some(info), Some(legend)) = (&model.info, &mut model.legend) else { continue };
             let colors: Vec<_> = info.spec.classes.classes.iter().map(|class| class.color).collect();
             let k = legend.num_prototypes();
-            *legend = Legend::new(&colors, k, settings.class_colors, settings.prototype_colors);
+            let mut next = Legend::new(&colors, k, settings.class_colors, settings.prototype_colors);
+            next.show_as(legend);
+            *legend = next;
         }
     }
 }
@@ -487,6 +500,7 @@ impl Viewer {
         self.pace.note(&self.context);
         self.hear();
         self.gallery.give_way(!self.waiting.is_empty());
+        self.watch_run();
         theme::apply(&self.context, self.settings.theme);
         self.take_drops(ui);
         self.shortcuts(ui);
@@ -523,7 +537,13 @@ impl eframe::App for Viewer {
     }
 
     fn on_exit(&mut self) {
-        self.training.close();
+        if !self.training.close() {
+            eprintln!("the run did not end in time: it goes on from its last checkpoint when it is resumed");
+        }
+    }
+
+    fn persist_egui_memory(&self) -> bool {
+        self.shot.is_none()
     }
 
     fn raw_input_hook(&mut self, _: &Context, input: &mut egui::RawInput) {

@@ -38,7 +38,8 @@ pub struct Canvas {
     pub fitted: bool,
     layers: [Option<Shown>; 2],
     screen: Option<((ImageId, usize), Screen)>,
-    texture: Option<(Texture, TextureId)>,
+    /// What the window draws, and its name there; none where there is no renderer.
+    texture: Option<(Texture, Option<TextureId>)>,
     /// Where the wipe's line is, as a share of the width.
     pub wipe: f32,
     dragging_wipe: bool,
@@ -46,6 +47,8 @@ pub struct Canvas {
     pub hover: Option<(Vec2, bool)>,
     /// Photo coordinates of the pixel that was clicked.
     pub pin: Option<Vec2>,
+    /// Whether it was clicked in the right pane.
+    pin_right: bool,
     asked: Option<(Vec2, bool)>,
     /// What is at the pin or under the pointer, and which model says so.
     pub pixel: Option<(Pixel, ModelId)>,
@@ -69,6 +72,7 @@ impl Default for Canvas {
             dragging_wipe: false,
             hover: None,
             pin: None,
+            pin_right: false,
             asked: None,
             pixel: None,
             hidden: false,
@@ -82,6 +86,7 @@ impl Canvas {
     /// Forgets what belonged to the image that is left.
     pub fn leave_image(&mut self) {
         (self.pin, self.pixel, self.asked, self.hover) = (None, None, None, None);
+        (self.layers, self.screen) = ([None, None], None);
         self.fitted = true;
     }
 
@@ -94,6 +99,11 @@ impl Canvas {
     pub fn pane(&self, points: f32, compare: Compare) -> Vec2 {
         let size = vec2(self.rect.width(), self.rect.height()) * points;
         if compare == Compare::Side { vec2(((size.x - GAP) / 2.0).floor(), size.y) } else { size }
+    }
+
+    /// What is shown of a model's.
+    pub fn analysis_of(&self, model: ModelId) -> Option<&Arc<Analysis>> {
+        self.layers.iter().flatten().find(|shown| shown.model == model).map(|shown| &shown.analysis)
     }
 
     /// The analysis that is shown in the first picture.
@@ -193,7 +203,7 @@ impl Viewer {
         if let Err(error) = result {
             self.toasts.fail(error);
         }
-        if let Some((texture, id)) = &self.canvas.texture {
+        if let Some((texture, Some(id))) = &self.canvas.texture {
             let [columns, rows] = texture.size().map(|side| side as f32);
             let size = vec2(rect.width(), rect.height()) * points;
             let uv = Rect::from_min_max(pos2(0.0, 0.0), pos2(size.x / columns, size.y / rows));
@@ -248,7 +258,7 @@ impl Viewer {
             if response.clicked_by(PointerButton::Primary) && !near {
                 // Another click on the pinned pixel takes the pin away.
                 let again = self.canvas.pin.is_some_and(|pin| pin.floor() == photo.floor());
-                self.canvas.pin = (inside && !again).then_some(photo);
+                (self.canvas.pin, self.canvas.pin_right) = ((inside && !again).then_some(photo), right);
             }
         } else {
             self.canvas.hover = None;
@@ -274,14 +284,14 @@ impl Viewer {
         if self.canvas.texture.as_ref().is_none_or(|(texture, _)| texture.size() != [columns, rows]) {
             let texture = gpu.texture(columns, rows);
             let old = self.canvas.texture.take();
-            if let Some(render) = &self.render {
+            let id = self.render.as_ref().map(|render| {
                 let mut renderer = render.renderer.write();
-                if let Some((_, old)) = old {
+                if let Some((_, Some(old))) = old {
                     renderer.free_texture(&old);
                 }
-                let id = renderer.register_native_texture(&render.device, texture.view(), Texture::NEAREST);
-                self.canvas.texture = Some((texture, id));
-            }
+                renderer.register_native_texture(&render.device, texture.view(), Texture::NEAREST)
+            });
+            self.canvas.texture = Some((texture, id));
         }
         let (number, photo) = picture.seen_at(self.canvas.view.zoom);
         let key = (picture.id, number);
@@ -342,15 +352,18 @@ impl Viewer {
             let layer = Layer::new(&self.gpu, &analysis.maps, &analysis.basis, truth)?;
             let picker = Picker::new(&self.gpu, &analysis.maps)?;
             self.canvas.layers[slot] = Some(Shown { model, analysis, layer, picker });
-            if slot == 0 {
-                self.canvas.asked = None;
-            }
+            self.canvas.asked = None;
         }
         let Some(shading) = self.shading(slot, model) else { return Ok(!known) };
         if let Some(shown) = &mut self.canvas.layers[slot] {
             self.canvas_colored |= shown.layer.draw(&shading);
         }
         Ok(!known)
+    }
+
+    /// Whether the image in a slot came with labels that its model knows; true as long as that is not known.
+    pub(super) fn is_labelled(&self, slot: usize) -> bool {
+        self.canvas.layers[slot].as_ref().is_none_or(|shown| shown.analysis.truth.is_some())
     }
 
     /// How the layer of a slot is coloured.
@@ -361,6 +374,9 @@ impl Viewer {
             if slot == 1 { self.second.mode.unwrap_or(self.settings.mode) } else { self.settings.mode };
         if mode.needs_prototypes() && !info.spec.head.kind.has_prototypes() {
             mode = Mode::Classes;
+        }
+        if mode.needs_truth() && !self.is_labelled(slot) {
+            mode = Mode::Image;
         }
         let class = self.selected.0.min(legend.num_classes() - 1);
         Some(Shading {
@@ -376,7 +392,7 @@ impl Viewer {
     /// Asks what is at the pin or under the pointer, and takes the answer.
     fn ask_pixel(&mut self, picture: &Picture) {
         let canvas = &mut self.canvas;
-        let place = canvas.pin.map(|pin| (pin, false)).or(canvas.hover);
+        let place = canvas.pin.map(|pin| (pin, canvas.pin_right)).or(canvas.hover);
         let Some((photo, right)) = place else {
             (canvas.pixel, canvas.asked) = (None, None);
             return;

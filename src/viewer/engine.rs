@@ -161,6 +161,8 @@ pub async fn analyse(
     let maps = inspector.analyse(store, image).await?;
     let seconds = start.elapsed().as_secs_f64();
     let truth = truth.map(|truth| known(truth, whole, size, inspector.spec()));
+    // Labels none of which is a class of the model say nothing about it.
+    let truth = truth.filter(|truth| truth.iter().any(Option::is_some));
     look(gpu, Arc::new(maps), truth, basis, ids, seconds).await
 }
 

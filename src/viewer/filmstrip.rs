@@ -15,6 +15,9 @@ const SIZE: [f32; 2] = [80.0, 60.0];
 /// Space between two.
 const SPACE: f32 = 6.0;
 
+/// Small pictures that are kept.
+const MAX_THUMBS: usize = 500;
+
 /// Small pictures, made when they are first in sight.
 #[derive(Default)]
 pub struct Thumbs {
@@ -27,13 +30,18 @@ pub struct Thumbs {
 impl Thumbs {
     /// Takes a small picture in.
     pub fn put(&mut self, context: &Context, id: ImageId, image: ColorImage) {
+        if self.made.len() >= MAX_THUMBS {
+            // Those in sight are asked for again.
+            self.made.clear();
+        }
+        self.asked.remove(&id);
         self.made.insert(id, context.load_texture(format!("thumb {id}"), image, TextureOptions::LINEAR));
     }
 
     /// Whether one was asked for that is not made.
     #[must_use]
     pub fn waits(&self) -> bool {
-        self.made.len() < self.asked.len()
+        !self.asked.is_empty()
     }
 
     /// A small picture that was made.
@@ -66,6 +74,7 @@ impl Viewer {
                 let origin = ui.min_rect().min;
                 let first = (sight.left() / width).floor().max(0.0) as usize;
                 let last = ((sight.right() / width).ceil() as usize).min(count);
+                self.ask_thumbs(first.min(last)..last);
                 for index in first..last {
                     let place =
                         Rect::from_min_size(origin + vec2(index as f32 * width, 4.0), vec2(SIZE[0], SIZE[1]));
@@ -93,11 +102,19 @@ impl Viewer {
         });
     }
 
-    /// Asks for the small picture of the image with this index, once.
-    pub(super) fn ask_thumb(&mut self, index: usize) {
-        let entry = &self.album.entries()[index];
-        if self.thumbs.asked.insert(entry.id) {
-            self.reader.thumb(entry.id, entry.origin.clone());
+    /// Asks for the small pictures of the images with these indices that are not made; those asked for before and not begun are
+    /// forgotten.
+    pub(super) fn ask_thumbs(&mut self, indices: std::ops::Range<usize>) {
+        let entries = &self.album.entries()[indices];
+        let missing = entries.iter().filter(|entry| !self.thumbs.made.contains_key(&entry.id));
+        let missing: Vec<_> = missing.map(|entry| (entry.id, entry.origin.clone())).collect();
+        let ids: BTreeSet<ImageId> = missing.iter().map(|(id, _)| *id).collect();
+        if ids.is_subset(&self.thumbs.asked) {
+            return;
+        }
+        self.thumbs.asked = ids;
+        for (index, (id, origin)) in missing.into_iter().enumerate() {
+            self.reader.thumb(id, origin, index == 0);
         }
     }
 
@@ -117,9 +134,8 @@ impl Viewer {
                 let place = egui::Align2([inner, inner]).align_size_within_rect(size * scale, place);
                 egui::Image::new(texture).corner_radius(4).paint_at(ui, place);
             }
-            None => self.ask_thumb(index),
+            None => {}
         }
-        let entry = &self.album.entries()[index];
         let shown = Some(entry.id) == self.current;
         let stroke = if shown {
             (2.0, ui.visuals().hyperlink_color)

@@ -57,6 +57,22 @@ impl Gallery {
         }
     }
 
+    /// Ends the search; what it found so far stays.
+    fn cancel(&mut self) {
+        if let (Some(searcher), Some((_, number))) = (&self.searcher, &mut self.search) {
+            *number = searcher.cancel();
+        }
+        self.index.get_or_insert_default().ended = true;
+    }
+
+    /// Forgets what was found for a model that is closed.
+    pub fn forget_model(&mut self, id: ModelId) {
+        if self.search.as_ref().is_some_and(|(search, _)| search.0 == id) {
+            self.cancel();
+            (self.search, self.index, self.problem) = (None, None, None);
+        }
+    }
+
     fn is_searching(&self) -> bool {
         self.search.is_some()
             && self.problem.is_none()
@@ -172,10 +188,7 @@ impl Viewer {
             match act {
                 Act::Search => self.search_patches(key.clone()),
                 Act::Cancel => {
-                    if let Some(searcher) = &self.gallery.searcher {
-                        searcher.cancel();
-                    }
-                    self.gallery.index.get_or_insert_default().ended = true;
+                    self.gallery.cancel();
                 }
                 Act::Class(class) => self.select(class, None),
                 Act::Prototype(k) => {
@@ -201,7 +214,8 @@ impl Viewer {
         }
         let total = key.1.len();
         let index = gallery.index.as_ref();
-        if gallery.is_searching() {
+        let own = gallery.search.as_ref().is_some_and(|(search, _)| search.0 == key.0);
+        if gallery.is_searching() && own {
             let [done, of] = index.map_or([0, total], |index| index.images);
             ui.horizontal(|ui| {
                 ui.label(weak(format!("{done} of {}", counted(of, "image"))));

@@ -97,6 +97,11 @@ pub(super) fn overlays(viewer: &Viewer, ui: &mut Ui, picture: &Picture) {
         );
     }
     waiting(viewer, ui, picture);
+    let wants_truth = viewer.settings.mode.needs_truth() && viewer.canvas.analysis().is_some();
+    if wants_truth && !viewer.is_labelled(0) {
+        let text = "this image has no labels of the model's classes".to_owned();
+        plate(&painter, rect.center_bottom() - vec2(0.0, 14.0), Align2::CENTER_BOTTOM, text);
+    }
 }
 
 /// Says what the colours are waiting for.
@@ -110,6 +115,11 @@ fn waiting(viewer: &Viewer, ui: &mut Ui, picture: &Picture) {
         plate(&ui.painter_at(rect), rect.center_bottom() - vec2(0.0, 14.0), Align2::CENTER_BOTTOM, text);
         return;
     };
+    if model.live && !viewer.training.is_running(model.id) {
+        let text = "the run has ended: open its best model to look at other images".to_owned();
+        plate(&ui.painter_at(rect), rect.center_bottom() - vec2(0.0, 14.0), Align2::CENTER_BOTTOM, text);
+        return;
+    }
     let failed = viewer.has_failed(Wanted::Analysis(model.id, picture.id, viewer.settings.limit));
     let text = match (&model.info, failed) {
         (_, true) => "this image cannot be analysed".to_owned(),

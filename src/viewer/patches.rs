@@ -143,9 +143,9 @@ impl Searcher {
         self.hurry.store(hurry, Ordering::Relaxed);
     }
 
-    /// Ends the search.
-    pub fn cancel(&self) {
-        self.current.fetch_add(1, Ordering::Relaxed);
+    /// Ends the search; returns the number that no search has.
+    pub fn cancel(&self) -> u64 {
+        self.current.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     /// Cuts small pictures out of an image.

@@ -110,9 +110,9 @@ impl Reader {
         self.pictures.send(Job::Picture(id, origin), |_| true);
     }
 
-    /// Makes a small picture.
-    pub fn thumb(&self, id: ImageId, origin: Origin) {
-        self.thumbs.send(Job::Thumb(id, origin), |_| false);
+    /// Makes a small picture; `afresh` forgets those that are not begun.
+    pub fn thumb(&self, id: ImageId, origin: Origin, afresh: bool) {
+        self.thumbs.send(Job::Thumb(id, origin), |_| afresh);
     }
 }
 

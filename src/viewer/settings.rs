@@ -124,6 +124,10 @@ impl Settings {
 }
 
 fn remember(list: &mut Vec<PathBuf>, path: &Path) {
+    // Settings are kept as text.
+    if path.to_str().is_none() {
+        return;
+    }
     let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
     list.retain(|known| *known != path);
     list.insert(0, path);

@@ -91,7 +91,7 @@ impl Viewer {
 
     /// What the labels say.
     fn truth_row(&self, ui: &mut Ui, pixel: &Pixel, model: &Model) {
-        let analysis = self.canvas.analysis().filter(|analysis| analysis.model == model.id);
+        let analysis = self.canvas.analysis_of(model.id);
         let Some(truth) =
             analysis.and_then(|analysis| analysis.truth.as_ref().map(|truth| (analysis, truth)))
         else {

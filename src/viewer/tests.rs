@@ -48,6 +48,10 @@ fn viewer(window: &Window) -> &Viewer {
     window.state().as_ref().expect("a window that was drawn")
 }
 
+fn viewer_of(window: &Window) -> Option<&Viewer> {
+    window.state().as_ref()
+}
+
 /// Draws until nothing is being waited for.
 fn settle(window: &mut Window) {
     let patience = Instant::now();
@@ -212,12 +216,68 @@ fn what_is_dropped_is_opened_and_two_models_are_compared() {
 }
 
 #[test]
+fn another_size_of_analysis_replaces_one_that_nobody_began() {
+    let mut window = opened();
+    for limits in [[512, 768], [1024, 512]] {
+        for limit in limits {
+            window.state_mut().as_mut().expect("a window").settings.limit = limit;
+            window.run_steps(1);
+        }
+        settle(&mut window);
+    }
+    let now = viewer(&window);
+    assert_eq!(now.canvas.analysis().map(|analysis| analysis.maps.size), Some([360, 480]));
+}
+
+#[test]
+fn without_images_there_is_the_welcome_again() {
+    let mut window = opened();
+    let now = window.state_mut().as_mut().expect("a window");
+    now.album.clear();
+    now.current = None;
+    now.canvas.leave_image();
+    settle(&mut window);
+    assert_eq!((viewer(&window).current, viewer(&window).album.entries().len()), (None, 12));
+    assert!(viewer(&window).canvas.analysis().is_none(), "nothing of the image that is gone");
+}
+
+#[test]
+fn a_model_that_is_closed_while_it_looks_is_not_waited_for() {
+    let mut window = window(vec![street()], vec2(1000.0, 700.0));
+    while viewer_of(&window).is_none_or(|now| {
+        now.pictures.values().next().is_none() || now.shown_model().is_none_or(|m| m.info.is_none())
+    }) {
+        window.run_steps(1);
+    }
+    let id = viewer(&window).model.expect("a model");
+    window.state_mut().as_mut().expect("a window").close_model(id);
+    settle(&mut window);
+    assert!(viewer(&window).analyses.values().next().is_none());
+}
+
+#[test]
+fn labels_that_the_model_does_not_know_colour_nothing() {
+    let mut window = opened();
+    let dir = testing::TempDir::new("unlabelled");
+    let image = dir.path().join("one.png");
+    crate::data::write_rgb_png(&image, &[90; 300], 10, 10).expect("a picture");
+    let now = window.state_mut().as_mut().expect("a window");
+    now.settings.mode = Mode::Errors;
+    now.open_all([image]);
+    settle(&mut window);
+    let now = viewer(&window);
+    assert_eq!(now.shading(0, now.model.expect("a model")).map(|shading| shading.mode), Some(Mode::Image));
+}
+
+#[test]
 fn every_way_of_colouring_is_drawn() {
     let mut window = opened();
     for mode in Mode::ALL {
         window.state_mut().as_mut().expect("a window").settings.mode = mode;
         settle(&mut window);
-        assert!(viewer(&window).toasts.first_failure().is_none(), "{mode:?}");
+        let now = viewer(&window);
+        now.gpu.check().expect("no trouble on the device");
+        assert!(now.toasts.first_failure().is_none(), "{mode:?}");
     }
 }
 

@@ -129,10 +129,10 @@ impl Viewer {
 
     /// The choice of what is coloured in a slot.
     fn mode_box(&mut self, ui: &mut Ui, slot: usize) {
-        let has_prototypes = self
-            .shown_model()
-            .and_then(|m| m.info.as_ref())
-            .is_none_or(|i| i.spec.head.kind.has_prototypes());
+        let id = if slot == 1 { self.second.model.or(self.model) } else { self.model };
+        let model = self.models.iter().find(|model| Some(model.id) == id);
+        let has_prototypes =
+            model.and_then(|m| m.info.as_ref()).is_none_or(|i| i.spec.head.kind.has_prototypes());
         let has_truth = self.current.and_then(|id| self.pictures.get(&id)).is_none_or(|p| p.truth.is_some());
         let now = if slot == 0 { self.settings.mode } else { self.second.mode.unwrap_or(self.settings.mode) };
         let mut chosen = None;

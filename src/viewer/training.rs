@@ -142,6 +142,8 @@ impl Training {
 
 /// Reads a configuration and proposes the folder of its run: its own, or that of the command line.
 fn choose(path: &Path) -> Result<Chosen> {
+    // So that the folder of `config.toml` has a name.
+    let path = &std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
     let config = Config::load(path, &[])?;
     let folder = path.parent().unwrap_or(Path::new(""));
     let of_run = path.file_name().is_some_and(|name| name == "config.toml")
@@ -255,8 +257,8 @@ impl Viewer {
         }
     }
 
-    /// The panel.
-    pub(super) fn train_tab(&mut self, ui: &mut Ui) {
+    /// Takes note of a run whose thread is gone.
+    pub(super) fn watch_run(&mut self) {
         if let Some(run) = &mut self.training.run
             && !matches!(run.phase, Phase::Ended(_))
             && run.trainer.is_gone()
@@ -264,8 +266,12 @@ impl Viewer {
             // Its last word may be on the way; if it has none, it broke off.
             let missing = || Phase::Ended(Err("the run broke off".into()));
             run.phase = if run.phase == Phase::Stopping { missing() } else { Phase::Stopping };
-            ui.request_repaint();
+            self.context.request_repaint();
         }
+    }
+
+    /// The panel.
+    pub(super) fn train_tab(&mut self, ui: &mut Ui) {
         ScrollArea::vertical().id_salt("train").auto_shrink([false, false]).show(ui, |ui| {
             let Some(chosen) = &mut self.training.chosen else {
                 ui.weak("Open a configuration (.toml) or a run folder, or drop it here, to train with it and to watch it learn.");
@@ -316,6 +322,12 @@ impl Viewer {
             }
             (Some(Act::OpenBest), Some(run)) => {
                 let (best, live) = (run.out.join("best.safetensors"), run.trainer.model);
+                // The file may be another one than when it was opened before.
+                let opened =
+                    self.models.iter().find(|model| !model.live && model.path == best).map(|model| model.id);
+                if let Some(id) = opened {
+                    self.close_model(id);
+                }
                 self.open_model(&best);
                 if !self.training.is_running(live) {
                     self.close_model(live);

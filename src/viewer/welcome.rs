@@ -50,6 +50,7 @@ impl Viewer {
         let (width, height) = (SIZE[0] + 10.0, SIZE[1] + 10.0);
         let (all, _) =
             ui.allocate_exact_size(vec2(width * columns as f32, height * rows as f32), Sense::hover());
+        self.ask_thumbs(0..count);
         let mut chosen = None;
         for index in 0..count {
             let at = vec2((index % columns) as f32 * width + 5.0, (index / columns) as f32 * height + 5.0);
@@ -61,8 +62,6 @@ impl Viewer {
             ui.painter().rect_filled(place, 6.0, ui.visuals().extreme_bg_color);
             if let Some(texture) = self.thumbs.get(id) {
                 egui::Image::new(texture).corner_radius(6).paint_at(ui, place);
-            } else {
-                self.ask_thumb(index);
             }
             if response.hovered() {
                 let stroke = (2.0, ui.visuals().hyperlink_color);

@@ -29,6 +29,7 @@ pub fn run(gpu: &Arc<Gpu>, mut options: Options) -> Result<Option<Taken>> {
     let wants_shot = options.screenshot.is_some();
     let began = options.began;
     let shot = options.screenshot.take().map(|path| shot::Shot::new(path, began, Arc::clone(&outcome)));
+    let sized = options.size.is_some();
     let size = options.size.unwrap_or([1280.0, 800.0]);
     let viewport = egui::ViewportBuilder::default()
         .with_title("protoseg")
@@ -43,7 +44,10 @@ pub fn run(gpu: &Arc<Gpu>, mut options: Options) -> Result<Option<Taken>> {
     let native = eframe::NativeOptions {
         viewport,
         wgpu_options,
-        persist_window: !wants_shot,
+        persist_window: !wants_shot && !sized,
+        // Nor are a picture of the window's places those of an earlier one: this file is never there.
+        persistence_path: wants_shot
+            .then(|| std::env::temp_dir().join("protoseg-no-settings").join("app.ron")),
         // Noise that hides steps in gradients, of which there are none here: a cost at every pixel on a software adapter.
         dithering: false,
         ..eframe::NativeOptions::default()

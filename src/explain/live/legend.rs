@@ -165,6 +165,13 @@ impl Legend {
         }
     }
 
+    /// Shows what another legend of the same model shows.
+    pub fn show_as(&mut self, other: &Self) {
+        let from = other.classes.iter().chain(&other.prototypes);
+        let to = self.classes.iter_mut().chain(&mut self.prototypes);
+        to.zip(from).for_each(|(to, from)| to.shown = from.shown);
+    }
+
     /// Shows everything.
     pub fn show_all(&mut self) {
         self.classes.iter_mut().chain(&mut self.prototypes).for_each(|entry| entry.shown = true);
