@@ -126,15 +126,12 @@ impl Viewer {
         response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, &name));
         let painter = ui.painter();
         painter.rect_filled(place, 4.0, ui.visuals().extreme_bg_color);
-        match self.thumbs.made.get(&entry.id) {
-            Some(texture) => {
-                let size = texture.size_vec2();
-                let scale = (place.width() / size.x).min(place.height() / size.y);
-                let inner = Align::Center;
-                let place = egui::Align2([inner, inner]).align_size_within_rect(size * scale, place);
-                egui::Image::new(texture).corner_radius(4).paint_at(ui, place);
-            }
-            None => {}
+        if let Some(texture) = self.thumbs.made.get(&entry.id) {
+            let size = texture.size_vec2();
+            let scale = (place.width() / size.x).min(place.height() / size.y);
+            let inner = Align::Center;
+            let place = egui::Align2([inner, inner]).align_size_within_rect(size * scale, place);
+            egui::Image::new(texture).corner_radius(4).paint_at(ui, place);
         }
         let shown = Some(entry.id) == self.current;
         let stroke = if shown {
