@@ -10,7 +10,7 @@ use crate::explain::live::Mode;
 const KEYS: [(&str, &str); 21] = [
     ("drag, or space + drag", "move the picture"),
     ("wheel, pinch", "zoom at the pointer"),
-    ("double click, F", "the whole image"),
+    ("double click, Home", "the whole image"),
     ("Ctrl 1", "one pixel of the image for one of the screen"),
     ("click", "pin a pixel; again to let go"),
     ("1 – 9", "this class alone; again for all"),
@@ -26,7 +26,7 @@ const KEYS: [(&str, &str); 21] = [
     ("Ctrl M", "open a model"),
     ("Ctrl E", "export what is seen"),
     ("Ctrl N", "draw new street scenes"),
-    ("F11", "full screen"),
+    ("F, F11", "full screen"),
     ("Ctrl Q", "close the window"),
     ("?", "this list"),
 ];
@@ -65,7 +65,7 @@ impl Viewer {
             self.step_mode(-1);
         }
         let key = |key| ui.input_mut(|i| i.consume_key(Modifiers::NONE, key));
-        if key(Key::F) {
+        if key(Key::Home) {
             self.canvas.fitted = true;
         }
         if key(Key::M) {
@@ -104,7 +104,7 @@ impl Viewer {
         if key(Key::Escape) {
             (self.canvas.pin, self.help) = (None, false);
         }
-        if key(Key::F11) {
+        if key(Key::F) || key(Key::F11) {
             let full = ui.input(|i| i.viewport().fullscreen.unwrap_or(false));
             self.context.send_viewport_cmd(egui::ViewportCommand::Fullscreen(!full));
         }

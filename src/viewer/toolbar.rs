@@ -280,7 +280,7 @@ impl Viewer {
                         ui.label(weak(format!("{percent:.0} %")));
                         for (name, about, zoom) in [
                             ("1:1", "one pixel of the image for one of the screen (1 with Ctrl)", Some(1.0)),
-                            ("Fit", "the whole image (F)", None),
+                            ("Fit", "the whole image (Home)", None),
                         ] {
                             if ui.small_button(name).on_hover_text(about).clicked() {
                                 match zoom {
