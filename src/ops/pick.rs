@@ -1,24 +1,12 @@
 //! One pixel against all prototypes: what the pointer is over.
 
 use super::corner_tap;
-use super::proto_rule::{expect, on_map};
+use super::proto_rule::{OnMap, expect, on_map};
 use super::table::{Case, Fill, Input};
 use crate::error::Result;
-use crate::gpu::{grid, uniform};
+use crate::gpu::grid;
 use crate::oracle::{self, Array};
 use crate::tape::{DType, Launch, Op, Spec, Tape, Value, ValueId};
-
-uniform! {
-    struct Params {
-        height: u32,
-        width: u32,
-        out_height: u32,
-        out_width: u32,
-        quads: u32,
-        num_classes: u32,
-        num_protos: u32,
-    }
-}
 
 /// Inputs `emb [1,h,w,D]`, `protos [C,K,D]`, `at u32 [2]` (x, y); output `cosines [C,K]`.
 #[derive(Clone, Copy, Debug)]
@@ -57,15 +45,7 @@ impl Op for Pick {
 
     fn launch(&self, l: &mut Launch<'_>) {
         let (emb, cosines) = (l.input(0), l.output(0));
-        let params = Params {
-            height: emb.shape[1] as u32,
-            width: emb.shape[2] as u32,
-            out_height: self.out_size[0] as u32,
-            out_width: self.out_size[1] as u32,
-            quads: emb.quads() as u32,
-            num_classes: cosines.shape[0] as u32,
-            num_protos: cosines.shape[1] as u32,
-        };
+        let params = OnMap::new(emb, &cosines.shape, self.out_size);
         let bindings =
             [("emb", l.read(0)), ("protos", l.read(1)), ("at", l.read(2)), ("cosines", l.write(0))];
         l.dispatch("pick", "pick", &params, &bindings, grid(cosines.rows() * cosines.quads(), 64));

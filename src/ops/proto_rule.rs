@@ -1,6 +1,7 @@
 //! Shape rules shared by the operations on prototypes.
 
 use crate::error::{Error, Result};
+use crate::gpu::uniform;
 use crate::tape::{DType, Value};
 
 /// N of the embeddings `[N,D]` and K of the prototypes `[C,K,D]`.
@@ -35,5 +36,33 @@ pub(super) fn on_map(op: &'static str, emb: &Value, protos: &Value) -> Result<[[
     match (&emb.shape[..], &protos.shape[..]) {
         (&[1, h, w, d], &[c, k, e]) if d == e && h * w * d * c * k > 0 => Ok([[h, w], [c, k]]),
         (e, p) => Err(Error::shape(op, format!("embeddings {e:?} [1,h,w,D] and prototypes {p:?} [C,K,D]"))),
+    }
+}
+
+uniform! {
+    /// Sizes of a map of embeddings, of the output that it is interpolated to, and of the prototypes.
+    pub(super) struct OnMap {
+        height: u32,
+        width: u32,
+        out_height: u32,
+        out_width: u32,
+        quads: u32,
+        num_classes: u32,
+        num_protos: u32,
+    }
+}
+
+impl OnMap {
+    /// Of `emb [B,h,w,D]`, prototypes `[C,K,..]` and an output of `out_size` (height, width).
+    pub(super) fn new(emb: &Value, protos: &[usize], out_size: [usize; 2]) -> Self {
+        Self {
+            height: emb.shape[1] as u32,
+            width: emb.shape[2] as u32,
+            out_height: out_size[0] as u32,
+            out_width: out_size[1] as u32,
+            quads: emb.quads() as u32,
+            num_classes: protos[0] as u32,
+            num_protos: protos[1] as u32,
+        }
     }
 }

@@ -1,24 +1,12 @@
 //! How near every pixel of an image is to one prototype, or to the nearest of a class.
 
 use super::corner_tap;
-use super::proto_rule::{expect, on_map};
+use super::proto_rule::{OnMap, expect, on_map};
 use super::table::{Case, Fill, Input};
 use crate::error::Result;
-use crate::gpu::{grid, uniform};
+use crate::gpu::grid;
 use crate::oracle::{self, Array};
 use crate::tape::{DType, Launch, Op, Spec, Tape, Value, ValueId};
-
-uniform! {
-    struct Params {
-        height: u32,
-        width: u32,
-        out_height: u32,
-        out_width: u32,
-        quads: u32,
-        num_classes: u32,
-        num_protos: u32,
-    }
-}
 
 /// The `k` that selects the nearest of a class's prototypes, whichever it is.
 pub const ANY_PROTOTYPE: u32 = u32::MAX;
@@ -61,15 +49,7 @@ impl Op for PrototypeHeat {
 
     fn launch(&self, l: &mut Launch<'_>) {
         let (emb, protos, heat) = (l.input(0), l.input(1), l.output(0));
-        let params = Params {
-            height: emb.shape[1] as u32,
-            width: emb.shape[2] as u32,
-            out_height: self.out_size[0] as u32,
-            out_width: self.out_size[1] as u32,
-            quads: emb.quads() as u32,
-            num_classes: protos.shape[0] as u32,
-            num_protos: protos.shape[1] as u32,
-        };
+        let params = OnMap::new(emb, &protos.shape, self.out_size);
         let (places, quads) = (emb.rows(), protos.shape[1].div_ceil(4));
         let (gram, dots) = (l.scratch(12 * places), l.scratch(4 * places * quads));
         let (emb, protos, selected) = (l.read(0), l.read(1), l.read(2));
