@@ -1,13 +1,9 @@
 //! Files that are either the old ones or the new ones, never half of each.
 
-use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::path::Path;
 
+use crate::disk;
 use crate::error::{Error, Result};
-
-/// Links that are followed before they count as a circle, as on Linux.
-const MAX_LINKS: usize = 40;
 
 /// Writes `bytes` to `path` by way of a file beside it that is renamed at the end. A link stays, and the file that it
 /// leads to is replaced; what is no file (a pipe, a device) is written to as it is.
@@ -16,37 +12,16 @@ const MAX_LINKS: usize = 40;
 /// [`Error::Io`] where the folder is missing or not writable or the disk is full; what `path` held before is then
 /// untouched and nothing is left beside it.
 pub fn write_atomic(path: impl AsRef<Path>, bytes: &[u8]) -> Result<()> {
-    // Two writers of the same path (threads of one process) must not share the temporary name.
-    static COUNTER: AtomicU32 = AtomicU32::new(0);
     let path = path.as_ref();
-    let Some(name) = path.file_name() else {
-        let problem =
-            std::io::Error::new(std::io::ErrorKind::InvalidInput, "the path does not end in a file name");
-        return Err(Error::io("write the file", path, problem));
-    };
-    let failed = |source| Error::io("write the file", path, source);
-    if std::fs::metadata(path).is_ok_and(|target| !target.is_file() && !target.is_dir()) {
-        let mut file = std::fs::File::options().write(true).open(path).map_err(failed)?;
-        return file.write_all(bytes).map_err(failed);
-    }
-    let target = follow(path).map_err(failed)?;
-    let number = COUNTER.fetch_add(1, Ordering::Relaxed);
-    let temporary_name = format!(".{}.{}.{number}.part", name.to_string_lossy(), std::process::id());
-    let temporary = target.with_file_name(temporary_name);
-    let outcome = write_all(&temporary, bytes).and_then(|()| std::fs::rename(&temporary, &target));
-    outcome.map_err(|source| {
-        // The reason that the user needs is the first failure, not that of the cleaning up.
-        let _ = std::fs::remove_file(&temporary);
-        failed(source)
-    })
+    disk::write(path, bytes).map_err(|source| Error::io("write the file", path, source))
 }
 
 /// Removes what a program that was killed while it wrote into `folder` has left there. For folders that nobody else writes
 /// to now; what cannot be removed stays.
 pub fn remove_leftovers(folder: &Path) {
-    let entries = std::fs::read_dir(folder).map_or(Vec::new(), |entries| entries.flatten().collect());
-    for path in entries.iter().map(std::fs::DirEntry::path).filter(|path| is_leftover(path)) {
-        let _ = std::fs::remove_file(path);
+    let entries = disk::list(folder).unwrap_or_default();
+    for path in entries.iter().filter(|path| is_leftover(path)) {
+        let _ = disk::remove(path);
     }
 }
 
@@ -61,24 +36,6 @@ pub fn is_leftover(path: &Path) -> bool {
     let mut parts = inner.rsplitn(3, '.');
     let number = |part: Option<&str>| part.is_some_and(|part| part.parse::<u32>().is_ok());
     number(parts.next()) && number(parts.next()) && parts.next().is_some()
-}
-
-/// Where the links at `path` lead, if it is one; the end need not exist.
-fn follow(path: &Path) -> std::io::Result<PathBuf> {
-    let mut path = path.to_path_buf();
-    for _ in 0..MAX_LINKS {
-        // An error says that this is no link, or that nothing is there: writing tells which errors matter.
-        let Ok(target) = std::fs::read_link(&path) else { return Ok(path) };
-        path = path.parent().unwrap_or(Path::new("")).join(target);
-    }
-    Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, "its links lead in a circle"))
-}
-
-fn write_all(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let mut file = std::fs::File::create(path)?;
-    file.write_all(bytes)?;
-    // Without this a power cut just after the rename can leave an empty file under the final name.
-    file.sync_all()
 }
 
 #[cfg(test)]

@@ -30,10 +30,11 @@
 //! | the model | [`model`] backbone and head together, [`data`] images and labels, [`synth`] street scenes of our own making |
 //! | the method | [`head`] and [`proto`] the paper, [`nn`] layers and backbones made of operations |
 //! | the engine | [`ops`] one file per operation, [`tape`] recorded once and replayed, [`gpu`] the device |
-//! | leaves | [`oracle`] the operations again in plain `f64`, [`model_file`] and [`fs_atomic`] files, [`rng`], [`words`], [`error`] |
+//! | leaves | [`oracle`] the operations again in plain `f64`, [`disk`], [`fs_atomic`] and [`model_file`] files, [`pause`], [`rng`], [`words`], [`error`] |
 
 pub mod bench;
 pub mod data;
+pub mod disk;
 pub mod error;
 pub mod explain;
 pub mod fs_atomic;
@@ -45,6 +46,7 @@ pub mod model_file;
 pub mod nn;
 pub mod ops;
 pub mod oracle;
+pub mod pause;
 pub mod proto;
 pub mod rng;
 pub mod synth;
@@ -55,6 +57,8 @@ pub mod train;
 pub mod verify;
 #[cfg(feature = "viewer")]
 pub mod viewer;
+#[cfg(all(feature = "web", target_arch = "wasm32"))]
+pub mod web;
 pub mod words;
 
 pub use error::{Error, Result};

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use safetensors::SafeTensors;
 use safetensors::tensor::Dtype;
 
+use crate::disk;
 use crate::error::{Error, Result};
 
 pub use write::{encode, encode_with, write};
@@ -52,7 +53,7 @@ struct Entry {
 /// [`Error::Io`] where the file cannot be read; [`Error::Model`] where its header is damaged or the file is cut off.
 pub fn read(path: impl AsRef<Path>) -> Result<ModelFile> {
     let path = path.as_ref();
-    let bytes = std::fs::read(path).map_err(|e| Error::io("read the model file", path, e))?;
+    let bytes = disk::read(path).map_err(|e| Error::io("read the model file", path, e))?;
     ModelFile::from_bytes(path, bytes)
 }
 

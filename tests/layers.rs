@@ -13,7 +13,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     // Front ends; `bin` is the command line.
     ("bin", &["viewer", "verify", "bench", "synth"]),
     ("viewer", &["train", "explain", "synth"]),
-    ("web", &["train", "explain", "synth"]),
+    ("web", &["viewer", "verify"]),
     // What a person asks for.
     ("train", &["infer"]),
     ("verify", &["model", "oracle"]),
@@ -31,13 +31,15 @@ const LAYERS: &[(&str, &[&str])] = &[
     // The engine.
     ("ops", &["tape", "rng"]),
     ("tape", &["gpu", "oracle"]),
-    ("gpu", &["fs_atomic"]),
+    ("gpu", &["fs_atomic", "pause"]),
     // Leaves, and what is made of leaves alone.
     ("model_file", &["fs_atomic"]),
     ("synth", &["rng", "fs_atomic"]),
-    ("fs_atomic", &["error"]),
+    ("fs_atomic", &["disk", "error"]),
     ("oracle", &["rng"]),
     ("rng", &["error"]),
+    ("disk", &[]),
+    ("pause", &[]),
     ("words", &[]),
     ("error", &[]),
 ];

@@ -9,6 +9,7 @@ use crate::data::labels;
 use crate::data::layout::{Layout, MaskKind};
 use crate::data::read::{Mask, RgbImage, read_image, read_raw_mask};
 use crate::data::source::{DataOptions, Source};
+use crate::disk;
 use crate::error::{Error, Result};
 
 /// The files of one labelled image.
@@ -185,16 +186,16 @@ pub fn list_splits(root: impl AsRef<Path>) -> Result<Vec<String>> {
 /// # Errors
 /// [`Error::Io`] where the folder cannot be listed; [`Error::Data`] where the name of one is not UTF-8.
 pub fn list_images(folder: impl AsRef<Path>) -> Result<Vec<PathBuf>> {
-    list(folder.as_ref(), |path| path.is_file() && has_extension(path, &["jpg", "jpeg", "png"]))
+    list(folder.as_ref(), |path| disk::is_file(path) && has_extension(path, &["jpg", "jpeg", "png"]))
 }
 
 /// The masks of a folder by the name that they share with their image (capitals of `.png` do not matter); none where
 /// there is no such folder.
 pub(crate) fn list_masks(folder: &Path) -> Result<BTreeMap<String, PathBuf>> {
-    if !folder.is_dir() {
+    if !disk::is_folder(folder) {
         return Ok(BTreeMap::new());
     }
-    let files = list(folder, |path| path.is_file() && has_extension(path, &["png"]))?;
+    let files = list(folder, |path| disk::is_file(path) && has_extension(path, &["png"]))?;
     let mut masks = BTreeMap::new();
     for path in files {
         if let Some(other) = masks.insert(stem(&path), path.clone()) {
@@ -209,8 +210,7 @@ pub(crate) fn list_masks(folder: &Path) -> Result<BTreeMap<String, PathBuf>> {
 pub(crate) fn list(folder: &Path, keep: impl Fn(&Path) -> bool) -> Result<Vec<PathBuf>> {
     let failed = |e| Error::io("list the folder", folder, e);
     let mut paths = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(failed)? {
-        let path = entry.map_err(failed)?.path();
+    for path in disk::list(folder).map_err(failed)? {
         if file_name(&path).starts_with('.') || !keep(&path) {
             continue;
         }

@@ -105,6 +105,8 @@ impl Loader {
         });
         // Built first, so that the threads already started are stopped where a later one cannot be.
         let mut loader = Self { shared, threads: Vec::with_capacity(num_threads) };
+        // In a browser the caller makes the batches.
+        let num_threads = if cfg!(target_arch = "wasm32") { 0 } else { num_threads };
         for number in 0..num_threads {
             let shared = Arc::clone(&loader.shared);
             let builder = std::thread::Builder::new().name(format!("loader-{number}"));
@@ -121,6 +123,11 @@ impl Loader {
     pub fn next_batch(&mut self) -> Result<Batch> {
         let mut queue = self.shared.lock();
         let step = queue.next_delivery;
+        if self.threads.is_empty() {
+            queue.next_delivery += 1;
+            drop(queue);
+            return self.shared.recipe.batch(step);
+        }
         let outcome = loop {
             if let Some(outcome) = queue.finished.remove(&step) {
                 break outcome;

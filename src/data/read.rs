@@ -9,6 +9,7 @@ use std::path::Path;
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageReader};
 
+use crate::disk;
 use crate::error::{Error, Result};
 
 pub use mask::{read_mask, read_raw_mask};
@@ -99,7 +100,7 @@ pub(super) fn decode(path: &Path) -> Result<(DynamicImage, Orientation)> {
 }
 
 fn bytes(path: &Path) -> Result<Vec<u8>> {
-    std::fs::read(path).map_err(|e| Error::io("read the image", path, e))
+    disk::read(path).map_err(|e| Error::io("read the image", path, e))
 }
 
 fn decode_bytes(path: &Path, bytes: &[u8]) -> Result<(DynamicImage, Orientation)> {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::classes::Classes;
 use super::label_map::{Given, LabelMap};
 use super::layout::{Layout, MaskKind, SplitFiles};
+use crate::disk;
 use crate::error::{Error, Result};
 
 /// The names of splits that people use, and what layouts call them.
@@ -143,7 +144,7 @@ impl Source {
 
 /// The layout of `root`, and the folder that has it.
 fn find(root: &Path, wanted: Option<Layout>) -> Result<(Layout, PathBuf)> {
-    std::fs::read_dir(root).map_err(|e| Error::io("list the folder", root, e))?;
+    disk::list(root).map_err(|e| Error::io("list the folder", root, e))?;
     if let Some(layout) = wanted {
         let base = layout.find(root).ok_or_else(|| {
             let problem = format!("is not laid out as {layout}: {} are not all there", layout.looks());
@@ -199,7 +200,7 @@ fn kind(layout: Layout, base: &Path, wanted: MaskKind) -> Result<MaskKind> {
 fn read_classes(layout: Layout, masks: MaskKind, base: &Path) -> Result<Classes> {
     let file = base.join("classes.json");
     let published = layout.classes(masks);
-    let Some(published) = published.filter(|_| !file.exists()) else {
+    let Some(published) = published.filter(|_| !disk::exists(&file)) else {
         let mut classes = Classes::read(&file)?;
         let identity = classes.labels.is_identity();
         if identity && layout.classes(masks).is_some_and(|published| !published.labels.is_known_as_ids()) {

@@ -7,6 +7,7 @@
 use std::future::Future;
 use std::ops::Range;
 use std::pin::pin;
+use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -35,6 +36,16 @@ impl Gpu {
     #[must_use]
     pub fn is_shared(&self) -> bool {
         self.shared.load(Ordering::Acquire)
+    }
+
+    /// Dispatches done and all, of a command list that runs in turns for the first time: most drivers compile kernels then.
+    #[must_use]
+    pub fn first_run(&self) -> Option<[u32; 2]> {
+        *self.first_run.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tell_first_run(&self, progress: Option<[u32; 2]>) {
+        *self.first_run.lock().unwrap_or_else(PoisonError::into_inner) = progress;
     }
 
     /// What `pending` gives, which a callback of the device resolves. Natively the device is asked again and again, because
@@ -86,6 +97,10 @@ impl Durations {
         Self((0..count).map(|_| AtomicU32::new(u32::MAX)).collect())
     }
 
+    fn is_unknown(&self, index: usize) -> bool {
+        self.0[index].load(Ordering::Relaxed) == u32::MAX
+    }
+
     /// The next piece from `first` on: as many dispatches as fit its time; one alone whose time is not known.
     fn piece(&self, first: usize, end: usize) -> Range<usize> {
         let mut total = 0u32;
@@ -119,10 +134,15 @@ impl Commands {
         let mut first = part.start;
         while first < part.end {
             let piece = self.durations.piece(first, part.end);
+            if self.durations.is_unknown(first) {
+                self.gpu().tell_first_run(Some([first as u32, part.end as u32]));
+            }
             first = piece.end;
             let start = Instant::now();
             self.run_part(piece.clone());
-            self.gpu().done().await?;
+            let done = self.gpu().done().await;
+            self.gpu().tell_first_run(None);
+            done?;
             self.durations.note(&piece, start.elapsed().as_secs_f64());
         }
         Ok(())
@@ -136,6 +156,7 @@ mod tests {
     #[test]
     fn pieces_grow_once_the_times_are_known() {
         let durations = Durations::new(5);
+        assert!(durations.is_unknown(0));
         assert_eq!(durations.piece(0, 5), 0..1, "an unknown one goes alone");
         for (index, seconds) in [0.003, 0.004, 0.002, 0.050, 0.001].into_iter().enumerate() {
             durations.note(&(index..index + 1), seconds);

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crate::disk;
 use crate::error::{Error, Result};
 use crate::fs_atomic::write_atomic;
 use crate::model_file::{self, Tensor};
@@ -27,7 +28,7 @@ pub enum Precision {
 pub fn export_model(from: &Path, to: &Path, precision: Precision) -> Result<()> {
     let file = model_file::read(from)?;
     read_spec(&file)?;
-    if std::fs::canonicalize(to).is_ok_and(|to| std::fs::canonicalize(from).is_ok_and(|from| from == to)) {
+    if disk::real(to).is_ok_and(|to| disk::real(from).is_ok_and(|from| from == to)) {
         let problem = format!("`{}` is the model itself", to.display());
         return Err(Error::config(problem, "give another file, so that the trained weights are kept"));
     }

@@ -1,10 +1,9 @@
 //! Writes scenes as a data set on disk: the only part of the generator that touches the file system.
 
 use super::{CLASSES, Scene, scene};
+use crate::disk;
 use crate::error::{Error, Result};
 use crate::fs_atomic::write_atomic;
-use std::fs::{self, File};
-use std::io::BufWriter;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -51,7 +50,7 @@ pub fn write_dataset(out: &Path, num_images: usize, seed: u32, width: usize, hei
     for part in ["images", "masks"] {
         for split in ["train", "val"] {
             let folder = out.join(part).join(split);
-            fs::create_dir_all(&folder).map_err(|e| Error::io("create the folder", &folder, e))?;
+            disk::create_folders(&folder).map_err(|e| Error::io("create the folder", &folder, e))?;
         }
     }
     let next = AtomicUsize::new(0);
@@ -71,6 +70,9 @@ pub fn write_dataset(out: &Path, num_images: usize, seed: u32, width: usize, hei
         }
     };
     let num_threads = std::thread::available_parallelism().map_or(1, usize::from).min(num_images);
+    if num_threads < 2 {
+        return work();
+    }
     std::thread::scope(|scope| {
         let threads: Vec<_> = (0..num_threads).map(|_| scope.spawn(work)).collect();
         threads.into_iter().try_for_each(|thread| match thread.join() {
@@ -84,30 +86,28 @@ pub fn write_dataset(out: &Path, num_images: usize, seed: u32, width: usize, hei
 /// interrupted can be repeated.
 fn claim(out: &Path) -> Result<()> {
     clear(out)?;
-    fs::create_dir_all(out).map_err(|e| Error::io("create the folder", out, e))?;
+    disk::create_folders(out).map_err(|e| Error::io("create the folder", out, e))?;
     write_atomic(out.join("classes.json"), classes_json().as_bytes())
 }
 
 /// Empties `out` of an earlier data set of ours; refuses a folder with anything else in it.
 fn clear(out: &Path) -> Result<()> {
-    let entries = match fs::read_dir(out) {
+    let entries = match disk::list(out) {
         Ok(entries) => entries,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
         Err(e) => return Err(Error::io("read the output folder", out, e)),
     };
-    let mut names = Vec::new();
-    for entry in entries {
-        names.push(entry.map_err(|e| Error::io("read the output folder", out, e))?.file_name());
-    }
-    if names.is_empty() {
+    if entries.is_empty() {
         return Ok(());
     }
     let list = out.join("classes.json");
-    let ours = fs::read_to_string(&list)
+    let ours = disk::read_text(&list)
         .ok()
         .and_then(|text| serde_json::from_str::<serde_json::Value>(&text).ok())
         .is_some_and(|json| json["generator"] == GENERATOR)
-        && names.iter().all(|name| name == "images" || name == "masks" || name == "classes.json");
+        && entries
+            .iter()
+            .all(|path| ["images", "masks", "classes.json"].map(|part| out.join(part)).contains(path));
     if !ours {
         return Err(Error::data(
             out,
@@ -118,11 +118,11 @@ fn clear(out: &Path) -> Result<()> {
     // The list goes last, so that an interrupted removal still shows whose folder this is.
     for part in ["images", "masks"] {
         let folder = out.join(part);
-        if folder.exists() {
-            fs::remove_dir_all(&folder).map_err(|e| Error::io("remove the earlier data set", &folder, e))?;
+        if disk::exists(&folder) {
+            disk::remove_folder(&folder).map_err(|e| Error::io("remove the earlier data set", &folder, e))?;
         }
     }
-    fs::remove_file(&list).map_err(|e| Error::io("remove the earlier class list", &list, e))
+    disk::remove(&list).map_err(|e| Error::io("remove the earlier class list", &list, e))
 }
 
 fn write_pair(out: &Path, split: &str, index: usize, scene: &Scene) -> Result<()> {
@@ -132,9 +132,8 @@ fn write_pair(out: &Path, split: &str, index: usize, scene: &Scene) -> Result<()
 }
 
 fn write_png(path: &Path, scene: &Scene, color: png::ColorType, data: &[u8]) -> Result<()> {
-    let failed = |e: std::io::Error| Error::io("write the picture", path, e);
-    let file = BufWriter::new(File::create(path).map_err(failed)?);
-    let mut encoder = png::Encoder::new(file, scene.width as u32, scene.height as u32);
+    let mut bytes = Vec::new();
+    let mut encoder = png::Encoder::new(&mut bytes, scene.width as u32, scene.height as u32);
     encoder.set_color(color);
     encoder.set_depth(png::BitDepth::Eight);
     encoder.set_compression(png::Compression::Fast);
@@ -144,7 +143,9 @@ fn write_png(path: &Path, scene: &Scene, color: png::ColorType, data: &[u8]) -> 
     let failed = |e: png::EncodingError| Error::io("write the picture", path, e.into());
     let mut writer = encoder.write_header().map_err(failed)?;
     writer.write_image_data(data).map_err(failed)?;
-    writer.finish().map_err(failed)
+    writer.finish().map_err(failed)?;
+    // The folder was emptied before.
+    disk::append(path, &bytes).map_err(|e| Error::io("write the picture", path, e))
 }
 
 fn classes_json() -> String {
@@ -162,6 +163,7 @@ fn classes_json() -> String {
 mod tests {
     use super::*;
     use crate::testing::TempDir;
+    use std::fs;
 
     #[test]
     fn an_interrupted_run_can_be_repeated() {

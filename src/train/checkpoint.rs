@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use crate::data::Classes;
+use crate::disk;
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::model::{averaged_weight, is_gradient_sum, is_optimiser_state};
@@ -144,14 +145,14 @@ pub(super) fn folder(out: &Path) -> PathBuf {
 /// The steps and files of the checkpoints in the run folder `out`, the newest first; that of an earlier version, whose step
 /// only the file knows, comes last.
 fn list(out: &Path) -> Vec<(Option<u64>, PathBuf)> {
-    let entries = std::fs::read_dir(folder(out)).map_or(Vec::new(), |entries| entries.flatten().collect());
     let step = |name: &str| name.strip_prefix("step-")?.strip_suffix(".safetensors")?.parse::<u64>().ok();
     let known = |path: PathBuf| {
         let name = path.file_name()?.to_str()?;
         let step = step(name);
         (step.is_some() || name == OLD_NAME).then_some((step, path))
     };
-    let mut found: Vec<_> = entries.into_iter().filter_map(|entry| known(entry.path())).collect();
+    let mut found: Vec<_> =
+        disk::list(&folder(out)).unwrap_or_default().into_iter().filter_map(known).collect();
     found.sort();
     found.reverse();
     found
@@ -172,7 +173,7 @@ pub(super) async fn save(gpu: &Gpu, store: &Store, out: &Path, state: &State, ke
         tensors.insert(name.to_owned(), Tensor { shape, data });
     }
     let folder = folder(out);
-    std::fs::create_dir_all(&folder).map_err(|e| Error::io("create the folder", &folder, e))?;
+    disk::create_folders(&folder).map_err(|e| Error::io("create the folder", &folder, e))?;
     let metadata = BTreeMap::from([(KEY.to_owned(), serde_json::to_string(state).unwrap_or_default())]);
     // Ten digits, so that the order of names is the order of steps.
     let path = folder.join(format!("step-{:010}.safetensors", state.step));
@@ -180,7 +181,7 @@ pub(super) async fn save(gpu: &Gpu, store: &Store, out: &Path, state: &State, ke
     let (later, kept): (Vec<_>, Vec<_>) =
         list(out).into_iter().partition(|(step, _)| step.is_some_and(|step| step > state.step));
     for (_, path) in later.into_iter().chain(kept.into_iter().skip(keep)) {
-        std::fs::remove_file(&path).map_err(|e| Error::io("remove the old checkpoint", &path, e))?;
+        disk::remove(&path).map_err(|e| Error::io("remove the old checkpoint", &path, e))?;
     }
     Ok(())
 }

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::data::{AugmentSettings, Normalisation};
+use crate::disk;
 use crate::error::{Error, Result};
 use crate::fs_atomic::write_atomic;
 use crate::head::HeadConfig;
@@ -47,7 +48,7 @@ impl Config {
     /// # Errors
     /// [`Error::Io`] if the file cannot be read; [`Error::Config`] for anything wrong in it, with line and key.
     pub fn load(path: &Path, overrides: &[String]) -> Result<Self> {
-        let text = std::fs::read_to_string(path).map_err(|e| Error::io("read the configuration", path, e))?;
+        let text = disk::read_text(path).map_err(|e| Error::io("read the configuration", path, e))?;
         let mut config = parse(&text, path, overrides)?;
         // A path in the file is relative to the file; one given on the command line to where the user stands.
         let base = path.parent().unwrap_or(Path::new(""));

@@ -1,6 +1,6 @@
 //! How much of a run its device spends waiting for images.
 
-use std::time::{Duration, Instant};
+use web_time::{Duration, Instant};
 
 use super::event::MAX_DATA_WAIT;
 
@@ -31,7 +31,10 @@ impl DataWait {
     pub(super) fn share(&mut self, interval: Duration) -> (f64, Option<String>) {
         let waited = std::mem::take(&mut self.waited);
         let share = waited.as_secs_f64() / interval.as_secs_f64().max(1e-9);
-        let warns = share > MAX_DATA_WAIT && interval >= MIN_INTERVAL && !self.warned;
+        let warns = share > MAX_DATA_WAIT
+            && interval >= MIN_INTERVAL
+            && !self.warned
+            && !cfg!(target_arch = "wasm32");
         self.warned |= warns;
         let text = || {
             format!(

@@ -1,9 +1,8 @@
 //! `log.jsonl`: what happened in a run, one event a line, whatever stopped and resumed it in between.
 
-use std::fs::File;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use crate::disk;
 use crate::error::{Error, Result};
 use crate::fs_atomic::write_atomic;
 
@@ -12,7 +11,7 @@ use super::event::Event;
 /// The log of a run folder, on disk and in memory.
 pub struct Log {
     path: PathBuf,
-    file: Option<File>,
+    begun: bool,
     events: Vec<Event>,
 }
 
@@ -20,7 +19,7 @@ impl Log {
     /// The log of the run folder `out`; nothing is touched before the first event.
     #[must_use]
     pub fn new(out: &Path) -> Self {
-        Self { path: out.join("log.jsonl"), file: None, events: Vec::new() }
+        Self { path: out.join("log.jsonl"), begun: false, events: Vec::new() }
     }
 
     /// Adds an event. One that starts the run at step 0 starts the log anew; one that resumes it keeps the lines up to the
@@ -36,12 +35,12 @@ impl Log {
                 self.events = if *first_step == 0 { Vec::new() } else { read(&self.path, *first_step)? };
                 let lines: String = self.events.iter().map(line).collect();
                 write_atomic(&self.path, lines.as_bytes())?;
-                self.file = Some(File::options().append(true).open(&self.path).map_err(failed)?);
+                self.begun = true;
             }
             _ => {}
         }
-        if let Some(file) = &mut self.file {
-            file.write_all(line(event).as_bytes()).map_err(failed)?;
+        if self.begun {
+            disk::append(&self.path, line(event).as_bytes()).map_err(failed)?;
         }
         self.events.push(event.clone());
         Ok(())
@@ -68,7 +67,7 @@ fn line(event: &Event) -> String {
 
 /// The events of the log at `path` up to `step`. A line cut short by a crash is left out.
 fn read(path: &Path, step: u64) -> Result<Vec<Event>> {
-    let text = match std::fs::read_to_string(path) {
+    let text = match disk::read_text(path) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(Error::io("read the log", path, error)),

@@ -2,9 +2,11 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+
+use web_time::Instant;
 
 use crate::data::{Dataset, Loader, LoaderSettings, audit_with};
+use crate::disk;
 use crate::error::{Error, Result};
 use crate::fs_atomic::{is_leftover, remove_leftovers};
 use crate::gpu::Gpu;
@@ -146,7 +148,7 @@ impl Session {
             load_backbone(gpu, &mut session.store, &recorded.weights, session.spec.net.arch, path)?;
         }
         session.start_averages(&recorded.stored())?;
-        std::fs::create_dir_all(out).map_err(|e| Error::io("create the run folder", out, e))?;
+        disk::create_folders(out).map_err(|e| Error::io("create the run folder", out, e))?;
         [out, &checkpoint::folder(out)].into_iter().for_each(remove_leftovers);
         session.config.save(&out.join("config.toml"))?;
         Ok(session)
@@ -397,10 +399,8 @@ impl Session {
 
 /// Whether a run was started in `out`: it holds the resolved configuration, or nothing at all where that was being written.
 fn is_begun(out: &Path) -> bool {
-    let empty = |mut entries: std::fs::ReadDir| {
-        entries.all(|entry| entry.is_ok_and(|entry| is_leftover(&entry.path())))
-    };
-    out.join("config.toml").is_file() || std::fs::read_dir(out).is_ok_and(empty)
+    let empty = |entries: Vec<PathBuf>| entries.iter().all(|path| is_leftover(path));
+    disk::is_file(&out.join("config.toml")) || disk::list(out).is_ok_and(empty)
 }
 
 /// `limit` indices out of `0..count` at even distances, or all of them where `limit` is 0 or larger.

@@ -20,11 +20,11 @@
 mod record;
 
 use std::borrow::Cow;
-use std::fs::File;
-use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
+use web_time::{SystemTime, UNIX_EPOCH};
+
+use crate::disk;
 use crate::error::{Error, Result};
 
 use super::event::{ClassPrototypes, Event};
@@ -54,8 +54,8 @@ mod field {
 /// Writes the scalars of a run folder.
 pub struct TensorBoard {
     folder: PathBuf,
-    /// The file being written and its path; none before the first scalar.
-    file: Option<(File, PathBuf)>,
+    /// The file being written; none before the first scalar.
+    file: Option<PathBuf>,
     /// First step whose points are still to come.
     next_step: u64,
 }
@@ -91,17 +91,11 @@ impl TensorBoard {
     /// The files of this run in the order of their names, which is that of their beginnings.
     fn files(&self) -> Result<Vec<PathBuf>> {
         let failed = |e| Error::io("list the folder", &self.folder, e);
-        let entries = match std::fs::read_dir(&self.folder) {
+        let mut out = match disk::list(&self.folder) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
             entries => entries.map_err(failed)?,
         };
-        let mut out = Vec::new();
-        for entry in entries {
-            let path = entry.map_err(failed)?.path();
-            if started(&path).is_some() {
-                out.push(path);
-            }
-        }
+        out.retain(|path| started(path).is_some());
         out.sort();
         Ok(out)
     }
@@ -110,7 +104,7 @@ impl TensorBoard {
         if self.file.is_none() {
             self.file = Some(begin(&self.folder, self.files()?.last(), self.next_step)?);
         }
-        let Some((file, path)) = &mut self.file else { return Ok(()) };
+        let Some(path) = &self.file else { return Ok(()) };
         let mut summary = Message::default();
         for (tag, value) in scalars {
             let value = Message::default()
@@ -119,28 +113,27 @@ impl TensorBoard {
             summary = summary.bytes(field::VALUE, &value.finish());
         }
         let event = message(step).bytes(field::SUMMARY, &summary.finish());
-        let write = file.write_all(&frame(&event.finish()));
-        write.map_err(|e| Error::io("write the TensorBoard events", path.as_path(), e))
+        let written = disk::append(path, &frame(&event.finish()));
+        written.map_err(|e| Error::io("write the TensorBoard events", path.as_path(), e))
     }
 }
 
 /// Starts a file in `folder` behind the one called `last`: its version, and the mark that whatever was read of
 /// `next_step` and later steps is to be dropped.
-fn begin(folder: &Path, last: Option<&PathBuf>, next_step: u64) -> Result<(File, PathBuf)> {
-    std::fs::create_dir_all(folder).map_err(|e| Error::io("create the folder", folder, e))?;
+fn begin(folder: &Path, last: Option<&PathBuf>, next_step: u64) -> Result<PathBuf> {
+    disk::create_folders(folder).map_err(|e| Error::io("create the folder", folder, e))?;
     let after_last = last.and_then(|path| started(path)).map_or(0, |secs| secs.saturating_add(1));
     let secs = (now_secs() as u64).max(after_last);
     // Ten digits, so that the order of names is the order of seconds.
     let path = folder.join(format!("{PREFIX}{secs:010}{SUFFIX}"));
     let failed = |e| Error::io("write the TensorBoard events", &path, e);
-    let mut file = File::create(&path).map_err(failed)?;
     let version =
         Message::default().double(field::WALL_TIME, now_secs()).bytes(field::FILE_VERSION, b"brain.Event:2");
     let status = Message::default().integer(field::STATUS, 1);
     let start = message(next_step).bytes(field::SESSION_LOG, &status.finish());
     let head = [version, start].map(|event| frame(&event.finish())).concat();
-    file.write_all(&head).map_err(failed)?;
-    Ok((file, path))
+    disk::append(&path, &head).map_err(failed)?;
+    Ok(path)
 }
 
 /// When the file of this name was started, in seconds since 1970; `None` for a file that is not ours.
@@ -160,7 +153,7 @@ fn now_secs() -> f64 {
 /// Cuts the file at `path` before its first event of `next_step` or later, or where it is damaged; without a point left it is removed.
 fn cut(path: &Path, next_step: u64) -> Result<()> {
     let failed = |e| Error::io("cut the TensorBoard events", path, e);
-    let bytes = std::fs::read(path).map_err(failed)?;
+    let bytes = disk::read(path).map_err(failed)?;
     let (mut end, mut points) = (0, 0);
     for (event, behind) in messages(&bytes) {
         let step = fields(event).find_map(|found| match found {
@@ -174,11 +167,10 @@ fn cut(path: &Path, next_step: u64) -> Result<()> {
         end = behind;
     }
     if points == 0 {
-        return std::fs::remove_file(path).map_err(failed);
+        return disk::remove(path).map_err(failed);
     }
     if end < bytes.len() {
-        let file = File::options().write(true).open(path).map_err(failed)?;
-        file.set_len(end as u64).map_err(failed)?;
+        disk::cut(path, end).map_err(failed)?;
     }
     Ok(())
 }

@@ -2,10 +2,12 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::time::{Duration, Instant};
+
+use web_time::{Duration, Instant};
 
 use crate::error::Result;
 use crate::model::{ModelSpec, Phase};
+use crate::pause;
 use crate::tape::Store;
 
 use super::event::{Event, Listener};
@@ -59,7 +61,7 @@ impl Session {
         let start = Instant::now();
         while listener.wants_pause() {
             self.show(step, watcher).await?;
-            std::thread::sleep(NAP);
+            pause::sleep(NAP).await;
             listener.tell(&Event::Paused { step });
         }
         Ok(start.elapsed())

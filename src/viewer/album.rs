@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::data::{Dataset, RgbImage, decode_upright, list_images, list_splits};
+use crate::disk;
 use crate::error::{Error, Result};
 use crate::synth;
 
@@ -169,10 +170,10 @@ pub enum Opened {
 /// [`Error::Data`] where it is none of these.
 pub fn open(path: &Path) -> Result<Opened> {
     let extension = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
-    if !path.exists() {
+    if !disk::exists(path) {
         return Err(Error::data(path, "there is no such file or folder", "check the path"));
     }
-    if path.is_dir() {
+    if disk::is_folder(path) {
         return open_folder(path);
     }
     match extension.as_str() {
@@ -188,7 +189,7 @@ pub fn open(path: &Path) -> Result<Opened> {
 }
 
 fn open_folder(path: &Path) -> Result<Opened> {
-    if path.join("config.toml").is_file() && path.join("log.jsonl").is_file() {
+    if disk::is_file(&path.join("config.toml")) && disk::is_file(&path.join("log.jsonl")) {
         return Ok(Opened::Config(path.join("config.toml")));
     }
     // The classes make a folder a data set; whatever else is wrong with it is said.

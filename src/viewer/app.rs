@@ -7,6 +7,7 @@ use std::sync::Arc;
 use eframe::egui_wgpu::RenderState;
 use egui::{Context, Ui};
 
+use crate::disk;
 use crate::error::Result;
 use crate::explain::live::{Legend, Mode};
 use crate::gpu::Gpu;
@@ -22,6 +23,7 @@ use super::pace::Pace;
 use super::picture::{Picture, Reader};
 use super::recent::Recent;
 use super::settings::{Settings, Tab};
+use super::sheet::NARROW;
 use super::toasts::Toasts;
 use super::{Options, shot::Shot, theme};
 
@@ -31,6 +33,9 @@ const KEY: &str = "settings";
 const MAX_PICTURES: usize = 6;
 /// Analyses kept at a time, on the device.
 const MAX_ANALYSES: usize = 12;
+
+/// Drawn scenes of a series that are opened.
+pub const SCENES: u32 = 12;
 
 /// An opened model.
 pub struct Model {
@@ -110,6 +115,8 @@ pub struct Viewer {
     pub(super) gallery: super::gallery::Gallery,
     pub(super) training: super::training::Training,
     pub(super) help: bool,
+    /// Whether a narrow window shows the legend below the picture, not a tab.
+    pub(super) sheet_legend: bool,
     pub(super) pace: Pace,
     pub(super) shot: Option<Shot>,
 }
@@ -137,7 +144,12 @@ impl Viewer {
     ) -> Self {
         let context = context.clone();
         let kept = storage.filter(|_| shot.is_none());
-        let settings: Settings = kept.and_then(|s| eframe::get_value(s, KEY)).unwrap_or_default();
+        let mut settings: Settings = kept.and_then(|s| eframe::get_value(s, KEY)).unwrap_or_default();
+        if cfg!(target_arch = "wasm32") {
+            // A page's files are gone with it.
+            settings.recent_models.clear();
+            settings.recent_images.clear();
+        }
         theme::install(&context);
         let (bell, news) = Bell::new(&context);
         let mut viewer = Self {
@@ -172,6 +184,7 @@ impl Viewer {
             gallery: super::gallery::Gallery::default(),
             training: super::training::Training::default(),
             help: false,
+            sheet_legend: options.tab.is_none(),
             pace: Pace::default(),
             shot,
             context,
@@ -184,6 +197,9 @@ impl Viewer {
         }
         if let Some(theme) = options.theme {
             viewer.settings.theme = theme;
+        }
+        if let Some([seed, index]) = options.scene {
+            viewer.show_scene(seed, index);
         }
         viewer.open_all(options.paths);
         viewer.canvas.pin = options.at.map(|[x, y]| glam::vec2(x, y));
@@ -229,7 +245,7 @@ impl Viewer {
 
     /// Opens a model file and shows its colours.
     pub fn open_model(&mut self, path: &Path) -> ModelId {
-        let real = |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+        let real = |path: &Path| disk::real(path).unwrap_or_else(|_| path.to_path_buf());
         let wanted = real(path);
         if let Some(known) = self.models.iter().find(|model| !model.live && real(&model.path) == wanted) {
             self.model = Some(known.id);
@@ -290,7 +306,7 @@ impl Viewer {
         let fresh = now.map_or(7, |now| now.subsec_nanos() ^ now.as_secs() as u32);
         // A picture of the window is to be the same every time.
         let seed = if self.shot.is_some() { 7 } else { fresh };
-        self.album.add((0..12).map(|index| Origin::Scene { seed, index }))
+        self.album.add((0..SCENES).map(|index| Origin::Scene { seed, index }))
     }
 
     /// Shows an opened image.
@@ -510,12 +526,19 @@ impl Viewer {
         if self.settings.show_filmstrip && begun && ui.available_height() > 420.0 {
             self.filmstrip(ui);
         }
-        let wide = ui.available_width() > 720.0;
-        if self.settings.show_legend && self.model.is_some() {
-            self.legend_panel(ui);
-        }
-        if self.settings.show_side && wide && (begun || self.settings.tab == Tab::Train) {
-            self.side_panel(ui);
+        let side = begun || self.settings.tab == Tab::Train;
+        if ui.available_width() < NARROW {
+            if side && (self.settings.show_legend || self.settings.show_side) {
+                self.sheet(ui);
+            }
+        } else {
+            let wide = ui.available_width() > 720.0;
+            if self.settings.show_legend && self.model.is_some() {
+                self.legend_panel(ui);
+            }
+            if self.settings.show_side && wide && side {
+                self.side_panel(ui);
+            }
         }
         egui::CentralPanel::no_frame().show(ui, |ui| {
             if begun {
@@ -540,6 +563,11 @@ impl eframe::App for Viewer {
         if !self.training.close() {
             eprintln!("the run did not end in time: it goes on from its last checkpoint when it is resumed");
         }
+    }
+
+    #[cfg(target_arch = "wasm32")]
+    fn as_any_mut(&mut self) -> Option<&mut dyn std::any::Any> {
+        Some(self)
     }
 
     fn persist_egui_memory(&self) -> bool {

@@ -80,6 +80,12 @@ impl Curves {
         points.into_iter().map(|[step, loss]| [step, scale(loss)]).collect()
     }
 
+    /// Total loss of the last logged step, and the last evaluation's mIoU.
+    pub fn last(&self) -> (Option<f64>, Option<f64>) {
+        let loss = self.losses.last().map(|(_, losses)| f64::from(losses[0]));
+        (loss, self.miou.last().map(|(_, miou)| *miou))
+    }
+
     /// The plots of losses and mIoU over `steps` steps.
     pub fn show(&mut self, ui: &mut Ui, steps: u64) {
         self.head(ui);

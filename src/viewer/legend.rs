@@ -50,35 +50,39 @@ impl Viewer {
         Panel::left("legend").default_size(218.0).size_range(190.0..=most).show(ui, |ui| {
             // What is in it must not decide how wide it is.
             ui.set_min_width(ui.available_width());
-            let Some(model) = self.shown_model() else { return };
-            let (Some(info), Some(legend)) = (&model.info, &model.legend) else {
-                ui.weak("reading the model…");
-                return;
-            };
-            let (id, legend) = (model.id, legend.clone());
-            let names: Vec<String> =
-                info.spec.classes.classes.iter().map(|class| class.name.clone()).collect();
-            let counts = self.canvas.analysis().filter(|a| a.model == id).map(|a| a.counts.clone());
-            let mut acts = Vec::new();
-            self.legend_head(ui, &legend, &mut acts);
-            let order = self.legend_order(&names, counts.as_ref());
-            if order.is_empty() {
-                ui.weak("no class of this name");
-            }
-            ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
-                for class in order {
-                    self.class_row(ui, class, &names[class], &legend, counts.as_ref(), &mut acts);
-                    let has_prototypes = legend.num_prototypes() > 1;
-                    if has_prototypes && self.legend.open.contains(&class) {
-                        for k in 0..legend.num_prototypes() {
-                            self.prototype_row(ui, [class, k], &legend, counts.as_ref(), &mut acts);
-                        }
+            self.legend_list(ui);
+        });
+    }
+
+    /// What is in it.
+    pub(super) fn legend_list(&mut self, ui: &mut Ui) {
+        let Some(model) = self.shown_model() else { return };
+        let (Some(info), Some(legend)) = (&model.info, &model.legend) else {
+            ui.weak("reading the model…");
+            return;
+        };
+        let (id, legend) = (model.id, legend.clone());
+        let names: Vec<String> = info.spec.classes.classes.iter().map(|class| class.name.clone()).collect();
+        let counts = self.canvas.analysis().filter(|a| a.model == id).map(|a| a.counts.clone());
+        let mut acts = Vec::new();
+        self.legend_head(ui, &legend, &mut acts);
+        let order = self.legend_order(&names, counts.as_ref());
+        if order.is_empty() {
+            ui.weak("no class of this name");
+        }
+        ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
+            for class in order {
+                self.class_row(ui, class, &names[class], &legend, counts.as_ref(), &mut acts);
+                let has_prototypes = legend.num_prototypes() > 1;
+                if has_prototypes && self.legend.open.contains(&class) {
+                    for k in 0..legend.num_prototypes() {
+                        self.prototype_row(ui, [class, k], &legend, counts.as_ref(), &mut acts);
                     }
                 }
-            });
-            self.legend.reveal = None;
-            self.act(id, acts);
+            }
         });
+        self.legend.reveal = None;
+        self.act(id, acts);
     }
 
     fn legend_head(&mut self, ui: &mut Ui, legend: &Legend, acts: &mut Vec<Act>) {

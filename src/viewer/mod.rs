@@ -24,7 +24,9 @@ mod pace;
 mod patches;
 mod picture;
 mod recent;
+mod remote;
 mod settings;
+mod sheet;
 mod shortcuts;
 mod shot;
 mod side;
@@ -48,7 +50,9 @@ use std::path::PathBuf;
 use crate::explain::live::Mode;
 
 pub use app::Viewer;
-pub use files::{Choice, Files};
+pub use files::{Choice, Files, Placing};
+pub use news::Bell;
+pub use remote::{HoverState, ImageState, ModelState, State, TrainingState, WorkState};
 pub use settings::{Tab, Theme};
 pub use shot::{Shot, Taken};
 #[cfg(not(target_arch = "wasm32"))]
@@ -63,6 +67,8 @@ pub struct Options {
     pub select: Option<String>,
     /// Column and row of the first image to pin.
     pub at: Option<[f32; 2]>,
+    /// Series and number of the drawn scene that is shown first.
+    pub scene: Option<[u32; 2]>,
     /// What is coloured.
     pub mode: Option<Mode>,
     /// The panel on the right.

@@ -48,13 +48,18 @@ pub struct Bell {
 impl Bell {
     /// A bell and what is told by it.
     #[must_use]
-    pub fn new(context: &Context) -> (Self, async_channel::Receiver<News>) {
+    pub(super) fn new(context: &Context) -> (Self, async_channel::Receiver<News>) {
         let (sender, receiver) = async_channel::unbounded();
         (Self { sender, context: context.clone() }, receiver)
     }
 
+    /// Tells that these files and folders were chosen.
+    pub fn chosen(&self, paths: Vec<PathBuf>) {
+        self.tell(News::Chosen(paths));
+    }
+
     /// Tells it; a window that was closed meanwhile hears nothing.
-    pub fn tell(&self, news: News) {
+    pub(super) fn tell(&self, news: News) {
         let _ = self.sender.try_send(news);
         self.context.request_repaint();
     }

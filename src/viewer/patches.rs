@@ -14,6 +14,7 @@ use crate::explain::live::{Patch, nearest_patches};
 use crate::gpu::Gpu;
 use crate::infer::Inspector;
 use crate::model_file::ModelFile;
+use crate::pause;
 use crate::tape::Store;
 
 use super::album::{ImageId, Origin};
@@ -207,7 +208,7 @@ impl Search {
                 return;
             }
             if !loaded.known.contains_key(image) {
-                self.wait();
+                self.wait().await;
                 match self.look(loaded, *image, origin).await {
                     Ok(found) => {
                         loaded.known.insert(*image, found);
@@ -230,10 +231,10 @@ impl Search {
     }
 
     /// Gives way, but not for ever: something may be wanted all the time.
-    fn wait(&self) {
+    async fn wait(&self) {
         let start = Instant::now();
         while self.hurry.load(Ordering::Relaxed) && start.elapsed() < PATIENCE {
-            std::thread::sleep(Duration::from_millis(10));
+            pause::sleep(Duration::from_millis(10)).await;
         }
     }
 
@@ -271,6 +272,7 @@ async fn cut_all(files: Arc<dyn Files>, inbox: Inbox<(ImageId, Origin, Vec<Place
         {
             images.put(id, image);
         }
+        pause::breathe().await;
         for place in places {
             let cut = images.get(&id).map(|image| cut(image, [place.1 as usize, place.2 as usize]));
             let none = || ColorImage::filled([1, 1], egui::Color32::TRANSPARENT);

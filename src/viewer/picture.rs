@@ -8,6 +8,7 @@ use crate::data::RgbImage;
 use crate::error::Result;
 use crate::explain::live::Photo;
 use crate::gpu::Gpu;
+use crate::pause;
 
 use super::album::{ImageId, Origin, Truth};
 use super::files::Files;
@@ -118,6 +119,7 @@ impl Reader {
 
 async fn serve(gpu: Arc<Gpu>, files: Arc<dyn Files>, inbox: Inbox<Job>, bell: Bell) {
     while let Some(job) = inbox.next().await {
+        pause::breathe().await;
         match job {
             Job::Picture(id, origin) => {
                 bell.tell(News::Picture(id, Picture::load(&gpu, &*files, id, &origin)))

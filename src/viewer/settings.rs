@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::disk;
 use crate::explain::live::{ClassColors, Mode, PrototypeColors};
 
 /// Recent files that are kept of each kind.
@@ -128,7 +129,7 @@ fn remember(list: &mut Vec<PathBuf>, path: &Path) {
     if path.to_str().is_none() {
         return;
     }
-    let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+    let path = disk::real(path).unwrap_or_else(|_| path.to_path_buf());
     list.retain(|known| *known != path);
     list.insert(0, path);
     list.truncate(MAX_RECENT);

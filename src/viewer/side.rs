@@ -23,13 +23,18 @@ impl Viewer {
                 }
             });
             ui.separator();
-            match self.settings.tab {
-                Tab::Pixel => self.pixel_tab(ui),
-                Tab::Health => self.health_tab(ui),
-                Tab::Train => self.train_tab(ui),
-                Tab::Gallery => self.gallery_tab(ui),
-            }
+            self.tab_body(ui);
         });
+    }
+
+    /// What the chosen tab holds.
+    pub(super) fn tab_body(&mut self, ui: &mut Ui) {
+        match self.settings.tab {
+            Tab::Pixel => self.pixel_tab(ui),
+            Tab::Health => self.health_tab(ui),
+            Tab::Train => self.train_tab(ui),
+            Tab::Gallery => self.gallery_tab(ui),
+        }
     }
 
     fn pixel_tab(&mut self, ui: &mut Ui) {

@@ -13,7 +13,19 @@ pub fn spawn(_: &str, future: impl Future<Output = ()> + 'static) {
 /// Runs `future` to its end beside the window.
 #[cfg(not(target_arch = "wasm32"))]
 pub fn spawn(name: &str, future: impl Future<Output = ()> + Send + 'static) {
-    let run = move || pollster::block_on(future);
+    spawn_made(name, move || future);
+}
+
+/// As [`spawn`], for a future that must stay where it was made.
+#[cfg(target_arch = "wasm32")]
+pub fn spawn_made<F: Future<Output = ()> + 'static>(_: &str, make: impl FnOnce() -> F + 'static) {
+    wasm_bindgen_futures::spawn_local(make());
+}
+
+/// As [`spawn`], for a future that must stay where it was made.
+#[cfg(not(target_arch = "wasm32"))]
+pub fn spawn_made<F: Future<Output = ()>>(name: &str, make: impl FnOnce() -> F + Send + 'static) {
+    let run = move || pollster::block_on(make());
     // A thread is refused only where the system is out of them, and then nothing else works either.
     let _ = std::thread::Builder::new().name(name.to_owned()).spawn(run);
 }

@@ -1,6 +1,6 @@
 //! The bar on top and the line at the bottom.
 
-use egui::{Button, ComboBox, Panel, Response, RichText, Slider, Ui};
+use egui::{Button, ComboBox, Panel, Response, RichText, ScrollArea, Slider, Ui};
 
 use crate::explain::live::{ClassColors, Mode, PrototypeColors};
 use crate::words::counted;
@@ -8,6 +8,7 @@ use crate::words::counted;
 use super::app::{Compare, Viewer};
 use super::files::Choice;
 use super::settings::Theme;
+use super::sheet::NARROW;
 
 /// Longer sides at which images can be analysed.
 const LIMITS: [usize; 5] = [512, 768, 1024, 1536, 2048];
@@ -17,30 +18,36 @@ impl Viewer {
     pub(super) fn toolbar(&mut self, ui: &mut Ui) {
         Panel::top("toolbar").show(ui, |ui| {
             ui.add_space(3.0);
-            let narrow = ui.available_width() < 1000.0;
-            ui.horizontal_wrapped(|ui| {
-                if narrow {
-                    ui.spacing_mut().slider_width = 70.0;
-                    ui.spacing_mut().item_spacing.x = 4.0;
-                }
-                self.open_menu(ui);
-                self.model_menu(ui);
-                ui.separator();
-                self.mode_box(ui, 0);
-                let opacity = Slider::new(&mut self.settings.opacity, 0.0..=1.0).show_value(false);
-                named(&ui.add(opacity), "opacity of the colours ([ and ])");
-                if !narrow {
-                    ui.add_space(-4.0);
-                    ui.label(RichText::new("opacity").small().weak());
-                }
-                self.style_menu(ui);
-                ui.separator();
-                self.compare_controls(ui);
-                ui.separator();
-                self.view_menu(ui);
-            });
+            if ui.available_width() < NARROW {
+                ScrollArea::horizontal().show(ui, |ui| ui.horizontal(|ui| self.tools(ui)));
+            } else {
+                ui.horizontal_wrapped(|ui| self.tools(ui));
+            }
             ui.add_space(3.0);
         });
+    }
+
+    fn tools(&mut self, ui: &mut Ui) {
+        let narrow = ui.ctx().content_rect().width() < 1000.0;
+        if narrow {
+            ui.spacing_mut().slider_width = 70.0;
+            ui.spacing_mut().item_spacing.x = 4.0;
+        }
+        self.open_menu(ui);
+        self.model_menu(ui);
+        ui.separator();
+        self.mode_box(ui, 0);
+        let opacity = Slider::new(&mut self.settings.opacity, 0.0..=1.0).show_value(false);
+        named(&ui.add(opacity), "opacity of the colours ([ and ])");
+        if !narrow {
+            ui.add_space(-4.0);
+            ui.label(RichText::new("opacity").small().weak());
+        }
+        self.style_menu(ui);
+        ui.separator();
+        self.compare_controls(ui);
+        ui.separator();
+        self.view_menu(ui);
     }
 
     fn open_menu(&mut self, ui: &mut Ui) {
@@ -291,6 +298,9 @@ impl Viewer {
                                 }
                             }
                         }
+                    }
+                    if ui.ctx().content_rect().width() < NARROW {
+                        return;
                     }
                     ui.label(weak(self.gpu.name().split(" (").next().unwrap_or_default().to_owned()))
                         .on_hover_text(self.gpu.name());

@@ -1,13 +1,13 @@
 //! A training run on a thread of its own, which shares the device with the window and shows what it learns.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+
+use web_time::{Duration, Instant};
 
 use crate::data::Dataset;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::gpu::Gpu;
 use crate::infer::Inspector;
 use crate::model::ModelSpec;
@@ -18,6 +18,7 @@ use super::album::ImageId;
 use super::engine::{ModelId, analyse};
 use super::news::{Bell, News};
 use super::picture::Picture;
+use super::task::spawn_made;
 
 /// Part of the time that looking at the model may take.
 const SHARE: f64 = 0.15;
@@ -46,6 +47,8 @@ type Wanted = (Arc<Picture>, usize);
 #[derive(Default)]
 struct Control {
     command: AtomicU8,
+    /// Whether the run's future is gone.
+    gone: AtomicBool,
     /// Newest wins.
     wanted: Mutex<Option<Wanted>>,
 }
@@ -65,7 +68,15 @@ pub struct Trainer {
     /// The number of its model.
     pub model: ModelId,
     control: Arc<Control>,
-    thread: Option<JoinHandle<()>>,
+}
+
+/// Says that the run is gone, also where it panics.
+struct Guard(Arc<Control>);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.0.gone.store(true, Ordering::Release);
+    }
 }
 
 /// What is to be trained.
@@ -80,21 +91,18 @@ pub struct Order {
 
 impl Trainer {
     /// Starts a run whose analyses come under the number `model`; what happens is told to `bell`.
-    ///
-    /// # Errors
-    /// [`Error::Device`] if the system gives no thread.
-    pub fn start(gpu: &Arc<Gpu>, order: Order, model: ModelId, bell: &Bell) -> Result<Self> {
+    #[must_use]
+    pub fn start(gpu: &Arc<Gpu>, order: Order, model: ModelId, bell: &Bell) -> Self {
         let control = Arc::new(Control::default());
         let looker = Looker::new(gpu, Arc::clone(&control), model, bell.clone());
         let (gpu, bell) = (Arc::clone(gpu), bell.clone());
-        let run = move || {
-            let ended = pollster::block_on(train(&gpu, order, looker, &bell, model));
+        let guard = Guard(Arc::clone(&control));
+        spawn_made("training", move || async move {
+            let ended = train(&gpu, order, looker, &bell, model).await;
             bell.tell(News::Run(model, Told::Ended(ended)));
-        };
-        let thread = std::thread::Builder::new().name("training".into()).spawn(run);
-        let thread = thread
-            .map_err(|e| Error::device(format!("no thread for the training: {e}"), "close other programs"))?;
-        Ok(Self { model, control, thread: Some(thread) })
+            drop(guard);
+        });
+        Self { model, control }
     }
 
     /// Lets it wait after this step, or go on.
@@ -120,20 +128,21 @@ impl Trainer {
         }
     }
 
-    /// Whether its thread is gone, by itself or by a panic.
+    /// Whether it is gone, by itself or by a panic.
     #[must_use]
     pub fn is_gone(&self) -> bool {
-        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
+        self.control.gone.load(Ordering::Acquire)
     }
 
-    /// Stops it and waits for its checkpoint, at most `most`; returns whether it ended in time.
+    /// Stops it and waits for its checkpoint, at most `most`; returns whether it ended in time. In a browser, whose pages are
+    /// gone when they are closed, it does not wait.
     pub fn finish(&mut self, most: Duration) -> bool {
         self.stop();
         let end = Instant::now() + most;
-        while !self.is_gone() && Instant::now() < end {
+        while !cfg!(target_arch = "wasm32") && !self.is_gone() && Instant::now() < end {
             std::thread::sleep(Duration::from_millis(10));
         }
-        self.is_gone() && self.thread.take().is_none_or(|thread| thread.join().is_ok())
+        self.is_gone()
     }
 }
 

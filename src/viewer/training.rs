@@ -9,6 +9,7 @@ use std::sync::Arc;
 use egui::{RichText, ScrollArea, Ui};
 use web_time::{Duration, Instant};
 
+use crate::disk;
 use crate::error::Result;
 use crate::train::{Config, Event, Log};
 
@@ -19,6 +20,7 @@ use super::engine::ModelId;
 use super::files::Choice;
 use super::health::warning;
 use super::picture::Picture;
+use super::remote::TrainingState;
 use super::settings::Tab;
 use super::trainer::{Order, Told, Trainer, is_begun};
 use parts::{Act, buttons, class_scores, progress, settings};
@@ -114,11 +116,30 @@ impl Training {
     }
 
     /// Gives the run another folder, as if it were typed.
-    #[cfg(test)]
     pub fn set_out(&mut self, out: &Path) {
         if let Some(chosen) = &mut self.chosen {
             chosen.out = out.display().to_string();
+            chosen.begun = chosen.of_run || is_begun(out);
         }
+    }
+
+    /// Stops the run with a checkpoint, if one goes.
+    pub fn stop(&mut self) {
+        if let Some(run) = self.run.as_mut().filter(|run| !matches!(run.phase, Phase::Ended(_))) {
+            run.trainer.stop();
+            run.phase = Phase::Stopping;
+        }
+    }
+
+    /// How far the run is, for the page around the window.
+    pub fn state(&self) -> Option<TrainingState> {
+        let run = self.run.as_ref()?;
+        let (loss, miou) = self.curves.last();
+        let (ended, error) = match &run.phase {
+            Phase::Ended(outcome) => (true, outcome.as_ref().err().cloned()),
+            _ => (false, None),
+        };
+        Some(TrainingState { step: run.step, steps: run.steps, loss, miou, ended, error })
     }
 
     /// Whether a run is going, or is being begun or ended.
@@ -147,7 +168,7 @@ fn choose(path: &Path) -> Result<Chosen> {
     let config = Config::load(path, &[])?;
     let folder = path.parent().unwrap_or(Path::new(""));
     let of_run = path.file_name().is_some_and(|name| name == "config.toml")
-        && (folder.join("log.jsonl").is_file() || is_begun(folder));
+        && (disk::is_file(&folder.join("log.jsonl")) || is_begun(folder));
     let stem = |path: &Path| path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let (name, out) = if of_run {
         (stem(folder), folder.to_path_buf())
@@ -161,7 +182,7 @@ fn choose(path: &Path) -> Result<Chosen> {
 impl Viewer {
     /// Opens a configuration or the one of a run folder, and goes to the panel.
     pub(super) fn open_config(&mut self, path: &Path) {
-        (self.settings.tab, self.settings.show_side) = (Tab::Train, true);
+        (self.settings.tab, self.settings.show_side, self.sheet_legend) = (Tab::Train, true, false);
         if self.training.is_going() {
             self.toasts.fail("a run is going: stop it before another one is opened");
             return;
@@ -182,7 +203,8 @@ impl Viewer {
         }
     }
 
-    fn start_run(&mut self) {
+    /// Starts the run of the configuration that was opened.
+    pub(super) fn start_run(&mut self) {
         let Some(chosen) = &self.training.chosen else { return };
         let order = Order {
             config: chosen.config.clone(),
@@ -194,22 +216,17 @@ impl Viewer {
             self.close_model(old.trainer.model);
         }
         let model = self.new_model();
-        match Trainer::start(&self.gpu, order, model, &self.bell) {
-            Ok(trainer) => {
-                self.training.run = Some(Run {
-                    trainer,
-                    name,
-                    out,
-                    phase: Phase::Preparing,
-                    step: 0,
-                    steps,
-                    images_per_sec: None,
-                    warnings: VecDeque::new(),
-                    rate: Rate::default(),
-                });
-            }
-            Err(error) => self.toasts.fail(error),
-        }
+        self.training.run = Some(Run {
+            trainer: Trainer::start(&self.gpu, order, model, &self.bell),
+            name,
+            out,
+            phase: Phase::Preparing,
+            step: 0,
+            steps,
+            images_per_sec: None,
+            warnings: VecDeque::new(),
+            rate: Rate::default(),
+        });
     }
 
     /// Takes in what a run told.

@@ -5,6 +5,7 @@ use egui::{Align, Button, Frame, Layout, Rect, RichText, ScrollArea, Sense, Stro
 use super::album::ImageId;
 use super::app::Viewer;
 use super::files::Choice;
+use crate::disk;
 
 /// Where the shipped models are, from the folder that the program is started in.
 const SHIPPED: [(&str, &str); 2] = [
@@ -77,7 +78,7 @@ impl Viewer {
     /// Shows a scene, with the model that was made for such if there is none yet.
     fn begin_with(&mut self, id: ImageId) {
         let path = std::path::Path::new(SHIPPED[0].0);
-        if self.model.is_none() && path.is_file() {
+        if self.model.is_none() && disk::is_file(path) {
             self.open_model(path);
         }
         self.show_image(id);
@@ -89,7 +90,7 @@ impl Viewer {
         let mut open = None;
         for (path, about) in SHIPPED {
             let path = std::path::Path::new(path);
-            if !path.is_file() {
+            if !disk::is_file(path) {
                 continue;
             }
             let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();

@@ -16,6 +16,7 @@ pub async fn view(_: &ViewArgs, _: &Cli) -> Result<()> {
 pub async fn view(args: &ViewArgs, cli: &Cli) -> Result<()> {
     use protoseg::viewer::{Options, run};
     let options = Options {
+        scene: None,
         began: Some(std::time::Instant::now()),
         paths: args.paths.clone(),
         select: args.select.clone(),

@@ -112,6 +112,9 @@ fn examine(pair: &Pair, by_color: bool) -> Finding {
 /// `work` of every job, on all cores; the results are in the order of the jobs.
 fn in_parallel<J: Sync, R: Send>(jobs: &[J], work: impl Fn(&J) -> R + Sync) -> Vec<R> {
     let num_threads = std::thread::available_parallelism().map_or(1, usize::from).min(jobs.len());
+    if num_threads < 2 {
+        return jobs.iter().map(work).collect();
+    }
     let next = AtomicUsize::new(0);
     let thread = || {
         let taken = std::iter::from_fn(|| {

@@ -7,6 +7,7 @@ use super::names::{class_list, named_color};
 use crate::data::classes::Classes;
 use crate::data::label_map::LabelMap;
 use crate::data::raw::RawLabel;
+use crate::disk;
 
 /// Names and colours of the values 1..=150.
 const CLASSES: &str = "\
@@ -39,7 +40,7 @@ const CLASSES: &str = "\
 pub(super) fn find(root: &Path) -> Option<PathBuf> {
     let places = [root.to_path_buf(), root.join("ADEChallengeData2016")];
     let split = |base: &Path, parent: &str| {
-        ["training", "validation"].iter().any(|split| base.join(parent).join(split).is_dir())
+        ["training", "validation"].iter().any(|split| disk::is_folder(&base.join(parent).join(split)))
     };
     places.into_iter().find(|base| split(base, "images") && split(base, "annotations"))
 }

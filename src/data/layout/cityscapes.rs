@@ -10,6 +10,7 @@ use crate::data::classes::Classes;
 use crate::data::dataset::{file_name, list};
 use crate::data::label_map::LabelMap;
 use crate::data::raw::RawLabel;
+use crate::disk;
 use crate::error::{Error, Result};
 
 /// The 19 classes in the order of their trainIds, with their colours.
@@ -25,17 +26,19 @@ const IMAGE: &str = "_leftImg8bit.png";
 /// The data set's folder or one that holds it as `cityscapes`.
 pub(super) fn find(root: &Path) -> Option<PathBuf> {
     let places = [root.to_path_buf(), root.join("cityscapes")];
-    places.into_iter().find(|base| ["leftImg8bit", "gtFine"].iter().all(|part| base.join(part).is_dir()))
+    places
+        .into_iter()
+        .find(|base| ["leftImg8bit", "gtFine"].iter().all(|part| disk::is_folder(&base.join(part))))
 }
 
 /// The files of all cities of `folder` whose names end in `suffix`, by city and name without it.
 fn of_cities(folder: &Path, suffix: &str) -> Result<BTreeMap<String, PathBuf>> {
     let mut files = BTreeMap::new();
-    if !folder.is_dir() {
+    if !disk::is_folder(&folder) {
         return Ok(files);
     }
     for city in list(folder, Path::is_dir)? {
-        for path in list(&city, |path| path.is_file() && file_name(path).ends_with(suffix))? {
+        for path in list(&city, |path| disk::is_file(path) && file_name(path).ends_with(suffix))? {
             let name = file_name(&path)[..file_name(&path).len() - suffix.len()].to_owned();
             if let Some(other) = files.insert(name, path.clone()) {
                 let problem = format!("has the name of `{}`", other.display());

@@ -9,6 +9,7 @@ use crate::data::classes::Classes;
 use crate::data::dataset::{list_images, list_masks};
 use crate::data::label_map::LabelMap;
 use crate::data::raw::RawLabel;
+use crate::disk;
 use crate::error::Result;
 
 /// Names of the values 0..=181; `-` for the eleven categories that were dropped before anything was labelled.
@@ -38,7 +39,7 @@ const FOLDERS: [&str; 2] = ["stuffthingmaps", "annotations"];
 pub(super) fn find(root: &Path) -> Option<PathBuf> {
     let places = [root.to_path_buf(), root.join("coco_stuff164k")];
     let split = |base: &Path, parent: &str| {
-        ["train2017", "val2017"].iter().any(|split| base.join(parent).join(split).is_dir())
+        ["train2017", "val2017"].iter().any(|split| disk::is_folder(&base.join(parent).join(split)))
     };
     let fits = |base: &PathBuf| split(base, "images") && FOLDERS.iter().any(|folder| split(base, folder));
     places.into_iter().find(fits)
@@ -50,7 +51,7 @@ pub(super) fn files(base: &Path, split: &str, kind: MaskKind) -> Result<SplitFil
     let train_ids = kind == MaskKind::LabelTrainIds;
     let mut found = Default::default();
     let mut masks = folders[0].clone();
-    for folder in folders.iter().filter(|folder| folder.is_dir()) {
+    for folder in folders.iter().filter(|folder| disk::is_folder(folder)) {
         // Each kind has files of the other beside it.
         let of_kind = list_masks(folder)?.into_iter().filter_map(|(name, path)| {
             let plain = name.strip_suffix(TRAIN_IDS).map(str::to_owned);

@@ -4,11 +4,12 @@ use std::path::{Path, PathBuf};
 
 use super::{SplitFiles, by_stem};
 use crate::data::dataset::{file_name, list, list_images, list_masks};
+use crate::disk;
 use crate::error::Result;
 
 /// Whether `root` is meant as a plain folder. Whoever forgets `masks` or `classes.json` is told so by the reader.
 pub(super) fn find(root: &Path) -> Option<PathBuf> {
-    let there = |part: &&str| root.join(part).exists();
+    let there = |part: &&str| disk::exists(&root.join(part));
     let other = ["annotations", "stuffthingmaps", "JPEGImages", "leftImg8bit"].iter().any(there);
     let own = ["images", "classes.json"].iter().any(there);
     (there(&"masks") || own && !other).then(|| root.to_path_buf())

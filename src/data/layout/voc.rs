@@ -9,6 +9,7 @@ use crate::data::classes::Classes;
 use crate::data::dataset::{has_extension, list, list_images, list_masks, stem};
 use crate::data::label_map::LabelMap;
 use crate::data::raw::RawLabel;
+use crate::disk;
 use crate::error::{Error, Result};
 
 /// In the order of their values.
@@ -18,7 +19,9 @@ const CLASSES: &str = "background, aeroplane, bicycle, bird, boat, bottle, bus, 
 /// VOC2012 itself, a folder that holds it, or one that holds the development kit.
 pub(super) fn find(root: &Path) -> Option<PathBuf> {
     let places = ["", "VOC2012", "VOCdevkit/VOC2012"].map(|below| root.join(below));
-    let fits = |base: &&PathBuf| base.join("JPEGImages").is_dir() && base.join("SegmentationClass").is_dir();
+    let fits = |base: &&PathBuf| {
+        ["JPEGImages", "SegmentationClass"].iter().all(|part| disk::is_folder(&base.join(part)))
+    };
     places.iter().find(fits).map(|base| base.components().collect())
 }
 
@@ -27,15 +30,14 @@ fn lists(base: &Path) -> PathBuf {
 }
 
 pub(super) fn splits(base: &Path) -> Result<Vec<String>> {
-    let files = list(&lists(base), |path| path.is_file() && has_extension(path, &["txt"]))?;
+    let files = list(&lists(base), |path| disk::is_file(path) && has_extension(path, &["txt"]))?;
     Ok(files.iter().map(|path| stem(path)).collect())
 }
 
 /// The images that the split's list names.
 pub(super) fn files(base: &Path, split: &str) -> Result<SplitFiles> {
     let place = lists(base).join(format!("{split}.txt"));
-    let text =
-        std::fs::read_to_string(&place).map_err(|e| Error::io("read the list of images", &place, e))?;
+    let text = disk::read_text(&place).map_err(|e| Error::io("read the list of images", &place, e))?;
     let images: std::collections::BTreeMap<_, _> =
         by_stem(list_images(base.join("JPEGImages"))?).into_iter().collect();
     let masks = list_masks(&base.join("SegmentationClass"))?;

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use egui::{Color32, Grid, ProgressBar, RichText, TextEdit, Ui};
 
+use crate::disk;
 use crate::infer::Scores;
 use crate::nn::Arch;
 use crate::viewer::health::dot;
@@ -113,7 +114,7 @@ pub fn buttons(ui: &mut Ui, chosen: &Chosen, run: Option<&Run>) -> Option<Act> {
             }
         }
         let best = run.map(|run| run.out.join("best.safetensors"));
-        if best.is_some_and(|path| path.is_file()) && matches!(phase, Some(Phase::Ended(_))) {
+        if best.is_some_and(|path| disk::is_file(&path)) && matches!(phase, Some(Phase::Ended(_))) {
             button(ui, "Open the best model", true, "best.safetensors of the run folder", Act::OpenBest);
         }
     });
