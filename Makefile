@@ -15,13 +15,20 @@ VIEW_ARGS :=
 # Passed on to `cargo test`, as in: make test TEST_ARGS="--lib data::"
 TEST_ARGS :=
 
-RUN := cargo run --release --quiet --
+# The port of `make web-serve`.
+WEB_PORT := 8080
 
-.PHONY: help demo view test check targets driver window
+RUN := cargo run --release --quiet --
+WEB := cargo run --release --quiet --package protoseg-web --
+
+.PHONY: help demo view web web-serve web-test test check targets driver window browser
 
 help:
 	@echo "make demo      draw a street, train on it, write the figure and the report (minutes, no GPU needed)"
 	@echo "make view      open the viewer on freshly drawn streets (no GPU needed)"
+	@echo "make web       build the browser's page: web/dist, ready for any static host (minutes)"
+	@echo "make web-serve serve it on this machine; WEB_PORT=8080"
+	@echo "make web-test  build the page and test it in a real browser"
 	@echo "make test      run every test"
 	@echo "make check     formatting, lints, documentation"
 	@echo "make targets   type-check the library for Windows, macOS and the browser"
@@ -36,13 +43,30 @@ demo: driver
 view: window
 	cargo run --release --features viewer -- view models/street-small.safetensors $(VIEW_ARGS)
 
+web:
+	$(WEB) build
+
+web-serve:
+	$(WEB) serve --port $(WEB_PORT)
+
+# The packages come first: wasm-opt is one of them.
+web-test: browser web/tests/node_modules/.package-lock.json
+	$(WEB) build
+	cargo test --release --quiet --package protoseg-web
+	cd web/tests && node --test
+
+# npm writes this file last. Its messages of success go to standard output.
+web/tests/node_modules/.package-lock.json: web/tests/package-lock.json
+	cd web/tests && npm ci --loglevel error --no-audit --no-fund >/dev/null
+
 test: driver
 	cargo test --release --features viewer $(TEST_ARGS)
 
 # The release profile throughout, so that the checks share what tests and demo have built.
 check:
-	cargo fmt --check
+	cargo fmt --all --check
 	cargo clippy --release --all-targets --all-features -- -D warnings
+	cargo clippy --release --all-targets --package protoseg-web -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --release --no-deps --features viewer
 
 targets:
@@ -56,3 +80,6 @@ driver:
 
 window:
 	@sh .ci/driver.sh --window
+
+browser:
+	@sh .ci/driver.sh --web

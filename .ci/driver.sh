@@ -1,16 +1,18 @@
 #!/bin/sh
 # Sees to it that this machine has what Rust's installer does not bring: a C linker, without which cargo builds nothing,
-# and a Vulkan driver; with --window also the libraries that a window is opened with. Where one is missing it installs the
-# system's package (for Vulkan: Mesa's software driver) and says so. With --dry-run it prints what it would do. POSIX sh:
-# Alpine has no bash.
+# and a Vulkan driver; with --window also the libraries that a window is opened with, with --web a browser that has WebGPU,
+# and Node.js with npm, which steer it in tests. Where one is missing it installs the system's package (for Vulkan: Mesa's
+# software driver) and says so. With --dry-run it prints what it would do. POSIX sh: Alpine has no bash.
 set -eu
 
 dry_run=false
 window=false
+web=false
 for option in "$@"; do
     case "$option" in
     --dry-run) dry_run=true ;;
     --window) window=true ;;
+    --web) web=true ;;
     esac
 done
 
@@ -47,6 +49,18 @@ has_window() {
     done
 }
 
+has() { command -v "$1" >/dev/null 2>&1; }
+
+has_browser() {
+    $web || return 0
+    [ -n "${CHROMIUM:-}" ] || has chromium || has chromium-browser || has google-chrome
+}
+
+has_node() {
+    $web || return 0
+    has node && has npm
+}
+
 # A driver announces itself by a JSON file in one of these places.
 has_driver() {
     [ -n "$named" ] && return 0
@@ -63,17 +77,26 @@ if [ -n "$named" ] && [ ! -e "${named%%:*}" ]; then
     say "VK_DRIVER_FILES or VK_ICD_FILENAMES names \`${named%%:*}\`, which does not exist: correct or unset it"
     exit 1
 fi
+if $web && [ -n "${CHROMIUM:-}" ] && ! has "$CHROMIUM"; then
+    say "CHROMIUM names \`$CHROMIUM\`, which does not exist: correct or unset it"
+    exit 1
+fi
 missing=""
 has_linker || missing="a C linker"
 has_loader && has_driver || missing="${missing:+$missing and }a Vulkan driver"
 has_window || missing="${missing:+$missing and }the libraries of X11 windows"
+has_browser || missing="${missing:+$missing and }Chromium"
+has_node || missing="${missing:+$missing and }Node.js with npm"
 [ -n "$missing" ] || exit 0
 
-# The packages of one system: those of the linker ($1), those of the driver ($2), those of windows ($3).
+# The packages of one system: those of the linker ($1), those of the driver ($2), those of windows ($3), those of the
+# browser ($4), those of Node.js ($5).
 packages() {
     has_linker || printf '%s ' "$1"
     has_loader && has_driver || printf '%s ' "$2"
     has_window || printf '%s ' "$3"
+    has_browser || printf '%s ' "$4"
+    has_node || printf '%s ' "$5"
 }
 
 as_root=""
@@ -87,7 +110,7 @@ run() {
 }
 
 if [ -n "$as_root" ] && ! $dry_run && ! command -v sudo >/dev/null 2>&1; then
-    say "this machine lacks $missing, and installing it takes root: run \`sh .ci/driver.sh\` as root once"
+    say "this machine lacks $missing, and installing it takes root: run \`sh .ci/driver.sh${*:+ $*}\` as root once"
     exit 1
 fi
 
@@ -102,18 +125,22 @@ if command -v apt-get >/dev/null 2>&1; then
     run apt-get update
     run env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -y --no-install-recommends \
         $(packages "gcc libc6-dev" "libvulkan1 mesa-vulkan-drivers" \
-            "libx11-6 libx11-xcb1 libxcb1 libxcursor1 libxi6 libxrandr2 libxkbcommon0 libxkbcommon-x11-0")
+            "libx11-6 libx11-xcb1 libxcb1 libxcursor1 libxi6 libxrandr2 libxkbcommon0 libxkbcommon-x11-0" \
+            chromium "nodejs npm")
 elif command -v dnf >/dev/null 2>&1; then
     run dnf install -y $(packages gcc "vulkan-loader mesa-vulkan-drivers" \
-        "libX11 libX11-xcb libxcb libXcursor libXi libXrandr libxkbcommon libxkbcommon-x11")
+        "libX11 libX11-xcb libxcb libXcursor libXi libXrandr libxkbcommon libxkbcommon-x11" \
+        chromium "nodejs npm")
 elif command -v pacman >/dev/null 2>&1; then
     run pacman -S --noconfirm --needed $(packages gcc "vulkan-icd-loader vulkan-swrast" \
-        "libx11 libxcb libxcursor libxi libxrandr libxkbcommon libxkbcommon-x11")
+        "libx11 libxcb libxcursor libxi libxrandr libxkbcommon libxkbcommon-x11" \
+        chromium "nodejs npm")
 elif command -v zypper >/dev/null 2>&1; then
     run zypper --non-interactive install $(packages gcc "libvulkan1 libvulkan_lvp" \
-        "libX11-6 libX11-xcb1 libxcb1 libXcursor1 libXi6 libXrandr2 libxkbcommon0 libxkbcommon-x11-0")
+        "libX11-6 libX11-xcb1 libxcb1 libXcursor1 libXi6 libXrandr2 libxkbcommon0 libxkbcommon-x11-0" \
+        chromium "nodejs-default npm-default")
 elif command -v apk >/dev/null 2>&1; then
-    run apk add $(packages "gcc musl-dev" "vulkan-loader mesa-vulkan-swrast")
+    run apk add $(packages "gcc musl-dev" "vulkan-loader mesa-vulkan-swrast" "" chromium "nodejs npm")
 else
     say "none of apt-get, dnf, pacman, zypper and apk is here: install $missing by hand (for Vulkan, Mesa's lavapipe will do)"
     exit 1
@@ -126,6 +153,10 @@ if ! has_linker; then
 fi
 if ! has_window; then
     say "the packages are installed, and still a library of X11 windows is missing: a Wayland session may do without"
+fi
+if ! { has_browser && has_node; }; then
+    say "the packages are installed, and still Chromium, node or npm is not on PATH: the page is tested with them"
+    exit 1
 fi
 if ! { has_loader && has_driver; }; then
     say "the packages are installed, and still no Vulkan driver is found: \`vulkaninfo --summary\` may tell why"

@@ -13,11 +13,13 @@ pub struct Source {
     pub text: String,
 }
 
-/// Every text file at or below `places` (relative to the root, absent ones skipped), ordered by path.
+/// Every text file at or below `places` (relative to the root, absent ones and git's ignored ones skipped), ordered by path.
 pub fn sources(places: &[&str]) -> Vec<Source> {
+    let ignored = std::fs::read_to_string(root().join(".gitignore")).expect(".gitignore");
+    let ignored: Vec<_> = ignored.lines().map(|line| root().join(line.trim_matches('/'))).collect();
     let mut files = Vec::new();
     for place in places {
-        collect(&root().join(place), &mut files);
+        collect(&root().join(place), &ignored, &mut files);
     }
     files.sort();
     let relative = |file: &Path| {
@@ -30,12 +32,15 @@ pub fn sources(places: &[&str]) -> Vec<Source> {
     files.into_iter().filter_map(read).collect()
 }
 
-fn collect(place: &Path, files: &mut Vec<PathBuf>) {
+fn collect(place: &Path, ignored: &[PathBuf], files: &mut Vec<PathBuf>) {
+    if ignored.iter().any(|path| path == place) {
+        return;
+    }
     if place.is_file() {
         files.push(place.to_owned());
     } else if let Ok(entries) = std::fs::read_dir(place) {
         for entry in entries {
-            collect(&entry.expect("a directory entry").path(), files);
+            collect(&entry.expect("a directory entry").path(), ignored, files);
         }
     }
 }
