@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::error::{Error, Result};
 
 use super::adapter;
+use super::browser;
 use super::caps::Caps;
 use super::kernel::{Kernel, KernelKey};
 use super::pipeline_cache::PipelineCache;
@@ -55,7 +56,11 @@ impl Gpu {
     /// cannot be opened.
     pub async fn open(wanted: Option<&str>, variant: Option<Variant>) -> Result<Arc<Self>> {
         let (instance, adapter) = adapter::choose(wanted).await?;
-        let caps = adapter::caps(&adapter, variant)?;
+        let described = browser::describe().await;
+        // A program's kernels where the browser's words tell of one and wgpu's do not.
+        let wanted = variant.or(described.software.then_some(Variant::Floor));
+        let mut caps = adapter::caps(&adapter, wanted)?;
+        caps.software |= described.software;
         let offered = adapter.limits();
         let mut features =
             adapter.features() & (wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::PIPELINE_CACHE);
@@ -107,7 +112,12 @@ impl Gpu {
                 keep_first(&seen, format!("the device was lost ({reason:?}): {text}"));
             }
         });
-        let name = format!("{} ({}, {})", info.name, info.backend, info.driver_info);
+        let name = if cfg!(target_arch = "wasm32") {
+            let known = if described.name.is_empty() { &info.name } else { &described.name };
+            format!("{} (WebGPU)", if known.is_empty() { "adapter without a name" } else { known })
+        } else {
+            format!("{} ({}, {})", info.name, info.backend, info.driver_info)
+        };
         let (shaders, kernels) = (Mutex::default(), Mutex::default());
         let cache = PipelineCache::open(&device, &info);
         let tuning = Tuning::default();

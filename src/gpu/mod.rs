@@ -4,6 +4,7 @@
 //! are plain data: they can be counted, costed and printed without a device.
 
 mod adapter;
+mod browser;
 mod caps;
 mod device;
 mod kernel;

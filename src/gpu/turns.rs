@@ -23,6 +23,10 @@ use super::promise::promise;
 /// Time that one piece of long work should take on the device, in microseconds: half a frame at 60 per second.
 const PIECE_US: u32 = 8_000;
 
+/// What a dispatch that has not run yet is taken for. Natively its kernel may be compiled now, so it goes alone; a browser
+/// compiles when the pipeline is made, and waiting for each one of many is what costs there.
+const UNKNOWN_US: u32 = if cfg!(target_arch = "wasm32") { PIECE_US / 8 } else { u32::MAX };
+
 /// How long to sleep before asking again whether a piece is done.
 const PAUSE: Duration = Duration::from_micros(300);
 
@@ -106,7 +110,8 @@ impl Durations {
         let mut total = 0u32;
         let mut last = first;
         while last < end {
-            total = total.saturating_add(self.0[last].load(Ordering::Relaxed));
+            let known = self.0[last].load(Ordering::Relaxed);
+            total = total.saturating_add(if known == u32::MAX { UNKNOWN_US } else { known });
             if total > PIECE_US {
                 break;
             }
@@ -116,11 +121,12 @@ impl Durations {
     }
 
     /// Takes note of a piece that took `seconds`: a dispatch that ran alone keeps the shortest of its times, in which the
-    /// least of others' work is.
+    /// least of others' work is; those that ran together for the first time share theirs.
     fn note(&self, piece: &Range<usize>, seconds: f64) {
-        if piece.len() == 1 {
-            let us = (seconds * 1e6).min(f64::from(u32::MAX - 1)) as u32;
-            self.0[piece.start].fetch_min(us, Ordering::Relaxed);
+        let us = (seconds * 1e6 / piece.len() as f64).min(f64::from(u32::MAX - 1)) as u32;
+        let unknown = |time: &&AtomicU32| piece.len() == 1 || time.load(Ordering::Relaxed) == u32::MAX;
+        for time in self.0[piece.clone()].iter().filter(unknown) {
+            time.fetch_min(us, Ordering::Relaxed);
         }
     }
 }

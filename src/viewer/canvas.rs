@@ -182,7 +182,7 @@ impl Viewer {
                 ui,
                 rect,
                 if failed { "this image cannot be shown" } else { "reading the image…" },
-                !failed,
+                (!failed).then(|| self.beat()),
             );
             return;
         };

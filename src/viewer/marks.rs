@@ -9,28 +9,38 @@ use super::picture::Picture;
 const INK: Color32 = Color32::from_rgb(240, 240, 242);
 const PLATE: Color32 = Color32::from_black_alpha(150);
 
-/// A sentence in the middle, with a spinner if something is coming.
-pub(super) fn notice(ui: &mut Ui, rect: Rect, text: &str, coming: bool) {
+/// Seconds between two pictures of a ring that goes round.
+const BEAT: f64 = 1.0 / 6.0;
+
+/// A sentence in the middle, with a spinner of that beat if something is coming.
+pub(super) fn notice(ui: &mut Ui, rect: Rect, text: &str, coming: Option<f64>) {
     let color = ui.visuals().weak_text_color();
     ui.painter().text(rect.center(), Align2::CENTER_CENTER, text, FontId::proportional(15.0), color);
-    if coming {
+    if let Some(beat) = coming {
         let place = Rect::from_center_size(rect.center() - vec2(0.0, 32.0), vec2(22.0, 22.0));
-        busy(ui, place, color);
+        busy(ui, place, color, beat);
     }
 }
 
 /// A ring that goes round, a few times a second: on a software adapter a smooth one would take the processor from what is
 /// being waited for.
-fn busy(ui: &Ui, place: Rect, color: Color32) {
+fn busy(ui: &Ui, place: Rect, color: Color32, beat: f64) {
     const STEPS: i64 = 8;
-    let now = (ui.input(|i| i.time) * 6.0) as i64 % STEPS;
+    let now = (ui.input(|i| i.time) / BEAT) as i64 % STEPS;
     for step in 0..STEPS {
         let age = (now - step).rem_euclid(STEPS) as f32 / STEPS as f32;
         let angle = step as f32 / STEPS as f32 * std::f32::consts::TAU;
         let at = place.center() + egui::Vec2::angled(angle) * place.width() * 0.4;
         ui.painter().circle_filled(at, place.width() * 0.09, color.gamma_multiply(1.0 - 0.85 * age));
     }
-    ui.request_repaint_after_secs(1.0 / 6.0);
+    ui.request_repaint_after_secs(beat as f32);
+}
+
+impl Viewer {
+    /// Seconds between two pictures of a ring that goes round. In a browser a software adapter takes long for each.
+    pub(super) fn beat(&self) -> f64 {
+        if cfg!(target_arch = "wasm32") && self.gpu.caps().software { 2.0 } else { BEAT }
+    }
 }
 
 /// A short text on a plate.
@@ -130,6 +140,6 @@ fn waiting(viewer: &Viewer, ui: &mut Ui, picture: &Picture) {
     let place = plate(&ui.painter_at(rect), at, Align2::CENTER_BOTTOM, format!("      {text}"));
     if !failed {
         let spin = Rect::from_center_size(pos2(place.left() + 15.0, place.center().y), vec2(13.0, 13.0));
-        busy(ui, spin, INK);
+        busy(ui, spin, INK, viewer.beat());
     }
 }
