@@ -85,6 +85,7 @@ fn dist() -> PathBuf {
 }
 
 fn build(out: &Path, dev: bool) -> Result<()> {
+    publish::check(out)?;
     let mut files = page(&root().join("web/page"))?;
     for model in MODELS {
         let (_, name) = model.rsplit_once('/').expect("a path with a folder");
