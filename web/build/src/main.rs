@@ -45,7 +45,7 @@ enum Command {
         /// Folder of the site; an earlier site there is replaced once the new one is complete [default: web/dist].
         #[arg(long, value_name = "DIR")]
         out: Option<PathBuf>,
-        /// For development: compiled piece by piece, names of functions kept, no wasm-opt; several times larger.
+        /// For development: compiled piece by piece, names of functions kept, no wasm-opt; half as large again.
         #[arg(long)]
         dev: bool,
     },
