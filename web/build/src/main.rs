@@ -45,7 +45,7 @@ enum Command {
         /// Folder of the site; an earlier site there is replaced once the new one is complete [default: web/dist].
         #[arg(long, value_name = "DIR")]
         out: Option<PathBuf>,
-        /// For development: compiled piece by piece, names of functions kept, no wasm-opt; several times larger.
+        /// For development: compiled piece by piece, names of functions kept, no wasm-opt; half as large again.
         #[arg(long)]
         dev: bool,
     },
@@ -85,6 +85,7 @@ fn dist() -> PathBuf {
 }
 
 fn build(out: &Path, dev: bool) -> Result<()> {
+    publish::check(out)?;
     let mut files = page(&root().join("web/page"))?;
     for model in MODELS {
         let (_, name) = model.rsplit_once('/').expect("a path with a folder");

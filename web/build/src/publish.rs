@@ -7,17 +7,26 @@ use anyhow::{Context, Result, ensure};
 
 use crate::site::{ASSETS, Files, INDEX};
 
-/// Writes the site beside `out` and then takes the place of what was there: whoever opens the page meets the old one or the new one,
-/// and a build that fails leaves the old one.
+/// Makes sure that nothing of value is lost when a site takes the place of `out`: it is not there, or empty, or an earlier site.
 ///
 /// # Errors
-/// `out` holds something else than an earlier site; the disk refuses.
-pub fn publish(files: &Files, out: &Path) -> Result<()> {
+/// It holds something else.
+pub fn check(out: &Path) -> Result<()> {
     ensure!(
         is_replaceable(out)?,
         "{} holds something else than an earlier page, and that would be lost: name another folder with --out",
         out.display()
     );
+    Ok(())
+}
+
+/// Writes the site beside `out` and then takes the place of what was there: whoever opens the page meets the old one or the new one,
+/// and a build that fails leaves the old one.
+///
+/// # Errors
+/// As [`check`], or the disk refuses.
+pub fn publish(files: &Files, out: &Path) -> Result<()> {
+    check(out)?;
     let (fresh, old) = (beside(out, "new")?, beside(out, "old")?);
     clear(&fresh)?;
     for (path, content) in files {
@@ -34,7 +43,6 @@ pub fn publish(files: &Files, out: &Path) -> Result<()> {
     clear(&old)
 }
 
-/// True where nothing is, or an empty folder, or a site.
 fn is_replaceable(out: &Path) -> Result<bool> {
     if !out.exists() {
         return Ok(true);

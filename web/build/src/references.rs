@@ -1,27 +1,19 @@
-//! Where a text of the page names other files of the page: `"./main.js"`, `'protoseg_bg.wasm'`, `url(./street.png)`.
+//! Where a text of the page names other files of the page: `"./main.js"`, `src="main.js"`, `url(street.png)`, and
+//! `new URL('protoseg_bg.wasm', import.meta.url)`.
 //!
-//! No language is parsed. Whatever stands between two quotes, or in `url(...)`, and is a plain file name, with or without `./`, may be
-//! a reference; [`site`](crate::site) knows which of these names are files.
+//! No language is parsed: what counts is a plain file name between two quotes or in `url(...)`. Without `./` it must stand where only an
+//! address can; elsewhere `"street-small.safetensors"` may be a name on the page's own disk.
 
 use std::ops::Range;
 
-/// A name between quotes or in `url(...)`.
-#[derive(Debug, PartialEq)]
-pub struct Reference {
-    /// Bytes of the name in the text, behind its `./`.
-    pub range: Range<usize>,
-    /// It can only be meant as a file of the page: it begins with `./`, or is the value of an attribute that loads or links.
-    pub is_certain: bool,
-}
+/// What stands before the quote, where it opens an address.
+const ADDRESSES: &[&str] = &["src=", "srcset=", "href=", "poster=", "url(", "new URL("];
 
-/// Attributes of HTML whose value is an address.
-const ATTRIBUTES: &[&str] = &["src=", "srcset=", "href=", "poster="];
-
-/// Every reference in `text`, in order.
+/// Every name in `text`, in order: its bytes, without its `./`.
 ///
 /// # Errors
 /// The text between the quotes, where it leads somewhere that no file of the page can be: all files lie in one folder.
-pub fn references(text: &str) -> Result<Vec<Reference>, &str> {
+pub fn references(text: &str) -> Result<Vec<Range<usize>>, &str> {
     let mut found = Vec::new();
     for (at, opening) in text.match_indices(['"', '\'', '`', '(']) {
         let closing = match opening {
@@ -29,25 +21,23 @@ pub fn references(text: &str) -> Result<Vec<Reference>, &str> {
             "(" => ')',
             quote => quote.chars().next().expect("one character"),
         };
-        if is_comment(text, at) {
-            continue;
-        }
         let inside = &text[at + 1..];
         let Some(length) = inside.find([closing, '\n']).filter(|&end| inside[end..].starts_with(closing))
         else {
             continue;
         };
-        let content = &inside[..length];
+        let (content, end) = (&inside[..length], at + 1 + length);
         let relative = content.strip_prefix("./");
-        let is_address = ATTRIBUTES.iter().any(|attribute| text[..at].ends_with(attribute));
+        let is_address = closing == ')' || ADDRESSES.iter().any(|before| text[..at].ends_with(before));
         let name = relative.unwrap_or(content);
+        // wasm-bindgen calls the imports of the module by a name that is no file: `{ "./protoseg_bg.js": imports }`.
+        let is_key = text[end + 1..].starts_with(':');
+        if relative.is_none() && !is_address || is_key || is_comment(text, at) {
+            continue;
+        }
         if is_file_name(name) {
-            let end = at + 1 + length;
-            // wasm-bindgen calls the imports of the module by a name that is no file: `{ "./protoseg_bg.js": imports }`.
-            let is_key = text[end + 1..].starts_with(':');
-            let is_certain = (relative.is_some() || is_address) && !is_key;
-            found.push(Reference { range: end - name.len()..end, is_certain });
-        } else if relative.is_some_and(|rest| !rest.is_empty()) || is_address && !leads_elsewhere(name) {
+            found.push(end - name.len()..end);
+        } else if relative.is_some_and(|rest| !rest.is_empty()) || !leads_elsewhere(name) {
             return Err(content);
         }
     }
@@ -69,10 +59,10 @@ fn is_file_name(text: &str) -> bool {
         && !text.starts_with('.')
 }
 
-/// The page itself, a place in it, its parameters, or a whole address such as a link to a paper.
+/// The page itself, a place in it, its parameters, a whole address such as a link to a paper, or something else in quotes.
 fn leads_elsewhere(address: &str) -> bool {
     address.is_empty()
-        || address.starts_with(['#', '?'])
+        || address.starts_with(['#', '?', '"', '\'', '$'])
         || ["https:", "mailto:", "data:", "blob:"].iter().any(|scheme| address.starts_with(scheme))
 }
 
@@ -80,41 +70,46 @@ fn leads_elsewhere(address: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn names(text: &str) -> Vec<(&str, bool)> {
-        let found = references(text).expect("no dead end");
-        found.into_iter().map(|r| (&text[r.range], r.is_certain)).collect()
+    fn names(text: &str) -> Vec<&str> {
+        references(text).expect("no dead end").into_iter().map(|range| &text[range]).collect()
     }
 
     #[test]
     fn names_in_quotes_and_urls() {
-        assert_eq!(names(r#"import init from "./protoseg.js";"#), [("protoseg.js", true)]);
-        assert_eq!(names("new URL('protoseg_bg.wasm', import.meta.url)"), [("protoseg_bg.wasm", false)]);
-        assert_eq!(names("a { background: url(./a-b.png) }"), [("a-b.png", true)]);
-        assert_eq!(names("a { background: url('b.png') }"), [("b.png", false)]);
+        assert_eq!(names(r#"import init from "./protoseg.js";"#), ["protoseg.js"]);
+        assert_eq!(names("new URL('protoseg_bg.wasm', import.meta.url)"), ["protoseg_bg.wasm"]);
+        assert_eq!(names("a { background: url(./a-b.png) }"), ["a-b.png"]);
+        assert_eq!(names("a { background: url('b.png') }"), ["b.png"]);
+        assert_eq!(names("* { background: url(a.png) }"), ["a.png"]);
         assert_eq!(
             names("const m = { street: `./street-small.safetensors` };"),
-            [("street-small.safetensors", true)]
+            ["street-small.safetensors"]
         );
-        assert_eq!(names(r#"<img src="street.png" alt="x">"#), [("street.png", true)]);
+        assert_eq!(names(r#"<img src="street.png" alt="./street.png">"#), ["street.png", "street.png"]);
     }
 
     #[test]
     fn what_only_looks_like_a_name() {
-        assert_eq!(names("it's ./main.js, isn't it"), []);
-        assert_eq!(names(r#"page.put("photos/a.jpg") + "1 . 5" + "./" + ".hidden" + "trailing.""#), []);
-        assert_eq!(names("f(main.js)"), []);
-        assert_eq!(names(r#"return { "./protoseg_bg.js": imports }"#), [("protoseg_bg.js", false)]);
+        let none: [&str; 0] = [];
+        assert_eq!(names("it's ./main.js, isn't it"), none);
+        assert_eq!(
+            names(r#"page.put("street-small.safetensors") + "1 . 5" + "./" + ".hidden" + "trailing.""#),
+            none
+        );
+        assert_eq!(names("f(main.js) + \"./main.js\n\""), none);
+        assert_eq!(names(r#"return { "./protoseg_bg.js": imports }"#), none);
         let types = "/** @type {import(\"./a.js\").A} */\n/**\n * @param {import(\"./b.js\").B} b\n */\n  // './c.js'\n";
-        assert_eq!(names(types), []);
-        assert_eq!(names("* { background: url(./a.png) }"), [("a.png", true)]);
-        assert_eq!(names("\"./main.js\n\""), []);
+        assert_eq!(names(types), none);
     }
 
     #[test]
     fn addresses_that_are_no_files() {
-        let text = r##"<a href="https://example.org/paper.pdf"> <a href="#how"> <a href="?selftest"> <a href="./"> <a href="">"##;
-        assert_eq!(names(text), []);
-        assert_eq!(names(r#"<link rel="icon" href="data:image/svg+xml,%3Csvg%3E">"#), []);
+        let none: [&str; 0] = [];
+        let links = r##"<a href="https://example.org/paper.pdf"> <a href="#how"> <a href="?selftest"> <a href="./"> <a href="">"##;
+        assert_eq!(names(links), none);
+        assert_eq!(names(r#"<link rel="icon" href="data:image/svg+xml,%3Csvg%3E">"#), none);
+        assert_eq!(names("a { mask: url(#round) } b { background: url(data:image/png;base64,AA==) }"), none);
+        assert_eq!(names("new URL(`${text}`, here)"), none);
     }
 
     #[test]
@@ -126,5 +121,6 @@ mod tests {
         assert_eq!(dead(r#"import "./parts/a.js""#), "./parts/a.js");
         assert_eq!(dead("fetch(`./${name}.png`)"), "./${name}.png");
         assert_eq!(dead(r#"<img srcset="./a.png 2x">"#), "./a.png 2x");
+        assert_eq!(dead("a { background: url(fonts/a.woff2) }"), "fonts/a.woff2");
     }
 }

@@ -103,26 +103,23 @@ impl<'a> Layout<'a> {
             anyhow::anyhow!("`{name}` names `{address}`: files of the page are named by `./NAME`, in one piece and without folders")
         })?;
         let (mut rewritten, mut end) = (String::with_capacity(text.len()), 0);
-        for reference in found {
-            let target = &text[reference.range.clone()];
-            let Some((target, _)) = self.sources.get_key_value(target) else {
-                ensure!(!reference.is_certain, "`{name}` names `{target}`, and the page has no such file");
-                continue;
-            };
-            if target == INDEX {
-                ensure!(!reference.is_certain, "`{name}` names `{INDEX}`: link to `./` instead");
-                continue;
-            }
+        for range in found {
+            let target = &text[range.clone()];
+            ensure!(target != INDEX, "`{name}` names `{INDEX}`: link to `./` instead");
+            let (target, _) = self
+                .sources
+                .get_key_value(target)
+                .with_context(|| format!("`{name}` names `{target}`, and the page has no such file"))?;
             self.place(target)?;
             let placed = self.done.get_mut(target.as_str()).expect("just placed");
             placed.is_named = true;
-            rewritten.push_str(&text[end..reference.range.start]);
+            rewritten.push_str(&text[end..range.start]);
             if name == INDEX {
                 rewritten.push_str(ASSETS);
                 rewritten.push('/');
             }
             rewritten.push_str(&placed.hashed);
-            end = reference.range.end;
+            end = range.end;
         }
         rewritten.push_str(&text[end..]);
         Ok(rewritten)

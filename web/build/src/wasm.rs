@@ -140,7 +140,8 @@ fn optimise(tool: &Path, module: &Path, wasm: &[u8]) -> Result<Vec<u8>> {
     let after = module.with_extension("small.wasm");
     std::fs::write(&before, wasm).with_context(|| format!("cannot write {}", before.display()))?;
     let status = Command::new(tool)
-        .args(["-Oz", "--strip-debug", "--strip-producers"])
+        // -Oz saves 1 % more bytes, takes a third longer, and what is sent (brotli) is larger than after -O2.
+        .args(["-O2", "--strip-debug", "--strip-producers"])
         .args(WASM_FEATURES)
         .arg(&before)
         .arg("-o")

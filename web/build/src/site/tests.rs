@@ -39,7 +39,7 @@ fn names_are_rewritten_leaves_first() {
             r#"<link href="./style.css"><script type="module" src="./main.js"></script><a href="./">"#,
         ),
         ("style.css", "body { background: url(./a.png) }"),
-        ("main.js", r#"import "./part.js"; const note = "part.js.map"; fetch("b.png");"#),
+        ("main.js", r#"import "./part.js"; const note = "part.js.map"; put("b.png", "./b.png");"#),
         ("part.js", "new URL('a.png', import.meta.url)"),
         ("a.png", "picture"),
         ("b.png", "another"),
@@ -50,7 +50,8 @@ fn names_are_rewritten_leaves_first() {
     let part = format!("new URL('a-{picture}.png', import.meta.url)");
     assert_eq!(text(&site, "assets/part"), part);
     let part = hash(part.as_bytes());
-    let main = format!(r#"import "./part-{part}.js"; const note = "part.js.map"; fetch("b-{other}.png");"#);
+    let main =
+        format!(r#"import "./part-{part}.js"; const note = "part.js.map"; put("b.png", "./b-{other}.png");"#);
     assert_eq!(text(&site, "assets/main"), main);
     let (main, style) = (hash(main.as_bytes()), hash(text(&site, "assets/style").as_bytes()));
     let index = format!(
@@ -67,7 +68,7 @@ fn a_change_below_changes_every_name_above() {
         let sources = [
             ("index.html", r#"<script src="./main.js"></script>"#),
             ("main.js", "'./part.js'"),
-            ("part.js", "'a.png'"),
+            ("part.js", "'./a.png'"),
             ("a.png", picture),
         ];
         lay_out(&files(&sources)).expect("a page").files
