@@ -76,7 +76,7 @@ fn planted_breaches_are_found() {
     ];
     let launches = Launches::from([(("planted", "main"), BTreeSet::from([Constants::new()]))]);
     for (wanted, source) in cases {
-        let shader = Shader { stem: "planted", family: "test", source: source.leak() };
+        let shader = Shader { stem: "planted", family: "test", source: source.leak(), entries: &[] };
         let found = examine(&shader, &launches, &Tools { spirv_val: false, dxc: None });
         if wanted.is_empty() {
             assert_eq!(found, Vec::<String>::new());

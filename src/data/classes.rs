@@ -7,6 +7,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::label_map::LabelMap;
+use crate::disk;
 use crate::error::{Error, Result};
 use crate::fs_atomic::write_atomic;
 use json::RawClasses;
@@ -50,8 +51,7 @@ impl Classes {
     /// not `0..C`, or a name is empty or used twice.
     pub fn read(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let text =
-            std::fs::read_to_string(path).map_err(|e| Error::io("read the class names from", path, e))?;
+        let text = disk::read_text(path).map_err(|e| Error::io("read the class names from", path, e))?;
         Self::parse(&text).map_err(|(problem, remedy)| Error::data(path, problem, remedy))
     }
 

@@ -1,4 +1,4 @@
-//! Text on an RGB canvas: DejaVu Sans (in a browser Ubuntu and Hack), anti-aliased, measured, cut to a width.
+//! Text on an RGB canvas: DejaVu Sans (in a browser Ubuntu), anti-aliased, measured, cut to a width.
 
 use crate::explain::canvas::mix;
 use ab_glyph::{Font, FontRef, GlyphId, PxScale, ScaleFont, point};
@@ -9,11 +9,11 @@ use std::sync::LazyLock;
 static REGULAR: LazyLock<FontRef<'static>> = LazyLock::new(|| parse(dejavu::sans::regular()));
 #[cfg(not(all(target_arch = "wasm32", feature = "web")))]
 static BOLD: LazyLock<FontRef<'static>> = LazyLock::new(|| parse(dejavu::sans::bold()));
-// DejaVu would be a quarter of what a browser downloads; the window's own fonts are there anyway.
+// DejaVu would be a quarter of what a browser downloads; the window's own font is there anyway, in one weight.
 #[cfg(all(target_arch = "wasm32", feature = "web"))]
 static REGULAR: LazyLock<FontRef<'static>> = LazyLock::new(|| parse(epaint_default_fonts::UBUNTU_LIGHT));
 #[cfg(all(target_arch = "wasm32", feature = "web"))]
-static BOLD: LazyLock<FontRef<'static>> = LazyLock::new(|| parse(epaint_default_fonts::HACK_REGULAR));
+static BOLD: LazyLock<FontRef<'static>> = LazyLock::new(|| parse(epaint_default_fonts::UBUNTU_LIGHT));
 
 fn parse(bytes: &'static [u8]) -> FontRef<'static> {
     FontRef::try_from_slice(bytes).expect("the embedded font is a valid font file")

@@ -12,7 +12,6 @@ use super::browser;
 use super::caps::Caps;
 use super::kernel::{Kernel, KernelKey};
 use super::pipeline_cache::PipelineCache;
-use super::reflect::Reflection;
 use super::tiles::{Gemm, Tile, Tiles};
 use super::tuning::{self, Tuning};
 use super::variant::Variant;
@@ -25,8 +24,6 @@ pub struct Buffer {
     pub bytes: u64,
 }
 
-pub(super) type ShaderEntry = (wgpu::ShaderModule, std::collections::BTreeMap<String, Reflection>);
-
 /// An open device. Cheap to share behind an [`Arc`].
 pub struct Gpu {
     pub(super) instance: wgpu::Instance,
@@ -37,7 +34,7 @@ pub struct Gpu {
     pub(super) first_run: Mutex<Option<[u32; 2]>>,
     caps: Caps,
     name: String,
-    pub(super) shaders: Mutex<HashMap<&'static str, Arc<ShaderEntry>>>,
+    pub(super) shaders: Mutex<HashMap<&'static str, wgpu::ShaderModule>>,
     pub(super) kernels: Mutex<HashMap<KernelKey, Arc<Kernel>>>,
     pub(super) cache: PipelineCache,
     trouble: Arc<Mutex<Option<String>>>,

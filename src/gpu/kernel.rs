@@ -5,10 +5,9 @@ use std::sync::{Arc, PoisonError};
 
 use crate::error::{Error, Result};
 
-use super::device::{Gpu, ShaderEntry};
+use super::device::Gpu;
 use super::record::Dispatch;
-use super::reflect::{Access, Reflection, reflect};
-use super::variant::Variant;
+use super::reflect::{Access, Reflection};
 use super::{shaders, threads};
 
 /// Shader stem, entry point, constants (as bits, so that they compare exactly).
@@ -48,9 +47,7 @@ impl Gpu {
         }
         let stems: Vec<_> = stems.into_iter().collect();
         let modules = threads::map(&stems, |stem| compile_shader(&self.device, stem));
-        for (stem, module) in std::iter::zip(stems, modules) {
-            self.shaders.lock().unwrap_or_else(PoisonError::into_inner).insert(stem, Arc::new(module?));
-        }
+        self.shaders.lock().unwrap_or_else(PoisonError::into_inner).extend(std::iter::zip(stems, modules));
         let wanted: Vec<_> = missing.values().copied().collect();
         let compiled = threads::map(&wanted, |dispatch| self.compile_kernel(dispatch));
         // The driver's complaints come before anything is kept.
@@ -69,8 +66,9 @@ impl Gpu {
     }
 
     fn compile_kernel(&self, dispatch: &Dispatch) -> Result<Kernel> {
-        let shader = self.shader(dispatch.shader)?;
-        let reflection = shader.1.get(dispatch.entry).cloned().ok_or_else(|| {
+        let module = self.shader(dispatch.shader)?;
+        let entries = shaders::get(dispatch.shader).entries;
+        let reflection = *entries.iter().find(|known| known.entry == dispatch.entry).ok_or_else(|| {
             Error::device(
                 format!("shader `{}` has no entry `{}`", dispatch.shader, dispatch.entry),
                 "this is our bug",
@@ -102,7 +100,7 @@ impl Gpu {
         let pipeline = self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
             label: Some(dispatch.entry),
             layout: Some(&pipeline_layout),
-            module: &shader.0,
+            module: &module,
             entry_point: Some(dispatch.entry),
             compilation_options: wgpu::PipelineCompilationOptions {
                 constants: &dispatch.constants,
@@ -113,40 +111,25 @@ impl Gpu {
         Ok(Kernel { pipeline, layout, reflection })
     }
 
-    /// The shader module `stem` with its reflection, compiled by [`Gpu::compile`].
-    fn shader(&self, stem: &'static str) -> Result<Arc<ShaderEntry>> {
-        let known = self.shaders.lock().unwrap_or_else(PoisonError::into_inner).get(stem).map(Arc::clone);
+    /// The shader module `stem`, compiled by [`Gpu::compile`].
+    fn shader(&self, stem: &'static str) -> Result<wgpu::ShaderModule> {
+        let known = self.shaders.lock().unwrap_or_else(PoisonError::into_inner).get(stem).cloned();
         known.ok_or_else(|| Error::device(format!("shader `{stem}` was not compiled"), "this is our bug"))
     }
 }
 
-/// What naga lets the shaders of a family use.
-fn capabilities(variant: Variant) -> naga::valid::Capabilities {
-    use naga::valid::Capabilities as Can;
-    match variant {
-        Variant::Floor | Variant::Gpu => Can::empty(),
-        Variant::Software | Variant::Subgroup => Can::SUBGROUP,
-        Variant::F16 => Can::SHADER_FLOAT16,
-        Variant::Matrix => Can::SUBGROUP | Can::SHADER_FLOAT16 | Can::COOPERATIVE_MATRIX,
-    }
-}
-
-fn compile_shader(device: &wgpu::Device, stem: &'static str) -> Result<ShaderEntry> {
-    let shader = shaders::get(stem);
-    let source = shader.source;
-    let reflections = reflect(stem, source, capabilities(shader.variant()))?;
-    let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
+fn compile_shader(device: &wgpu::Device, stem: &'static str) -> wgpu::ShaderModule {
+    device.create_shader_module(wgpu::ShaderModuleDescriptor {
         label: Some(stem),
-        source: wgpu::ShaderSource::Wgsl(source.into()),
-    });
-    Ok((module, reflections))
+        source: wgpu::ShaderSource::Wgsl(shaders::get(stem).source.into()),
+    })
 }
 
 /// Says how a dispatch and its kernel disagree, if they do. Always our bug, so found at plan time, in words.
 pub(super) fn mismatch(dispatch: &Dispatch, reflection: &Reflection) -> Option<String> {
     let declared = &reflection.uniform_fields;
     let given = dispatch.fields.iter().map(|&(name, offset, scalar)| (name, offset, Some(scalar)));
-    if reflection.uniform_bytes > 0 && !declared.iter().map(|(n, o, s)| (n.as_str(), *o, *s)).eq(given) {
+    if reflection.uniform_bytes > 0 && !declared.iter().copied().eq(given) {
         return Some(format!("uniform fields {:?} against the shader's {declared:?}", dispatch.fields));
     }
     if reflection.uniform_bytes > dispatch.uniform.len().next_multiple_of(16) {
@@ -161,7 +144,7 @@ pub(super) fn mismatch(dispatch: &Dispatch, reflection: &Reflection) -> Option<S
         *names.entry(name).or_default() += 1;
     }
     for binding in reflection.bindings.iter().filter(|b| b.access != Access::Uniform) {
-        if names.remove(binding.name.as_str()) != Some(1) {
+        if names.remove(binding.name) != Some(1) {
             return Some(format!("binding `{}` is not given exactly once", binding.name));
         }
     }
@@ -171,7 +154,7 @@ pub(super) fn mismatch(dispatch: &Dispatch, reflection: &Reflection) -> Option<S
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gpu::{Slot, Uniform, uniform};
+    use crate::gpu::{Binding, Scalar, Slot, Uniform, uniform};
 
     uniform! {
         struct Right { count: u32, factor: f32, shift: i32 }
@@ -195,14 +178,22 @@ mod tests {
 
     #[test]
     fn a_uniform_of_another_type_is_found() {
-        let source = "struct Params { count: u32, factor: f32, shift: i32 }
-            @group(0) @binding(0) var<uniform> params: Params;
-            @group(0) @binding(1) var<storage, read_write> y: array<f32>;
-            @compute @workgroup_size(1) fn main() { y[params.count] = params.factor; }";
-        let found = reflect("planted", source, naga::valid::Capabilities::empty()).expect("valid");
+        let found = Reflection {
+            entry: "main",
+            bindings: &[
+                Binding { name: "params", index: 0, access: Access::Uniform },
+                Binding { name: "y", index: 1, access: Access::ReadWrite },
+            ],
+            uniform_fields: &[
+                ("count", 0, Some(Scalar::U32)),
+                ("factor", 4, Some(Scalar::F32)),
+                ("shift", 8, Some(Scalar::I32)),
+            ],
+            uniform_bytes: 12,
+        };
         let right = dispatch(&Right { count: 1, factor: 1.0, shift: 1 });
-        assert_eq!(mismatch(&right, &found["main"]), None);
+        assert_eq!(mismatch(&right, &found), None);
         let wrong = dispatch(&Wrong { count: 1.0, factor: 1.0, shift: 1 });
-        assert!(mismatch(&wrong, &found["main"]).is_some_and(|text| text.contains("uniform fields")));
+        assert!(mismatch(&wrong, &found).is_some_and(|text| text.contains("uniform fields")));
     }
 }

@@ -29,7 +29,7 @@ pub use pipeline::{Commands, KernelTime};
 pub use reading::Reading;
 pub(crate) use record::uniform;
 pub use record::{Dispatch, Field, Scalar, Slot, Uniform, UniformField, grid};
-pub use reflect::{Access, Binding, Reflection, reflect};
+pub use reflect::{Access, Binding, Reflection};
 pub use texture::{TEXTURE_COLUMNS, Texture, WindowParts};
 pub use tiles::{Gemm, GemmKind, Tile, Tiles};
 pub use variant::Variant;

@@ -82,7 +82,7 @@ impl Commands {
                 .iter()
                 .map(|b| find(&b.name).map(|slot| place(index, slot)))
                 .collect();
-            let entries: Vec<_> = std::iter::zip(&kernel.reflection.bindings, &buffers)
+            let entries: Vec<_> = std::iter::zip(kernel.reflection.bindings, &buffers)
                 .map(|(binding, buffer)| wgpu::BindGroupEntry {
                     binding: binding.index,
                     resource: match buffer {

@@ -1,5 +1,7 @@
 //! The table of kernels, composed from `shaders/` at build time.
 
+use super::record::Scalar;
+use super::reflect::{Access, Binding, Reflection};
 use super::variant::Variant;
 
 /// One shader file, includes resolved.
@@ -9,8 +11,10 @@ pub struct Shader {
     pub stem: &'static str,
     /// Folder below `shaders/`.
     pub family: &'static str,
-    /// Plain WGSL.
+    /// Plain WGSL; in a browser without comments.
     pub source: &'static str,
+    /// What its entry points declare.
+    pub entries: &'static [Reflection],
 }
 
 impl Shader {

@@ -9,6 +9,8 @@ const ACCENT: Color32 = Color32::from_rgb(58, 126, 214);
 
 /// Sets fonts' sizes, spacing and colours of both themes.
 pub fn install(context: &Context) {
+    #[cfg(all(target_arch = "wasm32", feature = "web"))]
+    context.set_fonts(fonts());
     context.all_styles_mut(|style| {
         style.spacing.item_spacing = vec2(8.0, 6.0);
         style.spacing.button_padding = vec2(8.0, 4.0);
@@ -19,6 +21,18 @@ pub fn install(context: &Context) {
     });
     context.set_visuals_of(egui::Theme::Dark, dark());
     context.set_visuals_of(egui::Theme::Light, light());
+}
+
+/// One font for all, because a browser downloads each: its figures are of one width too.
+#[cfg(all(target_arch = "wasm32", feature = "web"))]
+fn fonts() -> egui::FontDefinitions {
+    let mut fonts = egui::FontDefinitions::empty();
+    let font = egui::FontData::from_static(epaint_default_fonts::UBUNTU_LIGHT);
+    fonts.font_data.insert("Ubuntu".into(), std::sync::Arc::new(font));
+    for family in [egui::FontFamily::Proportional, egui::FontFamily::Monospace] {
+        fonts.families.insert(family, vec!["Ubuntu".into()]);
+    }
+    fonts
 }
 
 /// Follows the setting.

@@ -14,6 +14,7 @@ use crate::disk;
 use crate::fs_atomic::write_atomic;
 use crate::gpu::{Gpu, WindowParts};
 use crate::synth::write_dataset;
+use crate::train::Config;
 use crate::viewer::{Options, State, Theme, Viewer};
 
 use super::files::PageFiles;
@@ -166,10 +167,11 @@ impl Page {
     /// Starts the training that a configuration (TOML) describes; its run lies in the folder `out`.
     ///
     /// # Errors
-    /// The window broke down.
+    /// The configuration cannot be used; the window broke down.
     pub fn train(&self, config: &str, out: &str) -> Result<(), JsValue> {
         let path = Path::new("tab.toml");
         write_atomic(path, config.as_bytes()).map_err(failed)?;
+        Config::load(path, &[]).map_err(failed)?;
         self.with(|viewer| viewer.train(path, Path::new(out)))
     }
 

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::{Mask, check_size, one_line};
 use crate::data::raw::{RawMask, RawPixels};
+use crate::disk;
 use crate::error::{Error, Result};
 
 /// Reads a mask: a grey PNG of up to 16 bits or a palette PNG, whose stored value is the raw label, or an RGB PNG of 8 bits
@@ -16,7 +17,7 @@ use crate::error::{Error, Result};
 /// what is no label map, or holds no colours and `by_color` asks for them.
 pub fn read_raw_mask(path: impl AsRef<Path>, by_color: bool) -> Result<RawMask> {
     let path = path.as_ref();
-    let bytes = std::fs::read(path).map_err(|e| Error::io("read the mask", path, e))?;
+    let bytes = disk::read(path).map_err(|e| Error::io("read the mask", path, e))?;
     let damaged = |e: png::DecodingError| {
         let reason = one_line(&e.to_string());
         Error::data(
