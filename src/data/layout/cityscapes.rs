@@ -37,7 +37,7 @@ fn of_cities(folder: &Path, suffix: &str) -> Result<BTreeMap<String, PathBuf>> {
     if !disk::is_folder(&folder) {
         return Ok(files);
     }
-    for city in list(folder, Path::is_dir)? {
+    for city in list(folder, disk::is_folder)? {
         for path in list(&city, |path| disk::is_file(path) && file_name(path).ends_with(suffix))? {
             let name = file_name(&path)[..file_name(&path).len() - suffix.len()].to_owned();
             if let Some(other) = files.insert(name, path.clone()) {

@@ -17,7 +17,7 @@ pub(super) fn find(root: &Path) -> Option<PathBuf> {
 
 /// The names of the folders in `images`, sorted.
 pub(super) fn splits(images: &Path) -> Result<Vec<String>> {
-    Ok(list(images, Path::is_dir)?.iter().map(|path| file_name(path)).collect())
+    Ok(list(images, disk::is_folder)?.iter().map(|path| file_name(path)).collect())
 }
 
 /// Images in `images/SPLIT` with masks of the same name in `MASKS/SPLIT`.
