@@ -64,8 +64,8 @@ export function fail(error) {
     here.classList.add("here");
     here.parentElement.prepend(here);
   }
-  for (const control of document.querySelectorAll(".bar button, #train-form button")) control.disabled = true;
-  $("models").disabled = true;
+  for (const control of document.querySelectorAll("button")) control.disabled = control.id !== "again";
+  for (const part of document.querySelectorAll(".bar, .below button, .hint, #fetching")) part.hidden = true;
   $("view").hidden = true;
   $("stage").classList.add("open");
   $("failed").hidden = false;

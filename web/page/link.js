@@ -7,6 +7,8 @@
 
 /** Scenes of one series, as `new_scenes` draws them. */
 const SERIES = 12;
+/** Largest seed: 32 bits. */
+const MOST = 2 ** 32 - 1;
 
 /** A file beside this page, or null where the address leads elsewhere. */
 function beside(value, pattern) {
@@ -43,8 +45,8 @@ export function read(search) {
   const pictured = query.get("image");
   let image = null;
   if (pictured !== null) {
-    const [, seed, index] = /^(\d{1,15})-(\d{1,2})$/.exec(pictured) ?? [];
-    if (seed !== undefined && Number(index) < SERIES) image = { kind: "scene", seed: Number(seed), index: Number(index) };
+    const [, seed, index] = /^(\d{1,10})-(\d{1,2})$/.exec(pictured) ?? [];
+    if (seed !== undefined && Number(seed) <= MOST && Number(index) < SERIES) image = { kind: "scene", seed: Number(seed), index: Number(index) };
     else image = beside(pictured, /\.(jpe?g|png)$/i);
     if (!image)
       problems.push(

@@ -29,11 +29,11 @@ export function part(part, fraction, text) {
   if (waiting === part) $("loading-much").textContent = text;
 }
 
-/** Says what happens now, where nothing can be counted. */
-export function say(words) {
+/** Says what happens now, outside of the bar's parts. */
+export function say(words, text = "") {
   if (gone) return;
   $("loading-what").textContent = words;
-  $("loading-much").textContent = "";
+  $("loading-much").textContent = text;
 }
 
 /** Takes the recorded picture away. */

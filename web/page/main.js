@@ -9,7 +9,7 @@ import * as intake from "./intake.js";
 import * as link from "./link.js";
 import * as loading from "./loading.js";
 import * as models from "./models.js";
-import { read, watch } from "./status.js";
+import { read, settled, watch } from "./status.js";
 import * as training from "./train.js";
 
 /** The drawn street of the recorded picture, so that the live one takes its place. */
@@ -35,43 +35,48 @@ async function launch() {
     open(new URL("./protoseg_bg.wasm", import.meta.url), counted("program")),
     models.streetBytes(counted("model")),
   ]);
-  await program.default({ module_or_path: wasm });
+  try {
+    await program.default({ module_or_path: wasm });
+  } catch (error) {
+    throw failure("Failed", `The program did not arrive whole, or this browser is too old for it. (${sentence(error)})`);
+  }
   loading.part("program", 1, "");
-  const seed = wishes.image?.kind === "scene" ? wishes.image.seed : RECORDED[0];
-  const page = await program.Page.start($("view"), JSON.stringify({ theme: null, seed }));
+  const page = await program.Page.start($("view"), JSON.stringify({ theme: null, seed: null }));
   return { program, page, street };
 }
 
-/** Opens what the address asks for, and the street model and a street where it asks for nothing else. */
-async function honour(page, street) {
-  for (const problem of wishes.problems) notice(problem, { bad: true });
-  const { model, image } = wishes;
-  const counted = (fraction, text) => loading.part("kernels", 0, text);
+/** Shows the image that the address asks for, or a street. */
+async function picture(page) {
+  const { image } = wishes;
+  if (image?.kind === "file") {
+    const shown = await attempt(async () => {
+      page.put(`linked/${image.name}`, await bytes(image.url, () => {}));
+      await page.open([`linked/${image.name}`]);
+      return settled(page, (state) => state.image);
+    });
+    if (shown) return;
+  }
+  const [seed, index] = image?.kind === "scene" ? [image.seed, image.index] : RECORDED;
+  await page.show_scene(seed, index);
+}
+
+/** Opens the model that the address asks for, or the one for drawn streets. */
+async function model(page, street) {
+  const wish = wishes.model;
+  const counted = (_, text) => loading.say("Loading the model", text);
   try {
-    if (model.kind === "street") await models.openStreet(page, street);
-    else if (model.kind === "camvid") {
-      loading.say("Loading the model for photographs");
-      await models.openShipped(page, "camvid", counted);
-    } else {
-      loading.say(`Loading ${model.name}`);
-      page.put(`linked/${model.name}`, await bytes(model.url, counted));
-      await page.open([`linked/${model.name}`]);
+    if (wish.kind === "street") await models.openStreet(page, street);
+    else if (wish.kind === "camvid") await models.openShipped(page, "camvid", counted);
+    else {
+      page.put(`linked/${wish.name}`, await bytes(wish.url, counted));
+      await page.open([`linked/${wish.name}`]);
+      await settled(page, (state) => state.model?.bytes > 0);
       models.own();
     }
   } catch (error) {
     notice(`${sentence(error)} The street model is shown instead.`, { bad: true });
     await models.openStreet(page, street);
   }
-  if (image?.kind === "file") {
-    const got = await attempt(async () => {
-      page.put(`linked/${image.name}`, await bytes(image.url, counted));
-      await page.open([`linked/${image.name}`]);
-      return true;
-    });
-    if (got) return;
-  }
-  const [seed, index] = image?.kind === "scene" ? [image.seed, image.index] : RECORDED;
-  await page.show_scene(seed, index);
 }
 
 /** Takes files in, from wherever they come. */
@@ -133,12 +138,14 @@ function keys() {
 async function main() {
   document.querySelector(".late").remove();
   slider();
-  $("selftest").hidden = !wishes.selftest;
+  $("reference").hidden = !wishes.selftest;
   try {
     const { program, page, street } = await launch();
     // For tests, and for whoever likes to look.
     globalThis.protoseg = page;
     let first;
+    let complaint = null;
+    const ready = () => document.documentElement.dataset.phase === "ready";
     const pictured = new Promise((resolve) => (first = resolve));
     watch(
       page,
@@ -148,12 +155,17 @@ async function main() {
           loading.hide();
           first();
         }
+        if (state.error && state.error !== complaint && ready()) notice(state.error, { bad: true });
+        complaint = state.error;
         $("copy-link").hidden = !state.image?.scene;
         training.follow(state.training);
       },
       fail,
     );
-    await honour(page, street);
+    for (const problem of wishes.problems) notice(problem, { bad: true });
+    // The picture first: the program draws streets of its own where it has a model and nothing to show.
+    await picture(page);
+    await model(page, street);
     buttons(program, page);
     keys();
     document.documentElement.dataset.phase = "ready";

@@ -1,6 +1,6 @@
 /** @file Watching the program: the line under the picture, and whether it still lives. */
 
-import { $, make } from "./dom.js";
+import { $, make, sentence } from "./dom.js";
 import { failure } from "./failure.js";
 
 const percent = (share) => `${(share * 100).toFixed(1)} %`;
@@ -46,6 +46,20 @@ function announce(state) {
 export const read = (page) => JSON.parse(page.state());
 
 /**
+ * Waits until the program has done what was asked, which it does on its own time.
+ * @param {(state: object) => unknown} done
+ * @throws {Error} with the program's sentence, where it shows one
+ */
+export async function settled(page, done) {
+  for (;;) {
+    const state = read(page);
+    if (done(state)) return true;
+    if (state.error) throw new Error(`${state.error.replace(/[.]?$/, ".")}`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+/**
  * Asks the program how it is, a few times a second, as long as it lives.
  * @param {object} page
  * @param {(state: object) => void} follow called with every state
@@ -57,24 +71,31 @@ export function watch(page, follow, died) {
     if (!over) died(error);
     over = true;
   };
-  const stopped = () =>
-    end(failure("Stopped", "The viewer ran into an error of its own and cannot go on. What was not saved is lost."));
+  let mute = 0;
+  const stopped = (error) =>
+    end(failure("Stopped", `The viewer ran into an error of its own and cannot go on; what was not saved is lost. (${sentence(error)})`));
   // A panic in wasm surfaces wherever the browser called it, as a trap.
-  addEventListener("error", ({ error }) => error instanceof WebAssembly.RuntimeError && stopped());
-  addEventListener("unhandledrejection", ({ reason }) => reason instanceof WebAssembly.RuntimeError && stopped());
+  addEventListener("error", ({ error }) => error instanceof WebAssembly.RuntimeError && stopped(error));
+  addEventListener("unhandledrejection", ({ reason }) => reason instanceof WebAssembly.RuntimeError && stopped(reason));
   const ask = () => {
-    if (over) return;
+    if (over) return undefined;
     let state;
     try {
       state = read(page);
-    } catch {
-      return stopped();
+    } catch (error) {
+      // A window that is being drawn answers a moment later; one that broke down never does.
+      mute += 1;
+      if (mute > 20 || error instanceof WebAssembly.RuntimeError || /panic/i.test(sentence(error))) return stopped(error);
+      return setTimeout(ask, 100);
     }
-    if (state.error) return end(failure("Lost", state.error));
+    mute = 0;
+    if (/^the device (is|was) lost/i.test(state.error)) {
+      return end(failure("Lost", "The browser took the graphics device away, as it does when a driver is reset or the memory of the card runs out."));
+    }
     show(state);
     announce(state);
     follow(state);
-    setTimeout(ask, state.busy || state.work || state.training ? 150 : 300);
+    return setTimeout(ask, state.busy || state.work || state.training ? 150 : 300);
   };
   ask();
 }

@@ -4,8 +4,9 @@ import { $, attempt, calm, make, notice } from "./dom.js";
 import { fetchModel } from "./models.js";
 import { DRAWN, configuration } from "./presets.js";
 
-/** Folders that the trainer writes and the page reads. */
-const RUN = "run";
+/** Runs so far: each gets a folder of its own. */
+let runs = 0;
+const folder = () => `run-${runs}`;
 /** Seed of the drawn set: `protoseg synth --images 60 --seed 3` draws the same. */
 const SEED = 3;
 
@@ -32,8 +33,9 @@ function draw() {
  */
 export function follow(training) {
   if (!training) return;
-  const { step, steps, loss, miou, ended } = training;
-  if (starting && ended) return;
+  const { step, steps, loss, miou, ended, error } = training;
+  // The run before, until the new one is there.
+  if (starting && ended && !error) return;
   starting = false;
   $("train-live").hidden = false;
   $("train-start").disabled = !ended;
@@ -41,11 +43,12 @@ export function follow(training) {
   $("train-save").disabled = !ended;
   $("train-watch").hidden = false;
   $("train-bar").value = steps ? step / steps : 0;
-  const known = Number.isFinite(loss) && loss !== null;
+  const known = Number.isFinite(loss);
   const parts = [`Step ${step} of ${steps}`];
   if (known) parts.push(`loss ${loss.toFixed(3)}`);
-  if (miou !== null) parts.push(`validation mIoU ${(miou * 100).toFixed(1)} %`);
-  if (ended) parts.push(step < steps ? "stopped" : "done");
+  if (Number.isFinite(miou)) parts.push(`validation mIoU ${(miou * 100).toFixed(1)} %`);
+  if (error) parts.push(error);
+  else if (ended) parts.push(step < steps ? "stopped" : "done");
   $("train-text").textContent = parts.join(" · ");
   if (known && (curve.length === 0 || curve.at(-1).step < step)) {
     curve.push({ step, steps, loss });
@@ -54,11 +57,11 @@ export function follow(training) {
 }
 
 /** Adds a folder of the visitor's own to the list, and chooses it. */
-export function offer(folder) {
+export function offer(path) {
   const list = $("train-data");
-  const known = [...list.options].some((option) => option.value === folder);
-  if (!known) list.append(make("option", { value: folder, textContent: `Your folder: ${folder.split("/").slice(2).join("/") || "images and masks"}` }));
-  list.value = folder;
+  const known = [...list.options].some((option) => option.value === path);
+  if (!known) list.append(make("option", { value: path, textContent: `Your folder: ${path.split("/").slice(2).join("/") || "images and masks"}` }));
+  list.value = path;
 }
 
 async function begin(page) {
@@ -77,11 +80,12 @@ async function begin(page) {
   const [prototypes, steps] = [Number($("train-k").value), Number($("train-steps").value)];
   const text = configuration({ root: data, drawn, net, weights, prototypes, steps });
   file = `${drawn ? "streets" : "own"}-${net}-k${prototypes}.safetensors`;
-  await page.train(text);
+  runs += 1;
+  await page.train(text, folder());
 }
 
 function save(page) {
-  const bytes = page.file(`${RUN}/best.safetensors`) ?? page.file(`${RUN}/last.safetensors`);
+  const bytes = page.file(`${folder()}/best.safetensors`) ?? page.file(`${folder()}/last.safetensors`);
   if (!bytes) return notice("This training left no model: it was stopped before its first checkpoint.", { bad: true });
   const url = URL.createObjectURL(new Blob([bytes], { type: "application/octet-stream" }));
   make("a", { href: url, download: file || "model.safetensors" }).click();
@@ -107,7 +111,7 @@ export function trainer(page) {
       $("train-live").hidden = true;
     }
   });
-  $("train-stop").addEventListener("click", () => attempt(() => page.stop()));
+  $("train-stop").addEventListener("click", () => attempt(() => page.stop_training()));
   $("train-save").addEventListener("click", () => save(page));
   $("train-watch").addEventListener("click", (event) => {
     event.preventDefault();

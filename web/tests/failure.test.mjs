@@ -18,6 +18,7 @@ async function explained(page, title) {
   await page.keyboard.press("ArrowRight");
   assert.notEqual(await at(), before);
   assert.ok(await page.locator("#new-streets").isDisabled());
+  assert.ok(await page.locator("#train-start").isDisabled());
   await Promise.all([page.waitForEvent("load"), page.click("#again")]);
 }
 

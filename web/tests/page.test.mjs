@@ -8,14 +8,15 @@ import { DIST, drop, poll, ready, site, state, still, until } from "./support/br
 import { ROOT, STREET, inFolder, meanIou, protoseg } from "./support/native.mjs";
 import { values } from "./support/png.mjs";
 
-const visit = site();
+// A camera that shows a drawn test picture.
+const visit = site({ args: ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"] });
 const EXAMPLE = join(ROOT, "web/page/example.jpg");
 const SIZE = "480x360"; // of the streets that the page draws
 
 /** The class of every pixel that the page shows. */
 const mask = async (page) => {
   const text = await page.evaluate(async () => {
-    const labels = await globalThis.protoseg.mask();
+    const labels = (await globalThis.protoseg.mask()) ?? [];
     return Array.from(labels, (label) => String.fromCharCode(label)).join("");
   });
   return Uint8Array.from(text, (c) => c.charCodeAt(0));
@@ -159,6 +160,17 @@ test("a WebP picture, which only the browser reads, is shown too", (t) =>
     await drop(page, "#stage", [{ name: "small.webp", type: "image/webp", data: Buffer.from(url.split(",")[1], "base64") }]);
     const is = await until(page, (s) => s.image?.name.includes("small"));
     assert.deepEqual([is.image.width, is.image.height], [96, 64]);
+  }));
+
+test("the camera's picture is shown, and the camera goes dark", (t) =>
+  visit(t, { context: { permissions: ["camera"] } }, async (page) => {
+    await ready(page);
+    await page.click("#camera");
+    await page.click("#camera-take:enabled");
+    const is = await until(page, (s) => s.image?.name.includes("camera") && s.image.width >= 320);
+    assert.ok(!is.image.labelled);
+    assert.equal(await page.locator("#camera-video").evaluate((video) => video.srcObject), null);
+    assert.equal(await page.locator("#camera-dialog").evaluate((dialog) => dialog.open), false);
   }));
 
 test("every reference of the built page is relative", async (t) => {

@@ -23,7 +23,7 @@ function within(got) {
 }
 
 test("the section is hidden where nobody asks", (t) =>
-  visit(t, {}, async (page) => assert.ok(await page.locator("#selftest").isHidden())));
+  visit(t, {}, async (page) => assert.ok(await page.locator("#reference").isHidden())));
 
 test("the oracle's case, and golden files through the picker", { timeout: 4 * PATIENCE }, (t) =>
   visit(t, { query: "?selftest" }, async (page) => {
@@ -31,7 +31,7 @@ test("the oracle's case, and golden files through the picker", { timeout: 4 * PA
     const own = await oracle(page);
     console.log(`${own.tensors.length} tensors of the oracle's case within their tolerances on ${own.adapter}`);
     within(own);
-    assert.equal(await page.locator("#selftest tbody tr").count(), own.tensors.length);
+    assert.equal(await page.locator("#reference tbody tr").count(), own.tensors.length);
     const names = ["c2_k3_d16.safetensors", "edge_few_pixels.safetensors"];
     const files = names.map((name) => join(SHARED, "golden", name));
     if (!files.every((file) => existsSync(file))) return console.log("skipped: PROTOSEG_SHARED has no golden files");
