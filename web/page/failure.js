@@ -18,6 +18,7 @@ export function failure(name, message) {
 
 /**
  * Asks the browser for WebGPU before anything large is loaded.
+ * @returns {Promise<string>} the adapter in the browser's words, which say as much as it likes to tell
  * @throws {Error} named `NoWebGpu` or `NoAdapter`
  */
 export async function probe() {
@@ -36,6 +37,8 @@ export async function probe() {
       "The browser knows WebGPU but finds no graphics adapter for it: graphics acceleration may be off, or the driver on the browser's list of troublesome ones.",
     );
   }
+  const { description, vendor, architecture } = adapter.info ?? {};
+  return description || [vendor, architecture].filter(Boolean).join(" ") || "WebGPU";
 }
 
 function browser() {

@@ -9,7 +9,7 @@ import * as intake from "./intake.js";
 import * as link from "./link.js";
 import * as loading from "./loading.js";
 import * as models from "./models.js";
-import { read, settled, watch } from "./status.js";
+import * as status from "./status.js";
 import * as training from "./train.js";
 
 /** The drawn street of the recorded picture, so that the live one takes its place. */
@@ -28,7 +28,7 @@ async function glue() {
 
 /** Loads and starts the program. */
 async function launch() {
-  await probe();
+  status.name(await probe());
   const counted = (part) => (fraction, text) => loading.part(part, fraction, text);
   const [program, wasm, street] = await Promise.all([
     glue(),
@@ -52,7 +52,7 @@ async function picture(page) {
     const shown = await attempt(async () => {
       page.put(`linked/${image.name}`, await bytes(image.url, () => {}));
       await page.open([`linked/${image.name}`]);
-      return settled(page, (state) => state.image);
+      return status.settled(page, (state) => state.image);
     });
     if (shown) return;
   }
@@ -70,7 +70,7 @@ async function model(page, street) {
     else {
       page.put(`linked/${wish.name}`, await bytes(wish.url, counted));
       await page.open([`linked/${wish.name}`]);
-      await settled(page, (state) => state.model?.bytes > 0);
+      await status.settled(page, (state) => state.model?.bytes > 0);
       models.own();
     }
   } catch (error) {
@@ -107,7 +107,7 @@ function buttons(program, page) {
   $("full").hidden = !document.fullscreenEnabled;
   $("full").addEventListener("click", () => attempt(() => $("stage").requestFullscreen()));
   $("copy-link").addEventListener("click", async () => {
-    const address = link.write(read(page).image.scene, models.current());
+    const address = link.write(status.read(page).image.scene, models.current());
     try {
       await navigator.clipboard.writeText(address);
       notice("The link to this street is on the clipboard.");
@@ -147,7 +147,7 @@ async function main() {
     let complaint = null;
     const ready = () => document.documentElement.dataset.phase === "ready";
     const pictured = new Promise((resolve) => (first = resolve));
-    watch(
+    status.watch(
       page,
       (state) => {
         if (state.work) loading.part("kernels", state.work.done / Math.max(1, state.work.of) - 0.001, `${state.work.done} of ${state.work.of}`);

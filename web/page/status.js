@@ -5,6 +5,10 @@ import { failure } from "./failure.js";
 
 const percent = (share) => `${(share * 100).toFixed(1)} %`;
 
+/** The adapter as the browser's own interface calls it. */
+let named = "WebGPU";
+export const name = (adapter) => (named = adapter);
+
 /** The facts of the line, in order; each may be absent. */
 function facts(state) {
   const { adapter, image, seconds, miou, model } = state;
@@ -13,7 +17,8 @@ function facts(state) {
   if (image) list.push(["Image", `${image.name}, ${image.width} × ${image.height}`]);
   if (seconds !== null) list.push(["Analysed in", `${seconds < 10 ? seconds.toFixed(2) : Math.round(seconds)} s`]);
   if (miou !== null) list.push(["mIoU against its labels", percent(miou)]);
-  if (adapter) list.push(["On", adapter]);
+  // A browser that names no adapter to the program leaves that part blank.
+  list.push(["On", /^\w/.test(adapter) ? adapter : named]);
   return list;
 }
 
