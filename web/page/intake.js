@@ -135,12 +135,14 @@ export function listen(receive) {
     const files = dropped(event.dataTransfer);
     attempt(() => receive(files, event.target));
   });
-  addEventListener("paste", (event) => {
+  const paste = (event) => {
     const files = [...(event.clipboardData?.files ?? [])].filter((file) => file.type.startsWith("image/"));
     if (files.length === 0) return;
     event.preventDefault();
+    event.stopPropagation();
     attempt(() => receive(files.map((file) => ({ path: file.name, file })), event.target));
-  });
+  };
+  addEventListener("paste", paste, { capture: true });
 }
 
 /** Lets a button open a file input, and the input hand over its files. */

@@ -26,6 +26,19 @@ async function glue() {
   }
 }
 
+/** Whether the visitor has done anything yet. */
+let touched = false;
+for (const kind of ["pointerdown", "keydown"]) addEventListener(kind, () => (touched = true), { capture: true, once: true });
+
+/** The program takes the keyboard when it starts; a page begins at its top. */
+function unfocus() {
+  const { body } = document;
+  if (touched || (document.activeElement !== $("view") && document.activeElement?.parentElement !== body)) return;
+  body.tabIndex = -1;
+  body.focus({ preventScroll: true });
+  body.removeAttribute("tabindex");
+}
+
 /** Loads and starts the program. */
 async function launch() {
   status.name(await probe());
@@ -151,8 +164,9 @@ async function main() {
       page,
       (state) => {
         if (state.work) loading.part("kernels", state.work.done / Math.max(1, state.work.of) - 0.001, `${state.work.done} of ${state.work.of}`);
-        if (state.first !== null) {
+        if (state.first !== null && !$("loading").classList.contains("gone")) {
           loading.hide();
+          unfocus();
           first();
         }
         if (state.error && state.error !== complaint && ready()) notice(state.error, { bad: true });

@@ -6,7 +6,13 @@ import { test } from "node:test";
 import { ready, site } from "./support/browser.mjs";
 import { ROOT, STREET } from "./support/native.mjs";
 
-const visit = site({ extra: { "own/mine.safetensors": STREET, "own/street.jpg": join(ROOT, "web/page/example.jpg") } });
+const visit = site({
+  extra: {
+    "own/mine.safetensors": STREET,
+    "own/bad.safetensors": join(ROOT, "README.md"),
+    "own/street.jpg": join(ROOT, "web/page/example.jpg"),
+  },
+});
 
 const notices = (page) => page.locator("#notices").innerText();
 
@@ -33,20 +39,18 @@ test("the model for photographs", (t) =>
     assert.ok(await page.locator('#models input[value="camvid"]').isChecked());
   }));
 
-for (const [query, sentence] of [
-  ["?model=nonsense", /the model “nonsense”, which is neither/],
-  ["?model=https://elsewhere.example/a.safetensors", /not|neither/],
-  ["?model=//elsewhere.example/a.safetensors", /neither/],
-  ["?image=7-12", /the image “7-12”, which is neither/],
-  ["?image=https://elsewhere.example/a.jpg", /neither/],
-  ["?model=own/none.safetensors", /none\.safetensors could not be loaded: the server answers 404/],
-  ["?image=own/none.png", /none\.png could not be loaded: the server answers 404/],
+for (const [query, ...sentences] of [
+  ["?model=nonsense&image=7-12", /the model “nonsense”, which is neither/, /the image “7-12”, which is neither/],
+  ["?model=https://elsewhere.example/a.safetensors&image=https://elsewhere.example/a.jpg", /a\.safetensors”, which is neither/, /a\.jpg”, which is neither/],
+  ["?model=//elsewhere.example/a.safetensors&image=4294967296-0", /a\.safetensors”, which is neither/, /4294967296-0”, which is neither/],
+  ["?model=own/none.safetensors&image=own/none.png", /none\.safetensors could not be loaded: the server answers 404/, /none\.png could not be loaded: the server answers 404/],
+  ["?model=own/bad.safetensors", /The street model is shown instead/],
 ]) {
   test(`${query} is told in words, and a street shown all the same`, (t) =>
     visit(t, { query, expected: /Failed to load resource.*404/ }, async (page) => {
       const is = await ready(page);
       assert.equal(is.model.name, "street-small");
       assert.ok(is.image.scene);
-      assert.match(await notices(page), sentence);
+      for (const sentence of sentences) assert.match(await notices(page), sentence);
     }));
 }

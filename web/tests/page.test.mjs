@@ -92,7 +92,7 @@ test("new streets come at a click, with labels, and have a link", (t) =>
   visit(t, { context: { permissions: ["clipboard-read", "clipboard-write"] } }, async (page) => {
     const first = await ready(page);
     await page.click("#new-streets");
-    const is = await until(page, (s) => s.image.scene.join() !== first.image.scene.join() && still(s));
+    const is = await until(page, (s) => still(s) && s.image.scene?.join() !== first.image.scene.join());
     assert.ok(is.image.labelled && is.miou > 0);
     await page.click("#copy-link");
     const address = new URL(await page.evaluate(() => navigator.clipboard.readText()));
@@ -107,7 +107,7 @@ test("a dropped photograph is shown, and the other model offered", (t) =>
     await ready(page);
     const data = await readFile(EXAMPLE);
     await drop(page, "#view", [{ name: "my-street.jpg", type: "image/jpeg", data }]);
-    const is = await until(page, (s) => s.image?.name.includes("my-street") && still(s));
+    const is = await until(page, (s) => still(s) && s.image.name.includes("my-street"));
     assert.deepEqual([is.image.width, is.image.height, is.image.labelled], [480, 360, false]);
     assert.equal(is.miou, null);
     const size = (await readFile(join(ROOT, "models/camvid-mobilenetv2.safetensors"))).length;
