@@ -9,6 +9,7 @@ import * as intake from "./intake.js";
 import * as link from "./link.js";
 import * as loading from "./loading.js";
 import * as models from "./models.js";
+import { begin, keys, name } from "./keyboard.js";
 import * as status from "./status.js";
 import * as training from "./train.js";
 
@@ -24,19 +25,6 @@ async function glue() {
   } catch (error) {
     throw failure("Failed", `The program could not be loaded: ${sentence(error)}`);
   }
-}
-
-/** Whether the visitor has done anything yet. */
-let touched = false;
-for (const kind of ["pointerdown", "keydown"]) addEventListener(kind, () => (touched = true), { capture: true, once: true });
-
-/** The program takes the keyboard when it starts; a page begins at its top. */
-function unfocus() {
-  const { body } = document;
-  if (touched || (document.activeElement !== $("view") && document.activeElement?.parentElement !== body)) return;
-  body.tabIndex = -1;
-  body.focus({ preventScroll: true });
-  body.removeAttribute("tabindex");
 }
 
 /** Loads and starts the program. */
@@ -55,6 +43,7 @@ async function launch() {
   }
   loading.part("program", 1, "");
   const page = await program.Page.start($("view"), JSON.stringify({ theme: null, seed: null }));
+  name();
   return { program, page, street };
 }
 
@@ -133,24 +122,10 @@ function buttons(program, page) {
   training.trainer(page);
 }
 
-/** The keyboard's way into the picture and out of it: the viewer takes Tab for itself. */
-function keys() {
-  addEventListener(
-    "keydown",
-    (event) => {
-      if (event.key !== "F6" || event.ctrlKey || event.altKey || event.metaKey) return;
-      event.preventDefault();
-      event.stopPropagation();
-      const outside = document.activeElement?.closest(".bar, .text, .top, #notices, #after") ?? document.activeElement === document.body;
-      (outside ? $("view") : $("after")).focus();
-    },
-    { capture: true },
-  );
-}
-
 async function main() {
   document.querySelector(".late").remove();
   slider();
+  begin();
   $("reference").hidden = !wishes.selftest;
   try {
     const { program, page, street } = await launch();
@@ -164,9 +139,8 @@ async function main() {
       page,
       (state) => {
         if (state.work) loading.part("kernels", state.work.done / Math.max(1, state.work.of) - 0.001, `${state.work.done} of ${state.work.of}`);
-        if (state.first !== null && !$("loading").classList.contains("gone")) {
+        if (state.first !== null) {
           loading.hide();
-          unfocus();
           first();
         }
         if (state.error && state.error !== complaint && ready()) notice(state.error, { bad: true });
