@@ -14,6 +14,7 @@ export PROTOSEG_SHARED
 VIEW_ARGS :=
 # Passed on to `cargo test`, as in: make test TEST_ARGS="--lib data::"
 TEST_ARGS :=
+WEB_TESTS := $(if $(TEST_ARGS),no,yes)
 
 # The port of `make web-serve`.
 WEB_PORT := 8080
@@ -49,18 +50,21 @@ web:
 web-serve:
 	$(WEB) serve --port $(WEB_PORT)
 
-# The packages come first: wasm-opt is one of them.
 web-test: browser web/tests/node_modules/.package-lock.json
 	$(WEB) build
 	cargo test --release --quiet --package protoseg-web
-	cd web/tests && node --test
+	cd web/tests && npm test --silent
 
 # npm writes this file last. Its messages of success go to standard output.
 web/tests/node_modules/.package-lock.json: web/tests/package-lock.json
 	cd web/tests && npm ci --loglevel error --no-audit --no-fund >/dev/null
 
+# A filter for the library's tests (TEST_ARGS) leaves the page's out, unless WEB_TESTS=yes.
 test: driver
 	cargo test --release --features viewer $(TEST_ARGS)
+ifeq ($(WEB_TESTS),yes)
+	$(MAKE) web-test
+endif
 
 # The release profile throughout, so that the checks share what tests and demo have built.
 check:

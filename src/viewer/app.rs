@@ -212,6 +212,8 @@ impl Viewer {
         if paths.is_empty() {
             return;
         }
+        // Whoever asks may be a page, whose window sleeps.
+        self.context.request_repaint();
         let (mut first, mut first_model) = (None, None);
         for path in paths {
             match open(&path) {
@@ -298,6 +300,7 @@ impl Viewer {
         if let Some(first) = self.add_scenes() {
             self.show_image(first);
         }
+        self.context.request_repaint();
     }
 
     /// Adds drawn street scenes to the album; the number of the first.

@@ -1,10 +1,10 @@
 //! Reproducible whatever the threads do, errors with names, no thread left behind.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::*;
 use crate::data::fixture;
-use crate::testing::{TempDir, shared};
+use crate::testing::TempDir;
 
 fn data(dir: &TempDir, num_images: usize) -> Arc<Dataset> {
     fixture::classes(dir, 3);
@@ -117,25 +117,4 @@ fn useless_settings_are_refused() {
     refuse(LoaderSettings { batch: 0, ..settings(1, 0) }, "train.batch is 0");
     refuse(settings(0, 0), "train.threads is 0");
     refuse(LoaderSettings { augment: AugmentSettings::none(0, 8), ..settings(1, 0) }, "crop_height is 0");
-}
-
-#[test]
-fn a_sample_of_480_x_360_takes_far_less_than_30_ms() {
-    let Some(root) = shared("data/camvid") else { return };
-    let data = Arc::new(Dataset::open(root, "train").unwrap());
-    let augment = AugmentSettings::default();
-    let settings = LoaderSettings { augment, batch: 8, ..settings(1, 0) };
-    let recipe = Recipe::new(Arc::clone(&data), settings);
-    // The fastest of several batches: other work on the machine is not what is measured.
-    let fastest = |steps: std::ops::Range<u64>| {
-        let times = steps.map(|step| {
-            let start = Instant::now();
-            recipe.batch(step).unwrap();
-            start.elapsed().as_secs_f64() * 1000.0 / 8.0
-        });
-        times.fold(f64::INFINITY, f64::min)
-    };
-    let (fresh, cached) = (fastest(0..8), fastest(0..8));
-    println!("{fresh:.2} ms per sample with decoding, {cached:.2} ms from the cache");
-    assert!(fresh < 30.0 && cached < fresh);
 }
