@@ -16,7 +16,8 @@ export function begin() {
   for (const kind of ["pointerdown", "keydown"]) addEventListener(kind, stop, { capture: true, signal });
   setTimeout(stop, START);
   const back = (event) => {
-    if (!$("stage").contains(event.target)) return;
+    // Where the picture failed, what stands in its place is reached like the rest of the page.
+    if (!$("stage").contains(event.target) || $("failed").contains(event.target)) return;
     const { body } = document;
     body.tabIndex = -1;
     body.focus({ preventScroll: true });

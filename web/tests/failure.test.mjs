@@ -64,7 +64,7 @@ describe("with WebGPU", () => {
       await page.evaluate(() => {
         const { protoseg } = globalThis;
         const last = JSON.parse(protoseg.state());
-        protoseg.state = () => JSON.stringify({ ...last, error: "The graphics device is lost: the driver may have been reset." });
+        protoseg.state = () => JSON.stringify({ ...last, error: "the device is lost: load the page again" });
       });
       await explained(page, /device is lost/);
     }));

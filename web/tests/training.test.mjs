@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
-import { drop, ready, site, still, until } from "./support/browser.mjs";
+import { drop, ready, site, state, still, until } from "./support/browser.mjs";
 import { ROOT, inFolder, protoseg } from "./support/native.mjs";
 
 const visit = site();
@@ -40,8 +40,10 @@ test("training lowers the loss, and the saved model has the same score natively"
       await ready(page);
       await start(page, { steps: 40 });
       const list = await losses(page);
-      console.log(`loss ${list[0][1].toFixed(3)} at step ${list[0][0]}, ${list.at(-1)[1].toFixed(3)} at step ${list.at(-1)[0]}`);
+      const { training } = await state(page);
+      assert.ok(!training.error, training.error);
       assert.ok(list.length > 3, `only ${list.length} steps were seen`);
+      console.log(`loss ${list[0][1].toFixed(3)} at step ${list[0][0]}, ${list.at(-1)[1].toFixed(3)} at step ${list.at(-1)[0]}`);
       assert.ok(list.at(-1)[1] < 0.9 * list[0][1], JSON.stringify(list));
       const is = await until(page, (s) => s.training.ended && s.training.miou !== null);
       await page.waitForSelector("#train-save:enabled");
@@ -61,7 +63,8 @@ test("the head alone, on the frozen photograph model, starts and stops at a clic
   visit(t, {}, async (page) => {
     await ready(page);
     await start(page, { net: "frozen", steps: 1000 });
-    await until(page, (s) => s.training && s.training.step > 0 && !s.training.ended);
+    const { training } = await until(page, (s) => s.training && (s.training.step > 0 || s.training.error));
+    assert.ok(!training.ended && !training.error, JSON.stringify(training));
     await page.click("#train-stop");
     const is = await until(page, (s) => s.training?.ended);
     assert.ok(is.training.step < 1000);
