@@ -80,7 +80,7 @@ impl Commands {
                 .reflection
                 .bindings
                 .iter()
-                .map(|b| find(&b.name).map(|slot| place(index, slot)))
+                .map(|b| find(b.name).map(|slot| place(index, slot)))
                 .collect();
             let entries: Vec<_> = std::iter::zip(kernel.reflection.bindings, &buffers)
                 .map(|(binding, buffer)| wgpu::BindGroupEntry {

@@ -265,7 +265,8 @@ impl Viewer {
                     let [height, width] = picture.image_size();
                     ui.label(weak(format!("{width} × {height}")));
                 }
-                if let Some(analysis) = self.canvas.analysis() {
+                let narrow = ui.ctx().content_rect().width() < NARROW;
+                if let (Some(analysis), false) = (self.canvas.analysis(), narrow) {
                     let [height, width] = analysis.maps.size;
                     let seconds = analysis.seconds;
                     // A picture of the window is the same every time.
@@ -299,7 +300,7 @@ impl Viewer {
                             }
                         }
                     }
-                    if ui.ctx().content_rect().width() < NARROW {
+                    if narrow {
                         return;
                     }
                     ui.label(weak(self.gpu.name().split(" (").next().unwrap_or_default().to_owned()))

@@ -34,7 +34,7 @@ pub(super) fn find(root: &Path) -> Option<PathBuf> {
 /// The files of all cities of `folder` whose names end in `suffix`, by city and name without it.
 fn of_cities(folder: &Path, suffix: &str) -> Result<BTreeMap<String, PathBuf>> {
     let mut files = BTreeMap::new();
-    if !disk::is_folder(&folder) {
+    if !disk::is_folder(folder) {
         return Ok(files);
     }
     for city in list(folder, disk::is_folder)? {

@@ -1,6 +1,6 @@
 //! Reproducible whatever the threads do, errors with names, no thread left behind.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::*;
 use crate::data::fixture;

@@ -4,11 +4,12 @@ import assert from "node:assert/strict";
 import { accessSync, constants, existsSync } from "node:fs";
 import { delimiter, join, resolve } from "node:path";
 import { after, before } from "node:test";
+import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
 import { serve } from "./server.mjs";
 
 /** The built site. */
-export const DIST = resolve(process.env.WEB_DIST ?? join(import.meta.dirname, "../../dist"));
+export const DIST = resolve(process.env.WEB_DIST ?? fileURLToPath(new URL("../../dist", import.meta.url)));
 /** Milliseconds: a software adapter on two cores compiles and computes slowly. */
 export const PATIENCE = 240_000;
 
@@ -32,6 +33,18 @@ function program() {
   return names.flatMap((name) => folders.map((folder) => join(folder, name))).find(runs);
 }
 
+/**
+ * The browser with WebGPU or without; undefined where there is none.
+ * @param {{ webgpu?: boolean, args?: string[] }} [options]
+ */
+export async function launch({ webgpu = true, args = [] } = {}) {
+  const executablePath = program();
+  if (!executablePath) return undefined;
+  const flags = [...QUIET.split(" "), ...(webgpu ? WEBGPU.split(" ") : []), ...args];
+  // Playwright's own way of headless is the old one, which has no WebGPU.
+  return chromium.launch({ executablePath, headless: false, args: ["--headless=new", "--no-sandbox", ...flags] });
+}
+
 /** Says why a test does not run; on CI that is a failure. */
 export function skip(t, reason) {
   assert.ok(!process.env.CI, `on CI this test must run: ${reason}`);
@@ -46,20 +59,17 @@ export function skip(t, reason) {
 export function site({ webgpu = true, extra = {}, args = [] } = {}) {
   const shared = { server: null, browser: null, missing: "", adapter: false };
   before(async () => {
-    const executablePath = program();
-    if (!executablePath) shared.missing = "none of chromium, chromium-browser, google-chrome is on PATH";
-    else if (!existsSync(join(DIST, "index.html"))) shared.missing = `${DIST} is not built; \`make web\` does it`;
+    if (!existsSync(join(DIST, "index.html"))) shared.missing = `${DIST} is not built; \`make web\` does it`;
+    else shared.browser = await launch({ webgpu, args });
+    if (!shared.browser) shared.missing ||= "none of chromium, chromium-browser, google-chrome is on PATH";
     if (shared.missing) return;
     shared.server = await serve(DIST, extra);
-    const flags = [...QUIET.split(" "), ...(webgpu ? WEBGPU.split(" ") : []), ...args];
-    // Playwright's own way of headless is the old one, which has no WebGPU.
-    shared.browser = await chromium.launch({ executablePath, headless: false, args: ["--headless=new", "--no-sandbox", ...flags] });
     if (webgpu) {
       const page = await shared.browser.newPage();
       await page.goto(`${shared.server.address}?`, { waitUntil: "commit" });
       shared.adapter = await page.evaluate(async () => Boolean(await navigator.gpu?.requestAdapter()));
       await page.close();
-      if (!shared.adapter) shared.missing = `${executablePath} gives no WebGPU adapter`;
+      if (!shared.adapter) shared.missing = "the browser gives no WebGPU adapter";
     }
   });
   after(async () => {

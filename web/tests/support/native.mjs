@@ -3,11 +3,12 @@
 import { execFile } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 
 /** The repository. */
-export const ROOT = resolve(import.meta.dirname, "../../..");
+export const ROOT = fileURLToPath(new URL("../../..", import.meta.url)).replace(/\/$/, "");
 /** A shipped model. */
 export const STREET = join(ROOT, "models/street-small.safetensors");
 
