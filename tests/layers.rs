@@ -12,8 +12,8 @@ use support::{Source, has_extension, root, sources};
 const LAYERS: &[(&str, &[&str])] = &[
     // Front ends; `bin` is the command line.
     ("bin", &["viewer", "verify", "bench", "synth"]),
-    ("viewer", &["train", "explain", "synth"]),
     ("web", &["viewer", "verify"]),
+    ("viewer", &["train", "explain", "synth"]),
     // What a person asks for.
     ("train", &["infer"]),
     ("verify", &["model", "oracle"]),
@@ -59,7 +59,7 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("wgpu", &["gpu"]),
     ("naga", &["gpu"]),
     ("egui", &["viewer"]),
-    ("eframe", &["viewer"]),
+    ("eframe", &["viewer", "web"]),
     ("winit", &["viewer"]),
 ];
 

@@ -517,6 +517,8 @@ impl Viewer {
     /// One frame.
     pub fn frame(&mut self, ui: &mut Ui) {
         self.pace.note(&self.context);
+        #[cfg(target_arch = "wasm32")]
+        theme::enlarge(&self.context);
         self.hear();
         self.gallery.give_way(!self.waiting.is_empty());
         self.watch_run();

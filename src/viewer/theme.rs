@@ -35,6 +35,14 @@ fn fonts() -> egui::FontDefinitions {
     fonts
 }
 
+/// Enlarges everything where a page gives the window more than two thousand points: a browser knows nothing of how far away
+/// so wide a screen stands.
+#[cfg(target_arch = "wasm32")]
+pub fn enlarge(context: &Context) {
+    let width = context.content_rect().width() * context.zoom_factor();
+    context.set_zoom_factor((width / 2000.0).clamp(1.0, 2.0));
+}
+
 /// Follows the setting.
 pub fn apply(context: &Context, theme: Theme) {
     context.set_theme(match theme {
