@@ -1,6 +1,6 @@
 //! Files and folders: the machine's, or in a browser, which has none, those that the page holds in memory.
 //!
-//! The library reads and lists by these functions only and writes by [`write`] and [`append`], so that data sets, runs and models work the same in both.
+//! The library reads and lists by these functions only and writes by [`write()`] and [`append`], so that data sets, runs and models work the same in both.
 
 #[cfg(not(target_arch = "wasm32"))]
 mod atomic;
