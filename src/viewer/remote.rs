@@ -17,7 +17,9 @@ pub struct State {
     pub adapter: String,
     /// Whether something is being read, analysed or searched.
     pub busy: bool,
-    /// The oldest error that is shown, or that the device is lost.
+    /// Whether the device is lost: nothing can be computed or drawn any more.
+    pub lost: bool,
+    /// The oldest error that is shown.
     pub error: Option<String>,
     /// Kernels that run for the first time.
     pub work: Option<WorkState>,
@@ -117,11 +119,11 @@ impl Viewer {
             let classes = model.info.iter().flat_map(|info| &info.spec.classes.classes);
             classes.map(|class| class.name.clone()).collect()
         };
-        let lost = self.gpu.is_lost().then(|| "the device is lost: load the page again".to_owned());
         State {
             adapter: self.gpu.name().to_owned(),
             busy: self.is_busy() || self.canvas.waits() || self.thumbs.waits(),
-            error: lost.or_else(|| self.toasts.first_failure().map(str::to_owned)),
+            lost: self.gpu.is_lost(),
+            error: self.toasts.first_failure().map(str::to_owned),
             work: self.gpu.first_run().map(|[done, of]| WorkState { what: "compiling kernels", done, of }),
             model: model.map(|model| ModelState {
                 name: model.name.clone(),

@@ -183,6 +183,11 @@ impl Page {
         self.with(Viewer::stop_training)
     }
 
+    /// Destroys the device, which then is lost as after a driver's reset: for tests of what the page makes of it.
+    pub fn lose(&self) {
+        self.gpu.lose();
+    }
+
     /// Puts a file into the page's memory.
     ///
     /// # Errors

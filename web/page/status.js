@@ -94,7 +94,7 @@ export function watch(page, follow, died) {
       return setTimeout(ask, 100);
     }
     mute = 0;
-    if (/^the device (is|was) lost/i.test(state.error)) {
+    if (state.lost) {
       return end(failure("Lost", "The browser took the graphics device away, as it does when a driver is reset or the memory of the card runs out."));
     }
     show(state);

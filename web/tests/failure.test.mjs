@@ -61,11 +61,7 @@ describe("with WebGPU", () => {
   test("the device is lost", (t) =>
     visit(t, {}, async (page) => {
       await ready(page);
-      await page.evaluate(() => {
-        const { protoseg } = globalThis;
-        const last = JSON.parse(protoseg.state());
-        protoseg.state = () => JSON.stringify({ ...last, error: "the device is lost: load the page again" });
-      });
+      await page.evaluate(() => globalThis.protoseg.lose());
       await explained(page, /device is lost/);
     }));
 
