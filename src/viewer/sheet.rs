@@ -15,7 +15,7 @@ impl Viewer {
         Panel::bottom("sheet").default_size(0.4 * height).size_range(90.0..=0.75 * height).show(ui, |ui| {
             ui.set_min_size(ui.available_size());
             ui.add_space(2.0);
-            ScrollArea::horizontal().show(ui, |ui| {
+            ScrollArea::horizontal().auto_shrink([false, true]).show(ui, |ui| {
                 ui.horizontal(|ui| {
                     if ui.selectable_label(self.sheet_legend, "Classes").clicked() {
                         self.sheet_legend = true;
