@@ -284,6 +284,15 @@ pub(super) fn match_contrast() -> Vec<Case> {
     })]
 }
 
+/// Behind the first convolution of a residual network.
+pub(super) fn max_pool2d() -> Vec<Case> {
+    let x = Input::f32(&[MAP[0], 2 * MAP[1], 2 * MAP[2], 64], Fill::Uniform(-1.0, 1.0));
+    let pool = ops::Pool { kernel: 3, stride: 2, padding: 1 };
+    vec![Case::new("3x3, stride 2, 4x180x240x64", vec![x], move |t, v| {
+        Ok(vec![ops::max_pool2d(t, v[0], pool)?])
+    })]
+}
+
 pub(super) fn nearest_patches() -> Vec<Case> {
     let inputs = vec![fixed(unit(&[1, MAP[1], MAP[2], 64])), fixed(unit(&[11, 10, 64]))];
     vec![Case::new("8 of 90x120x64, 11 x 10", inputs, |t, v| {

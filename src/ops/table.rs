@@ -179,6 +179,7 @@ pub static TABLE: &[Row] = &[
         super::match_contrast::cases,
         bench::match_contrast,
     ),
+    row("max_pool2d", "largest value of every window", super::max_pool2d::cases, bench::max_pool2d),
     row(
         "nearest_patches",
         "where an image comes nearest to every prototype",

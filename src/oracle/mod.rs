@@ -31,6 +31,7 @@ pub mod hard_pixels;
 pub mod l2_normalize;
 pub mod layer_norm;
 pub mod match_contrast;
+pub mod max_pool2d;
 pub mod nearest_patches;
 pub mod nearest_prototype;
 pub mod own_similarity;

@@ -69,6 +69,8 @@ pub fn cases() -> Vec<Case> {
     let same = Conv { padding: 1, ..plain };
     let wide = Conv { padding: 4, ..plain };
     let half = Conv { stride: 2, padding: 1, ..plain };
+    let stem = Conv { stride: 2, padding: 3, ..plain };
+    let spread = |dilation| Conv { padding: dilation, dilation, ..plain };
     vec![
         case("1x1, 3 to 5, bias", [2, 3, 7, 3], [1, 1], 5, true, plain),
         case("1x1, 40 to 24", [1, 13, 9, 40], [1, 1], 24, false, plain),
@@ -78,6 +80,12 @@ pub fn cases() -> Vec<Case> {
         case("3x3, 13 to 33, bias", [1, 7, 10, 13], [3, 3], 33, true, same),
         case("3x3, dilation 2", [1, 9, 8, 16], [3, 3], 36, false, Conv { padding: 2, dilation: 2, ..plain }),
         case("3x1 kernel", [1, 9, 8, 5], [3, 1], 7, false, plain),
+        // The first convolution of a residual network, and its dilated blocks.
+        case("7x7, stride 2, 3 to 20", [2, 11, 14, 3], [7, 7], 20, false, stem),
+        case("7x7, stride 2, 13 to 6", [1, 10, 13, 13], [7, 7], 6, false, stem),
+        case("7x7, stride 2, smaller than the kernel", [2, 3, 4, 3], [7, 7], 9, true, stem),
+        case("3x3, dilation 4", [1, 11, 9, 13], [3, 3], 12, false, spread(4)),
+        case("3x3, dilation 4, smaller than its reach", [1, 3, 5, 12], [3, 3], 17, false, spread(4)),
         case("5x5, stride 3", [1, 12, 13, 4], [5, 5], 6, false, Conv { stride: 3, padding: 2, ..plain }),
         // More zeros than the kernel reaches back: the gradient starts inside the image.
         case("1x1, padding 1", [2, 4, 5, 6], [1, 1], 9, true, same),
@@ -121,6 +129,8 @@ pub fn cases() -> Vec<Case> {
         case("2 groups, bias", [2, 5, 7, 6], [3, 3], 10, true, Conv { groups: 2, ..half }),
         fused("fused, 1x1, relu", [2, 3, 7, 3], [1, 1], 5, Act::Relu, plain),
         fused("fused, 1x1, 36 to 70, relu6", [1, 7, 5, 36], [1, 1], 70, Act::Relu6, plain),
+        fused("fused, 3x3, dilation 2, relu", [1, 7, 8, 13], [3, 3], 13, Act::Relu, spread(2)),
+        fused("fused, 7x7, stride 2, relu", [1, 9, 12, 3], [7, 7], 18, Act::Relu, stem),
         fused("fused, 3x3, stride 2", [2, 9, 7, 6], [3, 3], 21, Act::None, half),
         fused(
             "fused, depthwise 3x3, relu6",
@@ -134,6 +144,8 @@ pub fn cases() -> Vec<Case> {
         fused("fused, 2 groups, relu6", [1, 5, 7, 6], [3, 3], 10, Act::Relu6, Conv { groups: 2, ..same }),
         accumulated("added, 1x1, 5 to 33", [2, 3, 7, 5], [1, 1], 33, plain),
         accumulated("added, 3x3, stride 2, 21 to 6", [1, 9, 7, 21], [3, 3], 6, half),
+        accumulated("added, 3x3, dilation 2, 13 to 21", [1, 9, 7, 13], [3, 3], 21, spread(2)),
+        accumulated("added, 1x1, stride 2, 13 to 21", [1, 9, 8, 13], [1, 1], 21, Conv { stride: 2, ..plain }),
         accumulated("added, depthwise 3x3", [1, 7, 9, 13], [3, 3], 13, Conv { groups: 13, ..same }),
         accumulated("added, depthwise, stride 2", [1, 8, 11, 6], [3, 3], 6, Conv { groups: 6, ..half }),
         accumulated("added, 2 groups", [1, 5, 7, 6], [3, 3], 10, Conv { groups: 2, ..same }),
