@@ -34,7 +34,7 @@ impl FeatureStep {
         let image = tape.input("image", &[batch, height, width, 3], DType::F32);
         let labels = tape.input("labels", &[batch, height, width], DType::I32);
         let mut b = Builder::new(&mut tape, Mode::Eval);
-        let mut taps = net.arch.record(&mut b, image, net.output_stride)?;
+        let mut taps = net.arch.record(&mut b, image, net.extent())?;
         taps.retain(|tap| net.taps.contains(&tap.stride));
         let features = stack(&mut b, &taps)?;
         let weights = b.weights;

@@ -75,9 +75,19 @@ pub fn read_spec(file: &model_file::ModelFile) -> Result<ModelSpec> {
 /// Puts pretrained backbone weights into `store`.
 ///
 /// # Errors
-/// [`Error::Model`] for a missing tensor or one of another shape.
+/// [`Error::Model`] for a missing tensor or one of another shape, and for residual networks without the last layer that say
+/// how to do without it.
 pub fn load_backbone(gpu: &Gpu, store: &mut Store, weights: &Weights, arch: Arch, path: &Path) -> Result<()> {
     let file = model_file::read(path)?;
+    let of_file = arch.strides(|name| file.contains(name));
+    let of_network = arch.strides(|name| weights.0.iter().any(|entry| entry.name == name));
+    if of_file.len() < of_network.len() && file.contains("layer3.0.conv1.weight") {
+        return Err(Error::model(
+            path,
+            "it ends with layer3 and the network has a layer4",
+            "set model.output_stride = 32 and model.taps up to 16, which leave layer4 out",
+        ));
+    }
     weights.load(gpu, store, &file, |name| arch.owns(name))
 }
 

@@ -6,21 +6,23 @@ use crate::data::augment::MAX_CROP;
 use crate::data::{Classes, Normalisation};
 use crate::error::{Error, Result};
 use crate::head::HeadOptions;
-use crate::nn::{Arch, Neck};
+use crate::nn::{Arch, Extent, Neck};
 use crate::ops::sinkhorn::MAX_PROTOS;
 
 /// Architecture and widths.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct NetOptions {
-    /// Backbone: `"mobilenet_v2"`, or `"scratch"`, a small one for training without `train.weights`.
+    /// Backbone: `"mobilenet_v2"`, `"resnet18"`, `"resnet34"`, `"resnet50"`, `"resnet101"`, or `"scratch"`, a small one for
+    /// training without `train.weights`.
     pub arch: Arch,
     /// Enlargement of images before the network, 1 to 4: what is small in the data set is seen better, for the square of it in
     /// time. The scales and the crop of `augment` count from the enlarged image.
     pub input_scale: f32,
     /// Image pixels per pixel of the last map: 8, 16 or 32; smaller by dilation.
     pub output_stride: usize,
-    /// Strides whose maps are used, finest first; the finest is the resolution of the embeddings.
+    /// Strides whose maps are used, finest first; the finest is the resolution of the embeddings. A ResNet ends with the last
+    /// of them: with an output stride of 32 and taps up to 16 it has no layer4, and needs no weights of it.
     pub taps: Vec<usize>,
     /// What stands between backbone and head: `"mix"`, or `"linear"`, one 1x1 convolution of the maps as `protoseg fit` makes it.
     pub neck: Neck,
@@ -58,6 +60,13 @@ impl NetOptions {
     #[must_use]
     pub const fn dimension(&self, head: &HeadOptions) -> usize {
         if head.projection { self.embedding } else { self.width }
+    }
+
+    /// How far the backbone is recorded.
+    #[must_use]
+    pub fn extent(&self) -> Extent {
+        let deepest = self.taps.last().copied().unwrap_or(self.output_stride);
+        Extent { output_stride: self.output_stride, deepest }
     }
 
     /// Height and width that an image of `size` enters the network with.

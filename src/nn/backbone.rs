@@ -4,6 +4,7 @@ use crate::error::{Error, Result};
 use crate::tape::ValueId;
 
 use super::layers::Builder;
+use super::resnet::{self, Depth};
 use super::{mobilenet_v2, scratch};
 
 /// A feature map and how many image pixels lie between two of its pixels.
@@ -15,36 +16,85 @@ pub struct Tap {
     pub map: ValueId,
 }
 
+/// A tensor of the residual networks' last layer.
+const LAYER4: &str = "layer4.0.conv1.weight";
+
+/// How far a backbone is recorded, in image pixels per map pixel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Extent {
+    /// The stride that is not exceeded: 8, 16 or 32; what would is dilated instead.
+    pub output_stride: usize,
+    /// The largest stride that a map is wanted of. The residual networks end with the last map of it, so that weights
+    /// without the layers behind it will do.
+    pub deepest: usize,
+}
+
 /// Backbones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Arch {
     /// MobileNetV2, width 1.0, torchvision names.
     MobilenetV2,
+    /// ResNet-18, torchvision names.
+    Resnet18,
+    /// ResNet-34, torchvision names.
+    Resnet34,
+    /// ResNet-50, torchvision names.
+    Resnet50,
+    /// ResNet-101, torchvision names.
+    Resnet101,
     /// A small residual network of ours, trained from scratch in minutes.
     Scratch,
 }
 
 impl Arch {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::MobilenetV2, Self::Resnet18, Self::Resnet34, Self::Resnet50, Self::Resnet101, Self::Scratch];
+
+    /// The name in configurations and on the command line.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::MobilenetV2 => "mobilenet_v2",
+            Self::Resnet18 => "resnet18",
+            Self::Resnet34 => "resnet34",
+            Self::Resnet50 => "resnet50",
+            Self::Resnet101 => "resnet101",
+            Self::Scratch => "scratch",
+        }
+    }
+
     /// The architecture called `name`.
     ///
     /// # Errors
     /// [`Error::Config`] that names the known ones.
     pub fn parse(name: &str) -> Result<Self> {
-        match name {
-            "mobilenet_v2" => Ok(Self::MobilenetV2),
-            "scratch" => Ok(Self::Scratch),
-            _ => {
-                Err(Error::config(format!("unknown architecture `{name}`"), "choose mobilenet_v2 or scratch"))
-            }
-        }
+        Self::ALL.into_iter().find(|arch| arch.name() == name).ok_or_else(|| {
+            let known = Self::ALL.map(Self::name).join(", ");
+            Error::config(format!("unknown architecture `{name}`"), format!("choose one of {known}"))
+        })
     }
 
-    /// Records the backbone on `image` `[B,H,W,3]`: the last map of each stride from 4 to `output_stride`.
+    /// The strides of its maps without dilation, finest first, as far as weights go of which `has` tells whether a tensor is
+    /// there: a residual network's may end before `layer4`.
+    #[must_use]
+    pub fn strides(self, has: impl Fn(&str) -> bool) -> Vec<usize> {
+        let deepest = match self {
+            Self::MobilenetV2 => 32,
+            Self::Resnet18 | Self::Resnet34 | Self::Resnet50 | Self::Resnet101 if has(LAYER4) => 32,
+            _ => 16,
+        };
+        [4, 8, 16, 32].into_iter().filter(|&stride| stride <= deepest).collect()
+    }
+
+    /// Records the backbone on `image` `[B,H,W,3]`: the last map of each stride from 4 to `extent.output_stride`, without
+    /// those that [`Extent::deepest`] spares.
     ///
     /// # Errors
     /// [`Error::Config`] for a stride other than 8, 16 or 32; those of the shape rules.
-    pub fn record(self, b: &mut Builder<'_>, image: ValueId, output_stride: usize) -> Result<Vec<Tap>> {
+    pub fn record(self, b: &mut Builder<'_>, image: ValueId, extent: Extent) -> Result<Vec<Tap>> {
+        let Extent { output_stride, .. } = extent;
         if ![8, 16, 32].contains(&output_stride) {
             let problem = format!("model.output_stride is {output_stride}");
             return Err(Error::config(problem, "choose 8, 16 or 32"));
@@ -53,6 +103,10 @@ impl Arch {
         b.in_backbone = true;
         let taps = match self {
             Self::MobilenetV2 => mobilenet_v2::record(b, image, output_stride),
+            Self::Resnet18 => resnet::record(b, image, Depth::D18, extent),
+            Self::Resnet34 => resnet::record(b, image, Depth::D34, extent),
+            Self::Resnet50 => resnet::record(b, image, Depth::D50, extent),
+            Self::Resnet101 => resnet::record(b, image, Depth::D101, extent),
             Self::Scratch => scratch::record(b, image, output_stride),
         };
         b.in_backbone = false;
@@ -67,9 +121,13 @@ impl Arch {
     /// # Errors
     /// Those of the shape rules.
     pub fn record_classifier(self, b: &mut Builder<'_>, taps: &[Tap]) -> Result<Option<ValueId>> {
-        match (self, taps.last()) {
-            (Self::MobilenetV2, Some(last)) => mobilenet_v2::classifier(b, last.map).map(Some),
-            _ => Ok(None),
+        let Some(last) = taps.last() else { return Ok(None) };
+        match self {
+            Self::MobilenetV2 => mobilenet_v2::classifier(b, last.map).map(Some),
+            Self::Resnet18 | Self::Resnet34 | Self::Resnet50 | Self::Resnet101 => {
+                resnet::classifier(b, last.map).map(Some)
+            }
+            Self::Scratch => Ok(None),
         }
     }
 
@@ -78,6 +136,9 @@ impl Arch {
     pub fn owns(self, name: &str) -> bool {
         match self {
             Self::MobilenetV2 => name.starts_with("features."),
+            Self::Resnet18 | Self::Resnet34 | Self::Resnet50 | Self::Resnet101 => {
+                ["conv1.", "bn1.", "layer"].iter().any(|part| name.starts_with(part))
+            }
             Self::Scratch => name.starts_with("backbone."),
         }
     }

@@ -28,7 +28,7 @@ pub struct Freeze {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nn::{Arch, Builder, Mode};
+    use crate::nn::{Arch, Builder, Extent, Mode};
     use crate::rng::Rng;
     use crate::tape::{DType, Memory, Role, Tape};
 
@@ -38,7 +38,7 @@ mod tests {
         let image = tape.input("image", &[1, 33, 40, 3], DType::F32);
         let mut b = Builder::new(&mut tape, mode);
         b.freeze = freeze;
-        let taps = arch.record(&mut b, image, 16).expect("recorded");
+        let taps = arch.record(&mut b, image, Extent { output_stride: 16, deepest: 16 }).expect("recorded");
         assert!(!b.in_backbone);
         let mut memory = Memory::new();
         for (index, value) in tape.values().iter().enumerate().filter(|(_, v)| v.role != Role::Temp) {

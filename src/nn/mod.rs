@@ -5,10 +5,11 @@ mod freeze;
 mod layers;
 mod mobilenet_v2;
 mod neck;
+mod resnet;
 mod scratch;
 mod weights;
 
-pub use backbone::{Arch, Tap};
+pub use backbone::{Arch, Extent, Tap};
 pub use freeze::{Freeze, FreezeNorms};
 pub use layers::{Builder, ConvBn, Mode};
 pub use neck::{LINEAR, Neck, NeckOptions, neck, stack};

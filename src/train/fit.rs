@@ -140,10 +140,9 @@ pub async fn fit(
 
 /// The model's description.
 fn describe(options: &FitOptions, data: &Dataset) -> Result<ModelSpec> {
-    let (output_stride, taps) = match options.arch {
-        Arch::MobilenetV2 => (32, vec![4, 8, 16, 32]),
-        Arch::Scratch => (16, vec![4, 8, 16]),
-    };
+    let weights = model_file::read(&options.backbone)?;
+    let taps = options.arch.strides(|name| weights.contains(name));
+    let output_stride = if options.arch == Arch::Scratch { 16 } else { 32 };
     let classes = data.classes().clone();
     let embedding = options.embedding.unwrap_or_else(|| classes.len().clamp(EMBEDDING[0], EMBEDDING[1]));
     let net = NetOptions {

@@ -73,7 +73,8 @@ async fn verify_file(
     } else if file.contains("image_u8") || file.contains("input") {
         let Some((weights, arch)) = backbone else {
             let problem = "is a parity file, which needs the backbone's weights";
-            return Err(Error::model(path, problem, "give --weights WEIGHTS --arch mobilenet_v2"));
+            let remedy = "give --weights WEIGHTS --arch ARCH, such as mobilenet_v2 or resnet18";
+            return Err(Error::model(path, problem, remedy));
         };
         parity::verify(gpu, &file, weights, *arch).await
     } else {

@@ -7,7 +7,7 @@ use crate::data::{Normalisation, RgbImage};
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::model_file::{self, ModelFile};
-use crate::nn::{Arch, Builder, Mode, Tap};
+use crate::nn::{Arch, Builder, Extent, Mode, Tap};
 use crate::tape::{DType, Keep, Plan, Program, Store, Tape, ValueId, tuned_caps};
 
 use super::compare::{Tolerance, compare, rows_of_map};
@@ -17,7 +17,7 @@ use super::report::TensorReport;
 const MAPS: Tolerance = Tolerance::Relative(1e-4);
 /// Tolerance of the network input: a few roundings in f32.
 const INPUT: Tolerance = Tolerance::Relative(1e-6);
-/// Strides of the last map of the supported backbones.
+/// Stride of the last map of the supported backbones.
 const OUTPUT_STRIDE: usize = 32;
 
 /// Compares the maps of `file` with those of the backbone `arch` with the weights in `weights`.
@@ -31,7 +31,7 @@ pub(super) async fn verify(
     let mut tape = Tape::new();
     let image = tape.input("image", &[1, picture.height, picture.width, 3], DType::F32);
     let mut b = Builder::new(&mut tape, Mode::Eval);
-    let taps = arch.record(&mut b, image, OUTPUT_STRIDE)?;
+    let taps = arch.record(&mut b, image, extent(file))?;
     let logits = if file.contains("logits") { arch.record_classifier(&mut b, &taps)? } else { None };
     let catalogue = b.weights;
     let wanted = wanted(file, &tape, &taps, logits, arch)?;
@@ -63,6 +63,17 @@ pub(super) async fn verify(
     Ok(reports)
 }
 
+/// The stride in the name of a map.
+fn stride(name: &str) -> Option<usize> {
+    name.strip_prefix("stride")?.parse().ok()
+}
+
+/// As much of a backbone as `file` has maps of, all of it where there are class scores.
+fn extent(file: &ModelFile) -> Extent {
+    let deepest = file.names().filter_map(stride).max().filter(|_| !file.contains("logits"));
+    Extent { output_stride: OUTPUT_STRIDE, deepest: deepest.unwrap_or(OUTPUT_STRIDE) }
+}
+
 /// The tensors to compare, with the values of the tape that hold ours.
 fn wanted<'a>(
     file: &'a ModelFile,
@@ -73,8 +84,7 @@ fn wanted<'a>(
 ) -> Result<Vec<(&'a str, ValueId)>> {
     let mut wanted = Vec::new();
     for name in file.names() {
-        let stride = name.strip_prefix("stride").and_then(|s| s.parse::<usize>().ok());
-        let found = match stride {
+        let found = match stride(name) {
             Some(stride) => taps.iter().find(|t| t.stride == stride).map(|t| t.map),
             None if name == "logits" => logits,
             None if name.starts_with("block") || name == "pos_embed" => None,
@@ -83,9 +93,9 @@ fn wanted<'a>(
         let shape = file.shape(name)?;
         let channels = if shape.len() == 4 { shape[1] } else { shape.last().copied().unwrap_or(0) };
         let Some(id) = found.filter(|&id| tape.value(id).channels() == channels) else {
-            let problem = format!("holds `{name}` {shape:?}, which the backbone {arch:?} does not have");
-            let remedy =
-                "verify it with the --arch it belongs to; feature maps of mobilenet_v2 are supported";
+            let problem =
+                format!("holds `{name}` {shape:?}, which the backbone {} does not have", arch.name());
+            let remedy = "verify it with the --arch it belongs to (mobilenet_v2 or one of the resnets)";
             return Err(Error::model(file.path(), problem, remedy));
         };
         wanted.push((name, id));

@@ -42,6 +42,10 @@ pub fn settings(ui: &mut Ui, chosen: &mut Chosen, going: bool) {
         row("data", name, root.display().to_string());
         let network = match model.arch {
             Arch::MobilenetV2 => "MobileNetV2",
+            Arch::Resnet18 => "ResNet-18",
+            Arch::Resnet34 => "ResNet-34",
+            Arch::Resnet50 => "ResNet-50",
+            Arch::Resnet101 => "ResNet-101",
             Arch::Scratch => "small residual net",
         };
         row("network", network.to_owned(), format!("output stride {}", model.output_stride));
