@@ -191,20 +191,30 @@ fn a_dilated_network_holds_the_strided_ones_map() {
     }
 }
 
-/// Every node of the first two layers, forward and back, against the oracle.
-#[test]
-fn training_agrees_with_the_oracle_node_by_node() {
-    let image = Input::fixed(&[2, 45, 38, 3], Fill::Uniform(-2.0, 2.0));
-    let case = Case::new("resnet18", vec![image], |tape, v| {
+/// Every node of `arch` on a random image of `size`, forward and back, against the oracle.
+fn agrees_node_by_node(arch: Arch, extent: Extent, size: [usize; 2], variant: Option<Variant>) {
+    let image = Input::fixed(&[2, size[0], size[1], 3], Fill::Uniform(-2.0, 2.0));
+    let case = Case::new("residual", vec![image], move |tape, v| {
         let mut b = Builder::new(tape, Mode::Train);
-        let taps = Arch::Resnet18.record(&mut b, v[0], Extent { deepest: 8, ..WHOLE })?;
+        let taps = arch.record(&mut b, v[0], extent)?;
         Ok(taps.iter().map(|tap| tap.map).collect())
     });
+    let all = pollster::block_on(check::on_device(&case, &gpu_of(variant))).expect("it runs");
+    let bad: Vec<_> = all.iter().filter(|d| d.max_rel > 1e-5).collect();
+    assert!(all.len() > 100 && bad.is_empty(), "{arch:?}, {variant:?}: {bad:#?}");
+}
+
+#[test]
+fn training_agrees_with_the_oracle_node_by_node() {
     for variant in [None, Some(Variant::Gpu)] {
-        let all = pollster::block_on(check::on_device(&case, &gpu_of(variant))).expect("it runs");
-        let bad: Vec<_> = all.iter().filter(|d| d.max_rel > 1e-5).collect();
-        assert!(all.len() > 100 && bad.is_empty(), "{bad:#?}");
+        agrees_node_by_node(Arch::Resnet18, Extent { deepest: 8, ..WHOLE }, [45, 38], variant);
     }
+}
+
+/// All four layers of bottlenecks, two of them dilated.
+#[test]
+fn training_a_dilated_network_agrees_with_the_oracle_node_by_node() {
+    agrees_node_by_node(Arch::Resnet50, Extent { output_stride: 8, deepest: 8 }, [29, 26], None);
 }
 
 #[test]
