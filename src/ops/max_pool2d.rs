@@ -45,13 +45,14 @@ impl Pool {
     /// Shape of the pooled map; `None` where a window may hold no pixel of it.
     fn pooled(self, x: &[usize]) -> Option<[usize; 4]> {
         let &[batch, height, width, channels] = x else { return None };
-        let sound =
-            (1..=MAX_WINDOW).contains(&self.kernel) && self.stride > 0 && 2 * self.padding <= self.kernel;
+        if !(1..=MAX_WINDOW).contains(&self.kernel) || self.stride == 0 || 2 * self.padding > self.kernel {
+            return None;
+        }
         let along = |size: usize| {
             let room = (size + 2 * self.padding).checked_sub(self.kernel).filter(|_| size > 0)?;
             Some(room / self.stride + 1)
         };
-        sound.then_some([batch, along(height)?, along(width)?, channels])
+        Some([batch, along(height)?, along(width)?, channels])
     }
 
     fn params(self, x: &Value, y: &Value) -> Params {
