@@ -16,19 +16,22 @@ const MINUTES = Number(process.env.MINUTES ?? 5);
 const median = (values) => [...values].sort((a, b) => a - b)[values.length >> 1];
 
 /** Megabytes that the browser's processes hold, shared pages counted once in each. */
-function resident(browserArgument) {
-  const ids = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
-  let total = 0;
-  for (const id of ids) {
+function resident(mark) {
+  const processes = new Map();
+  for (const id of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
     try {
-      if (!readFileSync(`/proc/${id}/cmdline`, "utf8").includes(browserArgument)) continue;
-      const line = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${id}/status`, "utf8"));
-      total += line ? Number(line[1]) / 1024 : 0;
+      const status = readFileSync(`/proc/${id}/status`, "utf8");
+      const field = (name) => Number(new RegExp(`^${name}:\\s+(\\d+)`, "m").exec(status)?.[1] ?? 0);
+      const marked = readFileSync(`/proc/${id}/cmdline`, "utf8").includes(mark);
+      processes.set(id, { parent: String(field("PPid")), kilobytes: field("VmRSS"), marked });
     } catch {
       // It ended meanwhile.
     }
   }
-  return Math.round(total);
+  // Renderers and the process of the graphics card do not carry the mark, only their ancestor does.
+  const ours = (id) => processes.has(id) && (processes.get(id).marked || ours(processes.get(id).parent));
+  const all = [...processes].filter(([id]) => ours(id));
+  return Math.round(all.reduce((sum, [, { kilobytes }]) => sum + kilobytes, 0) / 1024);
 }
 
 const settled = (is) => is.first !== null && is.seconds !== null && !is.busy && is.work === null;
