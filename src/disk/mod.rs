@@ -1,6 +1,7 @@
 //! Files and folders: the machine's, or in a browser, which has none, those that the page holds in memory.
 //!
-//! The library reads and lists by these functions only and writes by [`write()`] and [`append`], so that data sets, runs and models work the same in both.
+//! Data sets, runs and models are read, listed and written by these functions only, so that they work the same in both. (The
+//! device's caches of kernels, which a browser has none of, use the machine's files directly.)
 
 #[cfg(not(target_arch = "wasm32"))]
 mod atomic;

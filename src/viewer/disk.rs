@@ -19,7 +19,7 @@ pub struct Disk;
 
 impl Files for Disk {
     fn read(&self, path: &Path) -> Result<Vec<u8>> {
-        std::fs::read(path).map_err(|e| Error::io("read the file", path, e))
+        crate::disk::read(path).map_err(|e| Error::io("read the file", path, e))
     }
 
     fn write(&self, path: &Path, content: &[u8]) -> Result<()> {
