@@ -1,29 +1,48 @@
-// Scaled dot-product attention with several heads, streamed: out = softmax(q k^T / sqrt(d)) v, per image and head, without a
-// matrix of queries x keys.
+// Scaled dot-product attention with several heads, streamed: out = softmax(q k^T / sqrt(d) + bias) v, per image and head,
+// without a matrix of queries x keys.
 //
-// Layout: q, out [images][queries][quads] vec4s, k, v [images][keys][quads]; a head owns `head_quads` neighbouring vec4s, so d is
-// a multiple of 4 (one head may have any d: then the padding is zero). A `row` is (image, head, query), a `key row` (image, head,
-// key). Each long sum is cut into `parts` of `chunk` terms, kept apart in scratch and joined in their order. An invocation owns
-// one row, one part and up to 4 vec4s of the head (`block`); wider heads are several blocks, which compute the products again.
-// Iterations: chunk * (2 head_quads + 1), held below 65,535 by the choice of chunk; 2 * parts when joining.
+// Layout: tokens of `stride` vec4s, in which q begins at 0, k at `k_at`, v at `v_at` (three values, or one that packs them);
+// out, d_out and attended have tokens of `quads` vec4s. A head owns `head_quads` neighbouring vec4s, so d is a multiple of 4
+// (one head may have any d: then the padding is zero).
+// An invocation owns 4 neighbouring rows (queries; keys in attention_dkv) of one image and head and one `part` of the long sum,
+// `chunk` terms, which it takes 8 at a time: 32 products for 12 vec4s read. Its sums lie in scratch as
+// [part][image, head][rows rounded up to 4][head_quads] and are joined in the order of the parts.
+// Iterations: chunk / 8 * (2 head_quads + 1), held below 65,535 by the choice of chunk; parts when joining.
+//
+// Windows (Liu et al. 2021, eq. 4): with `window` > 0 a token is a place of a window of that many rows and columns, an image is
+// one window of `down` x `across`, and the scores get table[row difference, column difference][head]. Where windows are
+// shifted, the last ones hold places from opposite borders of the map, between which the scores get -100.
 //!include lib/index.wgsl
 //!include lib/total.wgsl
 
 struct Params {
-    // B, Q and M.
+    // B, Q and M; heads.
     images: u32,
     queries: u32,
     keys: u32,
     heads: u32,
-    // vec4s of a row, of a head, and groups of 4 of those.
+    // vec4s of a token of out and of a head.
     quads: u32,
     head_quads: u32,
-    blocks: u32,
+    // vec4s from token to token of q, k and v, and where k and v begin.
+    stride: u32,
+    k_at: u32,
+    v_at: u32,
     // Terms of a part, parts of a sum.
     chunk: u32,
     parts: u32,
     // 1 / sqrt(d).
     scale: f32,
+    // Side of a window or 0, its shift, numbers of windows, numbers from row to row of the table.
+    window: u32,
+    shift: u32,
+    down: u32,
+    across: u32,
+    table_stride: u32,
+    // Joining sums: where they begin, where the first goes, vec4s from token to token there.
+    from_at: u32,
+    to_at: u32,
+    to_stride: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -32,67 +51,97 @@ struct Params {
 @group(0) @binding(2) var<storage, read> k: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read> v: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read> d_out: array<vec4<f32>>;
-@group(0) @binding(5) var<storage, read> lse: array<f32>;
-@group(0) @binding(6) var<storage, read> delta: array<f32>;
-// Parts of sums with their running maxima and sums, and the forward output.
+@group(0) @binding(5) var<storage, read> numbers: array<vec2<f32>>;
+@group(0) @binding(6) var<storage, read> table: array<f32>;
+// Parts of sums with their running maxima and sums, the forward output, the first of the two numbers.
 @group(0) @binding(7) var<storage, read> sums: array<vec4<f32>>;
 @group(0) @binding(8) var<storage, read> states: array<vec2<f32>>;
 @group(0) @binding(9) var<storage, read> attended: array<vec4<f32>>;
-@group(0) @binding(10) var<storage, read_write> out: array<vec4<f32>>;
-@group(0) @binding(11) var<storage, read_write> second_out: array<vec4<f32>>;
-@group(0) @binding(12) var<storage, read_write> states_out: array<vec2<f32>>;
-@group(0) @binding(13) var<storage, read_write> numbers_out: array<f32>;
+@group(0) @binding(10) var<storage, read> lse: array<f32>;
+// Gradients of the scores, [image, head][query][key], and their sums per entry of the table.
+@group(0) @binding(11) var<storage, read> scores: array<f32>;
+@group(0) @binding(12) var<storage, read> table_parts: array<f32>;
+@group(0) @binding(13) var<storage, read_write> out: array<vec4<f32>>;
+@group(0) @binding(14) var<storage, read_write> states_out: array<vec2<f32>>;
+@group(0) @binding(15) var<storage, read_write> numbers_out: array<f32>;
+@group(0) @binding(16) var<storage, read_write> pairs_out: array<vec2<f32>>;
+@group(0) @binding(17) var<storage, read_write> scores_out: array<f32>;
 
 // What an invocation of the partial kernels owns.
 struct Place {
     image: u32,
-    // The row, and its number among those of its image and head.
-    row: u32,
-    item: u32,
-    part: u32,
-    // First vec4 of the head within a row, and of the block within the head.
+    // Number of the head, and its first vec4 within a token.
     head: u32,
-    quad: u32,
+    at: u32,
+    // The first of its 4 rows among those of its image and head, and in scratch.
+    item: u32,
+    row: u32,
+    part: u32,
 }
 
 // `length` is the number of rows per image and head. Neighbours have neighbouring rows, so they read the same terms.
 fn place_of(i: u32, length: u32) -> Place {
-    // Order of the invocations: rows, blocks of the head, parts of the sum.
-    let rows = params.images * params.heads * length;
-    let row = i % rows;
-    let rest = i / rows;
-    let group = row / length;
-    let head = (group % params.heads) * params.head_quads;
-    return Place(group / params.heads, row, row % length, rest / params.blocks, head, 4u * (rest % params.blocks));
+    let fours = (length + 3u) / 4u;
+    let all = params.images * params.heads * fours;
+    let four = i % all;
+    let group = four / fours;
+    let head = group % params.heads;
+    let item = 4u * (four % fours);
+    return Place(group / params.heads, head, head * params.head_quads, item, 4u * four, i / all);
 }
 
-// The first vec4 of a head in the row of a query, and in that of a key.
-fn query_at(image: u32, item: u32, head: u32) -> u32 {
-    return (image * params.queries + item) * params.quads + head;
+// Rows in scratch, where those of every image and head are rounded up to 4.
+fn scratch_rows(length: u32) -> u32 {
+    return params.images * params.heads * 4u * ((length + 3u) / 4u);
 }
 
-fn key_at(image: u32, item: u32, head: u32) -> u32 {
-    return (image * params.keys + item) * params.quads + head;
+// Four neighbouring tokens; the last one stands in beyond the end.
+fn four(image: u32, item: u32, length: u32) -> vec4<u32> {
+    return image * length + min(vec4<u32>(item) + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(length - 1u));
 }
 
-// <q, k> / sqrt(d) of two rows of a head.
-fn score(query: u32, key: u32) -> f32 {
-    var sum = vec4<f32>(0.0);
-    for (var j = 0u; j < params.head_quads; j++) {
-        sum += q[query + j] * k[key + j];
-    }
-    return total(sum) * params.scale;
+// 1 where four neighbouring terms are within `length`.
+fn there(item: u32, length: u32) -> vec4<bool> {
+    return vec4<u32>(item) + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(length);
 }
 
-// The number of vec4 j of a block within the head; the last one stands in beyond the end, and is not stored.
-fn lane(quad: u32, j: u32) -> u32 {
-    return min(quad + j, params.head_quads - 1u);
+// Places of four tokens in their window: the difference of two codes leads to the table, and between different sides the
+// scores of shifted windows are masked.
+struct Codes {
+    code: vec4<u32>,
+    side: vec4<u32>,
 }
 
-// Where vec4 0 of the block of a row lies in sums of [parts][rows][head_quads].
-fn sum_at(at: Place, length: u32) -> u32 {
-    let rows = params.images * params.heads * length;
-    return (at.part * rows + at.row) * params.head_quads + at.quad;
+fn codes(image: u32, item: u32, length: u32) -> Codes {
+    let token = min(vec4<u32>(item) + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(length - 1u));
+    let side = max(params.window, 1u);
+    let y = token / side;
+    let x = token % side;
+    // Only the last windows of the map hold places from both borders.
+    let last = vec2<bool>((image / params.across) % params.down == params.down - 1u, image % params.across == params.across - 1u);
+    let limit = vec4<u32>(side - params.shift);
+    let below = select(vec4<u32>(0u), vec4<u32>(1u), (y >= limit) & vec4<bool>(last.x));
+    let right = select(vec4<u32>(0u), vec4<u32>(2u), (x >= limit) & vec4<bool>(last.y));
+    return Codes(y * (2u * side - 1u) + x, below + right);
+}
+
+// What a query's scores of four keys get. The table's row is (dy + window - 1) * (2 window - 1) + dx + window - 1.
+fn bias_of_keys(code: u32, side: u32, other: Codes, head: u32) -> vec4<f32> {
+    let at = (vec4<u32>(code + 2u * params.window * (params.window - 1u)) - other.code) * params.table_stride + head;
+    let entry = vec4<f32>(table[at.x], table[at.y], table[at.z], table[at.w]);
+    return entry - select(vec4<f32>(0.0), vec4<f32>(100.0), other.side != vec4<u32>(side));
+}
+
+// The same for the scores of four queries against a key.
+fn bias_of_queries(code: u32, side: u32, other: Codes, head: u32) -> vec4<f32> {
+    let at = (other.code + vec4<u32>(2u * params.window * (params.window - 1u) - code)) * params.table_stride + head;
+    let entry = vec4<f32>(table[at.x], table[at.y], table[at.z], table[at.w]);
+    return entry - select(vec4<f32>(0.0), vec4<f32>(100.0), other.side != vec4<u32>(side));
+}
+
+fn highest_of(a: vec4<f32>, b: vec4<f32>) -> f32 {
+    let m = max(a, b);
+    return max(max(m.x, m.y), max(m.z, m.w));
 }
 
 // Running maximum and sum of one part of the keys, and the values weighted by exp(score - maximum).
@@ -102,80 +151,126 @@ fn attention_part(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_wor
     if (at.part >= params.parts) {
         return;
     }
-    let query = query_at(at.image, at.item, at.head);
+    let rows = four(at.image, at.item, params.queries) * params.stride + at.at;
+    let own = codes(at.image, at.item, params.queries);
+    // Where vec4 0 of the four rows lies in scratch.
+    let first_to = (at.part * scratch_rows(params.queries) + at.row) * params.head_quads;
+    let to = vec4<u32>(first_to) + vec4<u32>(0u, 1u, 2u, 3u) * params.head_quads;
     // Finite, so that the first difference below is a number whatever the first score is.
-    var highest = -3e38;
-    var sum = 0.0;
-    var a0 = vec4<f32>(0.0);
-    var a1 = vec4<f32>(0.0);
-    var a2 = vec4<f32>(0.0);
-    var a3 = vec4<f32>(0.0);
+    var highest = vec4<f32>(-3e38);
+    var sum = vec4<f32>(0.0);
     let first = at.part * params.chunk;
-    for (var m = first; m < min(first + params.chunk, params.keys); m++) {
-        let key = key_at(at.image, m, at.head);
-        let s = score(query, key);
+    let end = min(first + params.chunk, params.keys);
+    for (var m = first; m < end; m += 8u) {
+        let a = four(at.image, m, params.keys) * params.stride + at.at;
+        let b = four(at.image, m + 4u, params.keys) * params.stride + at.at;
+        // s<row><a or b>: scores of a row against the first and the last four keys.
+        var s0a = vec4<f32>(0.0); var s1a = vec4<f32>(0.0); var s2a = vec4<f32>(0.0); var s3a = vec4<f32>(0.0);
+        var s0b = vec4<f32>(0.0); var s1b = vec4<f32>(0.0); var s2b = vec4<f32>(0.0); var s3b = vec4<f32>(0.0);
+        for (var j = 0u; j < params.head_quads; j++) {
+            let at_a = a + vec4<u32>(params.k_at + j);
+            let at_b = b + vec4<u32>(params.k_at + j);
+            let ka = mat4x4<f32>(k[at_a.x], k[at_a.y], k[at_a.z], k[at_a.w]);
+            let kb = mat4x4<f32>(k[at_b.x], k[at_b.y], k[at_b.z], k[at_b.w]);
+            let q0 = q[rows.x + j]; let q1 = q[rows.y + j]; let q2 = q[rows.z + j]; let q3 = q[rows.w + j];
+            s0a += q0 * ka; s1a += q1 * ka; s2a += q2 * ka; s3a += q3 * ka;
+            s0b += q0 * kb; s1b += q1 * kb; s2b += q2 * kb; s3b += q3 * kb;
+        }
+        s0a *= params.scale; s1a *= params.scale; s2a *= params.scale; s3a *= params.scale;
+        s0b *= params.scale; s1b *= params.scale; s2b *= params.scale; s3b *= params.scale;
+        if (params.window > 0u) {
+            let ca = codes(at.image, m, params.keys);
+            let cb = codes(at.image, m + 4u, params.keys);
+            s0a += bias_of_keys(own.code.x, own.side.x, ca, at.head); s0b += bias_of_keys(own.code.x, own.side.x, cb, at.head);
+            s1a += bias_of_keys(own.code.y, own.side.y, ca, at.head); s1b += bias_of_keys(own.code.y, own.side.y, cb, at.head);
+            s2a += bias_of_keys(own.code.z, own.side.z, ca, at.head); s2b += bias_of_keys(own.code.z, own.side.z, cb, at.head);
+            s3a += bias_of_keys(own.code.w, own.side.w, ca, at.head); s3b += bias_of_keys(own.code.w, own.side.w, cb, at.head);
+        }
+        // Keys beyond the end are never the highest and weigh exp(-3e38 - highest) = 0.
+        let none = vec4<f32>(-3e38);
+        let in_a = there(m, params.keys);
+        let in_b = there(m + 4u, params.keys);
+        s0a = select(none, s0a, in_a); s1a = select(none, s1a, in_a); s2a = select(none, s2a, in_a); s3a = select(none, s3a, in_a);
+        s0b = select(none, s0b, in_b); s1b = select(none, s1b, in_b); s2b = select(none, s2b, in_b); s3b = select(none, s3b, in_b);
         // What was summed so far is rescaled when a higher score comes: no exponent is ever above 0.
-        let next = max(highest, s);
+        let found = vec4<f32>(highest_of(s0a, s0b), highest_of(s1a, s1b), highest_of(s2a, s2b), highest_of(s3a, s3b));
+        let next = max(highest, found);
         let keep = exp(highest - next);
-        let weight = exp(s - next);
         highest = next;
-        sum = sum * keep + weight;
-        a0 = a0 * keep + weight * v[key + lane(at.quad, 0u)];
-        a1 = a1 * keep + weight * v[key + lane(at.quad, 1u)];
-        a2 = a2 * keep + weight * v[key + lane(at.quad, 2u)];
-        a3 = a3 * keep + weight * v[key + lane(at.quad, 3u)];
+        let p0a = exp(s0a - next.x); let p1a = exp(s1a - next.y); let p2a = exp(s2a - next.z); let p3a = exp(s3a - next.w);
+        let p0b = exp(s0b - next.x); let p1b = exp(s1b - next.y); let p2b = exp(s2b - next.z); let p3b = exp(s3b - next.w);
+        sum = sum * keep + vec4<f32>(total(p0a + p0b), total(p1a + p1b), total(p2a + p2b), total(p3a + p3b));
+        for (var j = 0u; j < params.head_quads; j++) {
+            let at_a = a + vec4<u32>(params.v_at + j);
+            let at_b = b + vec4<u32>(params.v_at + j);
+            let va = mat4x4<f32>(v[at_a.x], v[at_a.y], v[at_a.z], v[at_a.w]);
+            let vb = mat4x4<f32>(v[at_b.x], v[at_b.y], v[at_b.z], v[at_b.w]);
+            // Scratch holds anything before the first eight.
+            var o0 = vec4<f32>(0.0); var o1 = vec4<f32>(0.0); var o2 = vec4<f32>(0.0); var o3 = vec4<f32>(0.0);
+            if (m > first) {
+                o0 = out[to.x + j] * keep.x; o1 = out[to.y + j] * keep.y;
+                o2 = out[to.z + j] * keep.z; o3 = out[to.w + j] * keep.w;
+            }
+            out[to.x + j] = o0 + (va * p0a + vb * p0b);
+            out[to.y + j] = o1 + (va * p1a + vb * p1b);
+            out[to.z + j] = o2 + (va * p2a + vb * p2b);
+            out[to.w + j] = o3 + (va * p3a + vb * p3b);
+        }
     }
-    // The last block of a head may have fewer vec4s.
-    let to = sum_at(at, params.queries);
-    let left = params.head_quads - at.quad;
-    out[to] = a0;
-    if (left > 1u) { out[to + 1u] = a1; }
-    if (left > 2u) { out[to + 2u] = a2; }
-    if (left > 3u) { out[to + 3u] = a3; }
-    // All blocks of a row find the same two numbers.
-    if (at.quad == 0u) {
-        states_out[at.part * params.images * params.heads * params.queries + at.row] = vec2<f32>(highest, sum);
-    }
+    let state = at.part * scratch_rows(params.queries) + at.row;
+    states_out[state] = vec2<f32>(highest.x, sum.x);
+    states_out[state + 1u] = vec2<f32>(highest.y, sum.y);
+    states_out[state + 2u] = vec2<f32>(highest.z, sum.z);
+    states_out[state + 3u] = vec2<f32>(highest.w, sum.w);
+}
+
+// One row of an output: its number in scratch, and the first vec4 of its head in tokens of `stride` vec4s.
+struct Row {
+    scratch: u32,
+    to: u32,
+}
+
+fn row_of(row: u32, length: u32, stride: u32) -> Row {
+    // Heads lie side by side in a token and one after another in scratch.
+    let group = row / length;
+    let item = row % length;
+    let token = (group / params.heads) * length + item;
+    let head = (group % params.heads) * params.head_quads;
+    return Row(group * 4u * ((length + 3u) / 4u) + item, token * stride + head);
 }
 
 // Joins the parts of one vec4 of a row: divided by the whole sum, whose logarithm plus the maximum is kept for the gradient.
 @compute @workgroup_size(64)
 fn attention_join(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
     let i = linear_index(id, groups, 64u);
-    let rows = params.images * params.heads * params.queries;
     let row = i / params.head_quads;
-    if (row >= rows) {
+    if (row >= params.images * params.heads * params.queries) {
         return;
     }
+    let at = row_of(row, params.queries, params.quads);
+    let rows = scratch_rows(params.queries);
+    let quad = i % params.head_quads;
     var highest = -3e38;
     for (var part = 0u; part < params.parts; part++) {
-        highest = max(highest, states[part * rows + row].x);
+        highest = max(highest, states[part * rows + at.scratch].x);
     }
     // Each part was summed under a maximum of its own: its weight brings it under the common one.
     var sum = 0.0;
     var value = vec4<f32>(0.0);
     for (var part = 0u; part < params.parts; part++) {
-        let state = states[part * rows + row];
+        let state = states[part * rows + at.scratch];
         let weight = exp(state.x - highest);
         sum += weight * state.y;
-        value += weight * sums[part * rows * params.head_quads + i];
+        value += weight * sums[(part * rows + at.scratch) * params.head_quads + quad];
     }
-    out[row_to(row, params.queries) + i % params.head_quads] = value / sum;
+    out[at.to + quad] = value / sum;
     // One invocation per row writes the row's number.
-    if (i % params.head_quads == 0u) {
+    if (quad == 0u) {
         numbers_out[row] = highest + log(sum);
     }
 }
 
-// The first vec4 of a row's head in [images][length][quads].
-fn row_to(row: u32, length: u32) -> u32 {
-    // Heads lie side by side in a row of the output and one after another in scratch.
-    let group = row / length;
-    let item = row % length;
-    return ((group / params.heads) * length + item) * params.quads + (group % params.heads) * params.head_quads;
-}
-
-// <d_out, out> of every row: what the softmax takes off the gradient of each of its weights.
+// The log-sum-exp of every row beside <d_out, out>: what the softmax takes off the gradient of each of its weights.
 @compute @workgroup_size(64)
 fn attention_delta(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
     let row = linear_index(id, groups, 64u);
@@ -183,100 +278,282 @@ fn attention_delta(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_wo
         return;
     }
     // Output and its gradient lie alike.
-    let from_row = row_to(row, params.queries);
+    let from_row = row_of(row, params.queries, params.quads).to;
     var sum = vec4<f32>(0.0);
     for (var j = 0u; j < params.head_quads; j++) {
         sum += d_out[from_row + j] * attended[from_row + j];
     }
-    numbers_out[row] = total(sum);
+    pairs_out[row] = vec2<f32>(lse[row], total(sum));
 }
 
-// Weight p of a query and a key (x), and the gradient of their score, 1 / sqrt(d) included (y).
-fn weights(query: u32, key: u32, row: u32) -> vec2<f32> {
-    var sum = vec4<f32>(0.0);
-    for (var j = 0u; j < params.head_quads; j++) {
-        sum += d_out[query + j] * v[key + j];
-    }
-    // exp(score - lse) is the softmax itself: nothing of the forward pass but one number per row is kept.
-    let p = exp(score(query, key) - lse[row]);
-    return vec2<f32>(p, p * (total(sum) - delta[row]) * params.scale);
+// Stores up to four gradients of scores of a query.
+fn store_scores(place: u32, values: vec4<f32>, inside: vec4<bool>) {
+    if (inside.x) { scores_out[place] = values.x; }
+    if (inside.y) { scores_out[place + 1u] = values.y; }
+    if (inside.z) { scores_out[place + 2u] = values.z; }
+    if (inside.w) { scores_out[place + 3u] = values.w; }
 }
 
-// dq = sum over keys of ds * k, one part of the keys.
+// dq = sum over keys of ds * k, one part of the keys. With windows the scores' gradients are kept for the table.
 @compute @workgroup_size(64)
 fn attention_dq(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
     let at = place_of(linear_index(id, groups, 64u), params.queries);
     if (at.part >= params.parts) {
         return;
     }
-    let query = query_at(at.image, at.item, at.head);
-    var a0 = vec4<f32>(0.0);
-    var a1 = vec4<f32>(0.0);
-    var a2 = vec4<f32>(0.0);
-    var a3 = vec4<f32>(0.0);
+    let tokens = four(at.image, at.item, params.queries);
+    let rows = tokens * params.stride + at.at;
+    let d_rows = tokens * params.quads + at.at;
+    let own = codes(at.image, at.item, params.queries);
+    let first_to = (at.part * scratch_rows(params.queries) + at.row) * params.head_quads;
+    let to = vec4<u32>(first_to) + vec4<u32>(0u, 1u, 2u, 3u) * params.head_quads;
+    let group = at.image * params.heads + at.head;
+    // Log-sum-exp and delta of the four rows; the last one stands in beyond the end.
+    let n = group * params.queries + four(0u, at.item, params.queries);
+    let n0 = numbers[n.x]; let n1 = numbers[n.y]; let n2 = numbers[n.z]; let n3 = numbers[n.w];
     let first = at.part * params.chunk;
-    for (var m = first; m < min(first + params.chunk, params.keys); m++) {
-        let key = key_at(at.image, m, at.head);
-        // The score's gradient is a number: dq is a weighted sum of keys, as the output is one of values.
-        let ds = weights(query, key, at.row).y;
-        a0 += ds * k[key + lane(at.quad, 0u)];
-        a1 += ds * k[key + lane(at.quad, 1u)];
-        a2 += ds * k[key + lane(at.quad, 2u)];
-        a3 += ds * k[key + lane(at.quad, 3u)];
+    let end = min(first + params.chunk, params.keys);
+    for (var m = first; m < end; m += 8u) {
+        let a = four(at.image, m, params.keys) * params.stride + at.at;
+        let b = four(at.image, m + 4u, params.keys) * params.stride + at.at;
+        // s: scores, g: <d_out, v>, of a row against the first and the last four keys.
+        var s0a = vec4<f32>(0.0); var s1a = vec4<f32>(0.0); var s2a = vec4<f32>(0.0); var s3a = vec4<f32>(0.0);
+        var s0b = vec4<f32>(0.0); var s1b = vec4<f32>(0.0); var s2b = vec4<f32>(0.0); var s3b = vec4<f32>(0.0);
+        var g0a = vec4<f32>(0.0); var g1a = vec4<f32>(0.0); var g2a = vec4<f32>(0.0); var g3a = vec4<f32>(0.0);
+        var g0b = vec4<f32>(0.0); var g1b = vec4<f32>(0.0); var g2b = vec4<f32>(0.0); var g3b = vec4<f32>(0.0);
+        for (var j = 0u; j < params.head_quads; j++) {
+            let k_a = a + vec4<u32>(params.k_at + j);
+            let k_b = b + vec4<u32>(params.k_at + j);
+            let ka = mat4x4<f32>(k[k_a.x], k[k_a.y], k[k_a.z], k[k_a.w]);
+            let kb = mat4x4<f32>(k[k_b.x], k[k_b.y], k[k_b.z], k[k_b.w]);
+            let q0 = q[rows.x + j]; let q1 = q[rows.y + j]; let q2 = q[rows.z + j]; let q3 = q[rows.w + j];
+            s0a += q0 * ka; s1a += q1 * ka; s2a += q2 * ka; s3a += q3 * ka;
+            s0b += q0 * kb; s1b += q1 * kb; s2b += q2 * kb; s3b += q3 * kb;
+            let v_a = a + vec4<u32>(params.v_at + j);
+            let v_b = b + vec4<u32>(params.v_at + j);
+            let va = mat4x4<f32>(v[v_a.x], v[v_a.y], v[v_a.z], v[v_a.w]);
+            let vb = mat4x4<f32>(v[v_b.x], v[v_b.y], v[v_b.z], v[v_b.w]);
+            let d0 = d_out[d_rows.x + j]; let d1 = d_out[d_rows.y + j];
+            let d2 = d_out[d_rows.z + j]; let d3 = d_out[d_rows.w + j];
+            g0a += d0 * va; g1a += d1 * va; g2a += d2 * va; g3a += d3 * va;
+            g0b += d0 * vb; g1b += d1 * vb; g2b += d2 * vb; g3b += d3 * vb;
+        }
+        s0a *= params.scale; s1a *= params.scale; s2a *= params.scale; s3a *= params.scale;
+        s0b *= params.scale; s1b *= params.scale; s2b *= params.scale; s3b *= params.scale;
+        if (params.window > 0u) {
+            let ca = codes(at.image, m, params.keys);
+            let cb = codes(at.image, m + 4u, params.keys);
+            s0a += bias_of_keys(own.code.x, own.side.x, ca, at.head); s0b += bias_of_keys(own.code.x, own.side.x, cb, at.head);
+            s1a += bias_of_keys(own.code.y, own.side.y, ca, at.head); s1b += bias_of_keys(own.code.y, own.side.y, cb, at.head);
+            s2a += bias_of_keys(own.code.z, own.side.z, ca, at.head); s2b += bias_of_keys(own.code.z, own.side.z, cb, at.head);
+            s3a += bias_of_keys(own.code.w, own.side.w, ca, at.head); s3b += bias_of_keys(own.code.w, own.side.w, cb, at.head);
+        }
+        // exp(score - lse) is the softmax itself: nothing of the forward pass but one number per row is kept.
+        let zero = vec4<f32>(0.0);
+        let in_a = there(m, params.keys);
+        let in_b = there(m + 4u, params.keys);
+        s0a = select(zero, exp(s0a - n0.x) * (g0a - n0.y), in_a); s0b = select(zero, exp(s0b - n0.x) * (g0b - n0.y), in_b);
+        s1a = select(zero, exp(s1a - n1.x) * (g1a - n1.y), in_a); s1b = select(zero, exp(s1b - n1.x) * (g1b - n1.y), in_b);
+        s2a = select(zero, exp(s2a - n2.x) * (g2a - n2.y), in_a); s2b = select(zero, exp(s2b - n2.x) * (g2b - n2.y), in_b);
+        s3a = select(zero, exp(s3a - n3.x) * (g3a - n3.y), in_a); s3b = select(zero, exp(s3b - n3.x) * (g3b - n3.y), in_b);
+        if (params.window > 0u) {
+            let place = (group * params.queries + at.item) * params.keys + m;
+            let left = params.queries - at.item;
+            store_scores(place, s0a, in_a); store_scores(place + 4u, s0b, in_b);
+            if (left > 1u) { store_scores(place + params.keys, s1a, in_a); store_scores(place + params.keys + 4u, s1b, in_b); }
+            if (left > 2u) { store_scores(place + 2u * params.keys, s2a, in_a); store_scores(place + 2u * params.keys + 4u, s2b, in_b); }
+            if (left > 3u) { store_scores(place + 3u * params.keys, s3a, in_a); store_scores(place + 3u * params.keys + 4u, s3b, in_b); }
+        }
+        for (var j = 0u; j < params.head_quads; j++) {
+            let k_a = a + vec4<u32>(params.k_at + j);
+            let k_b = b + vec4<u32>(params.k_at + j);
+            let ka = mat4x4<f32>(k[k_a.x], k[k_a.y], k[k_a.z], k[k_a.w]) * params.scale;
+            let kb = mat4x4<f32>(k[k_b.x], k[k_b.y], k[k_b.z], k[k_b.w]) * params.scale;
+            var o0 = zero; var o1 = zero; var o2 = zero; var o3 = zero;
+            if (m > first) {
+                o0 = out[to.x + j]; o1 = out[to.y + j]; o2 = out[to.z + j]; o3 = out[to.w + j];
+            }
+            out[to.x + j] = o0 + (ka * s0a + kb * s0b);
+            out[to.y + j] = o1 + (ka * s1a + kb * s1b);
+            out[to.z + j] = o2 + (ka * s2a + kb * s2b);
+            out[to.w + j] = o3 + (ka * s3a + kb * s3b);
+        }
     }
-    let to = sum_at(at, params.queries);
-    let left = params.head_quads - at.quad;
-    out[to] = a0;
-    if (left > 1u) { out[to + 1u] = a1; }
-    if (left > 2u) { out[to + 2u] = a2; }
-    if (left > 3u) { out[to + 3u] = a3; }
 }
 
-// dk = sum over queries of ds * q and dv = sum over queries of p * d_out, one part of the queries.
+// dk = sum over queries of ds * q and dv = sum over queries of p * d_out, one part of the queries; all of dv behind all of dk.
 @compute @workgroup_size(64)
 fn attention_dkv(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
     let at = place_of(linear_index(id, groups, 64u), params.keys);
     if (at.part >= params.parts) {
         return;
     }
-    let key = key_at(at.image, at.item, at.head);
-    // Rows of this image and head, for lse and delta.
-    let rows = (at.row / params.keys) * params.queries;
-    // k<j> and v<j>: vec4 j of the block of dk and dv, which share the weights.
-    var k0 = vec4<f32>(0.0); var k1 = vec4<f32>(0.0); var k2 = vec4<f32>(0.0); var k3 = vec4<f32>(0.0);
-    var v0 = vec4<f32>(0.0); var v1 = vec4<f32>(0.0); var v2 = vec4<f32>(0.0); var v3 = vec4<f32>(0.0);
+    // Here the rows are keys and the terms queries.
+    let rows = four(at.image, at.item, params.keys) * params.stride + at.at;
+    let own = codes(at.image, at.item, params.keys);
+    let first_to = (at.part * scratch_rows(params.keys) + at.row) * params.head_quads;
+    let to = vec4<u32>(first_to) + vec4<u32>(0u, 1u, 2u, 3u) * params.head_quads;
+    let second = params.parts * scratch_rows(params.keys) * params.head_quads;
+    let number_at = (at.image * params.heads + at.head) * params.queries;
     let first = at.part * params.chunk;
-    for (var item = first; item < min(first + params.chunk, params.queries); item++) {
-        let query = query_at(at.image, item, at.head);
-        let w = weights(query, key, rows + item);
-        // vec4s of the block in the rows of q and d_out, which lie alike.
-        let j0 = query + lane(at.quad, 0u); let j1 = query + lane(at.quad, 1u);
-        let j2 = query + lane(at.quad, 2u); let j3 = query + lane(at.quad, 3u);
-        k0 += w.y * q[j0]; k1 += w.y * q[j1]; k2 += w.y * q[j2]; k3 += w.y * q[j3];
-        v0 += w.x * d_out[j0]; v1 += w.x * d_out[j1]; v2 += w.x * d_out[j2]; v3 += w.x * d_out[j3];
+    let end = min(first + params.chunk, params.queries);
+    for (var m = first; m < end; m += 8u) {
+        let in_a = there(m, params.queries);
+        let in_b = there(m + 4u, params.queries);
+        let tokens_a = four(at.image, m, params.queries);
+        let tokens_b = four(at.image, m + 4u, params.queries);
+        let a = tokens_a * params.stride + at.at;
+        let b = tokens_b * params.stride + at.at;
+        let da = tokens_a * params.quads + at.at;
+        let db = tokens_b * params.quads + at.at;
+        var s0a = vec4<f32>(0.0); var s1a = vec4<f32>(0.0); var s2a = vec4<f32>(0.0); var s3a = vec4<f32>(0.0);
+        var s0b = vec4<f32>(0.0); var s1b = vec4<f32>(0.0); var s2b = vec4<f32>(0.0); var s3b = vec4<f32>(0.0);
+        var g0a = vec4<f32>(0.0); var g1a = vec4<f32>(0.0); var g2a = vec4<f32>(0.0); var g3a = vec4<f32>(0.0);
+        var g0b = vec4<f32>(0.0); var g1b = vec4<f32>(0.0); var g2b = vec4<f32>(0.0); var g3b = vec4<f32>(0.0);
+        for (var j = 0u; j < params.head_quads; j++) {
+            let q_a = a + vec4<u32>(j);
+            let q_b = b + vec4<u32>(j);
+            let qa = mat4x4<f32>(q[q_a.x], q[q_a.y], q[q_a.z], q[q_a.w]);
+            let qb = mat4x4<f32>(q[q_b.x], q[q_b.y], q[q_b.z], q[q_b.w]);
+            let kj = rows + vec4<u32>(params.k_at + j);
+            let k0 = k[kj.x]; let k1 = k[kj.y]; let k2 = k[kj.z]; let k3 = k[kj.w];
+            s0a += k0 * qa; s1a += k1 * qa; s2a += k2 * qa; s3a += k3 * qa;
+            s0b += k0 * qb; s1b += k1 * qb; s2b += k2 * qb; s3b += k3 * qb;
+            let d_a = da + vec4<u32>(j);
+            let d_b = db + vec4<u32>(j);
+            let ga = mat4x4<f32>(d_out[d_a.x], d_out[d_a.y], d_out[d_a.z], d_out[d_a.w]);
+            let gb = mat4x4<f32>(d_out[d_b.x], d_out[d_b.y], d_out[d_b.z], d_out[d_b.w]);
+            let vj = rows + vec4<u32>(params.v_at + j);
+            let v0 = v[vj.x]; let v1 = v[vj.y]; let v2 = v[vj.z]; let v3 = v[vj.w];
+            g0a += v0 * ga; g1a += v1 * ga; g2a += v2 * ga; g3a += v3 * ga;
+            g0b += v0 * gb; g1b += v1 * gb; g2b += v2 * gb; g3b += v3 * gb;
+        }
+        s0a *= params.scale; s1a *= params.scale; s2a *= params.scale; s3a *= params.scale;
+        s0b *= params.scale; s1b *= params.scale; s2b *= params.scale; s3b *= params.scale;
+        if (params.window > 0u) {
+            let ca = codes(at.image, m, params.queries);
+            let cb = codes(at.image, m + 4u, params.queries);
+            s0a += bias_of_queries(own.code.x, own.side.x, ca, at.head); s0b += bias_of_queries(own.code.x, own.side.x, cb, at.head);
+            s1a += bias_of_queries(own.code.y, own.side.y, ca, at.head); s1b += bias_of_queries(own.code.y, own.side.y, cb, at.head);
+            s2a += bias_of_queries(own.code.z, own.side.z, ca, at.head); s2b += bias_of_queries(own.code.z, own.side.z, cb, at.head);
+            s3a += bias_of_queries(own.code.w, own.side.w, ca, at.head); s3b += bias_of_queries(own.code.w, own.side.w, cb, at.head);
+        }
+        // Numbers of the eight queries; the last one stands in beyond the end.
+        let na = vec4<u32>(number_at) + four(0u, m, params.queries);
+        let nb = vec4<u32>(number_at) + four(0u, m + 4u, params.queries);
+        let n0 = numbers[na.x]; let n1 = numbers[na.y]; let n2 = numbers[na.z]; let n3 = numbers[na.w];
+        let n4 = numbers[nb.x]; let n5 = numbers[nb.y]; let n6 = numbers[nb.z]; let n7 = numbers[nb.w];
+        let lse_a = vec4<f32>(n0.x, n1.x, n2.x, n3.x);
+        let lse_b = vec4<f32>(n4.x, n5.x, n6.x, n7.x);
+        let delta_a = vec4<f32>(n0.y, n1.y, n2.y, n3.y);
+        let delta_b = vec4<f32>(n4.y, n5.y, n6.y, n7.y);
+        let zero = vec4<f32>(0.0);
+        // p: the weights of the softmax.
+        let p0a = select(zero, exp(s0a - lse_a), in_a); let p0b = select(zero, exp(s0b - lse_b), in_b);
+        let p1a = select(zero, exp(s1a - lse_a), in_a); let p1b = select(zero, exp(s1b - lse_b), in_b);
+        let p2a = select(zero, exp(s2a - lse_a), in_a); let p2b = select(zero, exp(s2b - lse_b), in_b);
+        let p3a = select(zero, exp(s3a - lse_a), in_a); let p3b = select(zero, exp(s3b - lse_b), in_b);
+        g0a = p0a * (g0a - delta_a) * params.scale; g0b = p0b * (g0b - delta_b) * params.scale;
+        g1a = p1a * (g1a - delta_a) * params.scale; g1b = p1b * (g1b - delta_b) * params.scale;
+        g2a = p2a * (g2a - delta_a) * params.scale; g2b = p2b * (g2b - delta_b) * params.scale;
+        g3a = p3a * (g3a - delta_a) * params.scale; g3b = p3b * (g3b - delta_b) * params.scale;
+        for (var j = 0u; j < params.head_quads; j++) {
+            let q_a = a + vec4<u32>(j);
+            let q_b = b + vec4<u32>(j);
+            let qa = mat4x4<f32>(q[q_a.x], q[q_a.y], q[q_a.z], q[q_a.w]);
+            let qb = mat4x4<f32>(q[q_b.x], q[q_b.y], q[q_b.z], q[q_b.w]);
+            let d_a = da + vec4<u32>(j);
+            let d_b = db + vec4<u32>(j);
+            let ga = mat4x4<f32>(d_out[d_a.x], d_out[d_a.y], d_out[d_a.z], d_out[d_a.w]);
+            let gb = mat4x4<f32>(d_out[d_b.x], d_out[d_b.y], d_out[d_b.z], d_out[d_b.w]);
+            var o0 = zero; var o1 = zero; var o2 = zero; var o3 = zero;
+            // e<row>: dv, beside dk in o<row>.
+            var e0 = zero; var e1 = zero; var e2 = zero; var e3 = zero;
+            let far = to + vec4<u32>(second + j);
+            if (m > first) {
+                o0 = out[to.x + j]; o1 = out[to.y + j]; o2 = out[to.z + j]; o3 = out[to.w + j];
+                e0 = out[far.x]; e1 = out[far.y]; e2 = out[far.z]; e3 = out[far.w];
+            }
+            out[to.x + j] = o0 + (qa * g0a + qb * g0b);
+            out[to.y + j] = o1 + (qa * g1a + qb * g1b);
+            out[to.z + j] = o2 + (qa * g2a + qb * g2b);
+            out[to.w + j] = o3 + (qa * g3a + qb * g3b);
+            out[far.x] = e0 + (ga * p0a + gb * p0b);
+            out[far.y] = e1 + (ga * p1a + gb * p1b);
+            out[far.z] = e2 + (ga * p2a + gb * p2b);
+            out[far.w] = e3 + (ga * p3a + gb * p3b);
+        }
     }
-    let to = sum_at(at, params.keys);
-    let left = params.head_quads - at.quad;
-    out[to] = k0; second_out[to] = v0;
-    if (left > 1u) { out[to + 1u] = k1; second_out[to + 1u] = v1; }
-    if (left > 2u) { out[to + 2u] = k2; second_out[to + 2u] = v2; }
-    if (left > 3u) { out[to + 3u] = k3; second_out[to + 3u] = v3; }
 }
 
-// Adds up the parts of [parts][rows][head_quads], in order, into [images][queries][quads]. For the gradients of keys and
-// values, the keys stand in the place of the queries.
+// Adds up the parts, in order, into tokens of `to_stride` vec4s. For the gradients of keys and values, the keys stand in the
+// place of the queries.
 @compute @workgroup_size(64)
 fn attention_sum(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
     let i = linear_index(id, groups, 64u);
-    let rows = params.images * params.heads * params.queries;
     let row = i / params.head_quads;
-    if (row >= rows) {
+    if (row >= params.images * params.heads * params.queries) {
         return;
     }
+    let at = row_of(row, params.queries, params.to_stride);
+    let quad = i % params.head_quads;
+    let rows = scratch_rows(params.queries);
     // Always in the same order, so the same bits every run.
     var sum = vec4<f32>(0.0);
     for (var part = 0u; part < params.parts; part++) {
-        sum += sums[part * rows * params.head_quads + i];
+        sum += sums[params.from_at + (part * rows + at.scratch) * params.head_quads + quad];
     }
-    out[row_to(row, params.queries) + i % params.head_quads] = sum;
+    out[params.to_at + at.to + quad] = sum;
+}
+
+// Sums of the scores' gradients for one entry of the table and one part of the images, `chunk` of them. An invocation per
+// entry, head and part; chunk * window^2 iterations at most.
+@compute @workgroup_size(64)
+fn attention_dtable(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+    let i = linear_index(id, groups, 64u);
+    let side = 2u * params.window - 1u;
+    let entries = side * side;
+    let part = i / (entries * params.heads);
+    if (part >= params.parts) {
+        return;
+    }
+    let head = (i / entries) % params.heads;
+    let entry = i % entries;
+    // Row and column difference plus window - 1.
+    let dy = entry / side;
+    let dx = entry % side;
+    let reach = params.window - 1u;
+    var sum = 0.0;
+    for (var image = part * params.chunk; image < min((part + 1u) * params.chunk, params.images); image++) {
+        let from_image = (image * params.heads + head) * params.queries * params.keys;
+        for (var y = max(dy, reach) - reach; y < min(params.window, dy + 1u); y++) {
+            for (var x = max(dx, reach) - reach; x < min(params.window, dx + 1u); x++) {
+                // The query at (y, x) and the key that lies (dy, dx) before it.
+                let query = y * params.window + x;
+                let key = (y + reach - dy) * params.window + (x + reach - dx);
+                sum += scores[from_image + query * params.keys + key];
+            }
+        }
+    }
+    numbers_out[i] = sum;
+}
+
+// Joins the parts of the table's gradient; lanes beyond the heads are padding.
+@compute @workgroup_size(64)
+fn attention_dtable_join(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+    let i = linear_index(id, groups, 64u);
+    let side = 2u * params.window - 1u;
+    let entries = side * side;
+    let entry = i / params.table_stride;
+    let head = i % params.table_stride;
+    if (entry >= entries) {
+        return;
+    }
+    var sum = 0.0;
+    if (head < params.heads) {
+        for (var part = 0u; part < params.parts; part++) {
+            sum += table_parts[(part * params.heads + head) * entries + entry];
+        }
+    }
+    numbers_out[i] = sum;
 }

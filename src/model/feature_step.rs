@@ -34,8 +34,8 @@ impl FeatureStep {
         let image = tape.input("image", &[batch, height, width, 3], DType::F32);
         let labels = tape.input("labels", &[batch, height, width], DType::I32);
         let mut b = Builder::new(&mut tape, Mode::Eval);
-        let mut taps = net.arch.record(&mut b, image, net.extent())?;
-        taps.retain(|tap| net.taps.contains(&tap.stride));
+        let taps = net.arch.record(&mut b, image, net.extent())?;
+        let taps = net.arch.choose(&mut b, taps, &net.taps, [height, width])?;
         let features = stack(&mut b, &taps)?;
         let weights = b.weights;
         let [h, w] = [tape.value(features).shape[1], tape.value(features).shape[2]];

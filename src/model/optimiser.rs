@@ -1,7 +1,7 @@
 //! The rule by which gradients move weights, and what it remembers of each (spec section 13).
 
 use crate::error::Result;
-use crate::nn::Arch;
+use crate::nn::{Arch, is_embedding};
 use crate::ops;
 use crate::tape::{DType, Tape, ValueId};
 
@@ -77,7 +77,8 @@ pub(super) fn record_optimiser(
         let value = tape.value(pair[0]);
         let lr_scale = if arch.owns(&value.name) { o.backbone_lr } else { 1.0 };
         // Scales and shifts of norms, and biases, are the vectors among the weights.
-        let decay = if o.decay_norms || value.shape.len() > 1 { o.weight_decay } else { 0.0 };
+        let decays = value.shape.len() > 1 && !is_embedding(&value.name);
+        let decay = if o.decay_norms || decays { o.weight_decay } else { 0.0 };
         o.optimiser.record(tape, pair, (numbers, factor), decay, lr_scale)?;
     }
     Ok(norm)

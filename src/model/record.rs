@@ -69,8 +69,9 @@ pub fn record_network(
     learnable: bool,
 ) -> Result<Network> {
     let net = &spec.net;
-    let mut taps = net.arch.record(b, image, net.extent())?;
-    taps.retain(|t| net.taps.contains(&t.stride));
+    let size = b.tape.value(image).shape.clone();
+    let taps = net.arch.record(b, image, net.extent())?;
+    let taps = net.arch.choose(b, taps, &net.taps, [size[1], size[2]])?;
     let coarsest = taps[taps.len() - 1].map;
     b.tape.enter("head");
     let options =

@@ -1,10 +1,12 @@
 //! The choice of backbones, and what they have in common.
 
 use crate::error::{Error, Result};
+use crate::ops::{self, Corners};
 use crate::tape::ValueId;
 
 use super::layers::Builder;
 use super::resnet::{self, Depth};
+use super::vit::{self, Vit};
 use super::{mobilenet_v2, scratch};
 
 /// A feature map and how many image pixels lie between two of its pixels.
@@ -43,25 +45,91 @@ pub enum Arch {
     Resnet50,
     /// ResNet-101, torchvision names.
     Resnet101,
+    /// ViT-Tiny, timm names.
+    #[serde(rename = "vit_tiny_patch16_224")]
+    VitTiny,
+    /// ViT-Small, timm names.
+    #[serde(rename = "vit_small_patch16_224")]
+    VitSmall,
+    /// ViT-Base, timm names.
+    #[serde(rename = "vit_base_patch16_224")]
+    VitBase,
+    /// DINOv2's ViT-Small, timm names.
+    #[serde(rename = "vit_small_patch14_dinov2")]
+    Dinov2Small,
+    /// DINOv2's ViT-Base, timm names.
+    #[serde(rename = "vit_base_patch14_dinov2")]
+    Dinov2Base,
+    /// DINOv2's ViT-Small with four registers, timm names.
+    #[serde(rename = "vit_small_patch14_reg4_dinov2")]
+    Dinov2SmallReg4,
+    /// DINOv2's ViT-Base with four registers, timm names.
+    #[serde(rename = "vit_base_patch14_reg4_dinov2")]
+    Dinov2BaseReg4,
+    /// DINOv2's giant ViT, timm names.
+    #[serde(rename = "vit_giant_patch14_dinov2")]
+    Dinov2Giant,
     /// A small residual network of ours, trained from scratch in minutes.
     Scratch,
 }
 
 impl Arch {
+    /// All of them, with their names in configurations and on the command line, and as people write them.
+    const TABLE: &[(Self, &'static str, &'static str)] = &[
+        (Self::MobilenetV2, "mobilenet_v2", "MobileNetV2"),
+        (Self::Resnet18, "resnet18", "ResNet-18"),
+        (Self::Resnet34, "resnet34", "ResNet-34"),
+        (Self::Resnet50, "resnet50", "ResNet-50"),
+        (Self::Resnet101, "resnet101", "ResNet-101"),
+        (Self::VitTiny, "vit_tiny_patch16_224", "ViT-Tiny/16"),
+        (Self::VitSmall, "vit_small_patch16_224", "ViT-Small/16"),
+        (Self::VitBase, "vit_base_patch16_224", "ViT-Base/16"),
+        (Self::Dinov2Small, "vit_small_patch14_dinov2", "DINOv2 ViT-Small/14"),
+        (Self::Dinov2Base, "vit_base_patch14_dinov2", "DINOv2 ViT-Base/14"),
+        (Self::Dinov2SmallReg4, "vit_small_patch14_reg4_dinov2", "DINOv2 ViT-Small/14 with registers"),
+        (Self::Dinov2BaseReg4, "vit_base_patch14_reg4_dinov2", "DINOv2 ViT-Base/14 with registers"),
+        (Self::Dinov2Giant, "vit_giant_patch14_dinov2", "DINOv2 ViT-giant/14"),
+        (Self::Scratch, "scratch", "small residual net"),
+    ];
+
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::MobilenetV2, Self::Resnet18, Self::Resnet34, Self::Resnet50, Self::Resnet101, Self::Scratch];
+    pub fn all() -> impl Iterator<Item = Self> {
+        Self::TABLE.iter().map(|row| row.0)
+    }
+
+    fn row(self) -> &'static (Self, &'static str, &'static str) {
+        Self::TABLE.iter().find(|row| row.0 == self).expect("every architecture has a row")
+    }
 
     /// The name in configurations and on the command line.
     #[must_use]
-    pub const fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
+        self.row().1
+    }
+
+    /// The name as people write it.
+    #[must_use]
+    pub fn title(self) -> &'static str {
+        self.row().2
+    }
+
+    /// What it is built of.
+    const fn family(self) -> Family {
         match self {
-            Self::MobilenetV2 => "mobilenet_v2",
-            Self::Resnet18 => "resnet18",
-            Self::Resnet34 => "resnet34",
-            Self::Resnet50 => "resnet50",
-            Self::Resnet101 => "resnet101",
-            Self::Scratch => "scratch",
+            Self::MobilenetV2 => Family::MobilenetV2,
+            Self::Resnet18 => Family::Resnet(Depth::D18),
+            Self::Resnet34 => Family::Resnet(Depth::D34),
+            Self::Resnet50 => Family::Resnet(Depth::D50),
+            Self::Resnet101 => Family::Resnet(Depth::D101),
+            Self::VitTiny => Family::Vit(Vit::TINY),
+            Self::VitSmall => Family::Vit(Vit::SMALL),
+            Self::VitBase => Family::Vit(Vit::BASE),
+            Self::Dinov2Small => Family::Vit(Vit::DINOV2_SMALL),
+            Self::Dinov2Base => Family::Vit(Vit::DINOV2_BASE),
+            Self::Dinov2SmallReg4 => Family::Vit(Vit::DINOV2_SMALL_REG4),
+            Self::Dinov2BaseReg4 => Family::Vit(Vit::DINOV2_BASE_REG4),
+            Self::Dinov2Giant => Family::Vit(Vit::DINOV2_GIANT),
+            Self::Scratch => Family::Scratch,
         }
     }
 
@@ -70,8 +138,10 @@ impl Arch {
     /// # Errors
     /// [`Error::Config`] that names the known ones.
     pub fn parse(name: &str) -> Result<Self> {
-        Self::ALL.into_iter().find(|arch| arch.name() == name).ok_or_else(|| {
-            let known = Self::ALL.map(Self::name).join(", ");
+        // Files of weights are named so that say how much of the network they hold.
+        let name = name.strip_suffix("_stride16").unwrap_or(name);
+        Self::all().find(|arch| arch.name() == name).ok_or_else(|| {
+            let known = Self::all().map(Self::name).collect::<Vec<_>>().join(", ");
             Error::config(format!("unknown architecture `{name}`"), format!("choose one of {known}"))
         })
     }
@@ -80,10 +150,12 @@ impl Arch {
     /// there: a residual network's may end before `layer4`.
     #[must_use]
     pub fn strides(self, has: impl Fn(&str) -> bool) -> Vec<usize> {
-        let deepest = match self {
-            Self::MobilenetV2 => 32,
-            Self::Resnet18 | Self::Resnet34 | Self::Resnet50 | Self::Resnet101 if has(LAYER4) => 32,
-            _ => 16,
+        let deepest = match self.family() {
+            Family::Resnet(_) if !has(LAYER4) => 16,
+            Family::Scratch => 16,
+            // One map, at the stride of the patches.
+            Family::Vit(_) => return vec![16],
+            Family::MobilenetV2 | Family::Resnet(_) => 32,
         };
         [4, 8, 16, 32].into_iter().filter(|&stride| stride <= deepest).collect()
     }
@@ -101,13 +173,11 @@ impl Arch {
         }
         b.tape.enter("backbone");
         b.in_backbone = true;
-        let taps = match self {
-            Self::MobilenetV2 => mobilenet_v2::record(b, image, output_stride),
-            Self::Resnet18 => resnet::record(b, image, Depth::D18, extent),
-            Self::Resnet34 => resnet::record(b, image, Depth::D34, extent),
-            Self::Resnet50 => resnet::record(b, image, Depth::D50, extent),
-            Self::Resnet101 => resnet::record(b, image, Depth::D101, extent),
-            Self::Scratch => scratch::record(b, image, output_stride),
+        let taps = match self.family() {
+            Family::MobilenetV2 => mobilenet_v2::record(b, image, output_stride),
+            Family::Resnet(depth) => resnet::record(b, image, depth, extent),
+            Family::Vit(size) => vit::record(b, image, size),
+            Family::Scratch => scratch::record(b, image, output_stride),
         };
         b.in_backbone = false;
         b.tape.leave();
@@ -122,26 +192,82 @@ impl Arch {
     /// Those of the shape rules.
     pub fn record_classifier(self, b: &mut Builder<'_>, taps: &[Tap]) -> Result<Option<ValueId>> {
         let Some(last) = taps.last() else { return Ok(None) };
-        match self {
-            Self::MobilenetV2 => mobilenet_v2::classifier(b, last.map).map(Some),
-            Self::Resnet18 | Self::Resnet34 | Self::Resnet50 | Self::Resnet101 => {
-                resnet::classifier(b, last.map).map(Some)
-            }
-            Self::Scratch => Ok(None),
+        match self.family() {
+            Family::MobilenetV2 => mobilenet_v2::classifier(b, last.map).map(Some),
+            Family::Resnet(_) => resnet::classifier(b, last.map).map(Some),
+            Family::Vit(_) => b.tokens.map(|tokens| vit::classifier(b, tokens)).transpose(),
+            Family::Scratch => Ok(None),
         }
+    }
+
+    /// The place among the maps of [`Arch::record`] of the one behind the first `blocks` blocks of a plain transformer.
+    #[must_use]
+    pub const fn level(self, blocks: usize) -> Option<usize> {
+        match self.family() {
+            Family::Vit(size) => size.level(blocks),
+            _ => None,
+        }
+    }
+
+    /// Whether all its maps have the same stride, one map for each level of depth.
+    #[must_use]
+    pub const fn is_plain(self) -> bool {
+        matches!(self.family(), Family::Vit(_))
+    }
+
+    /// The maps for the strides `wanted`, ascending, among the `taps` of [`Arch::record`]. Those of a plain vision transformer are
+    /// levels of depth: as many of them as are wanted, evenly spaced down to the last, are resized to the strides wanted; a
+    /// single one stays as it is.
+    ///
+    /// # Errors
+    /// Those of the shape rules.
+    pub fn choose(
+        self,
+        b: &mut Builder<'_>,
+        taps: Vec<Tap>,
+        wanted: &[usize],
+        image: [usize; 2],
+    ) -> Result<Vec<Tap>> {
+        if !self.is_plain() {
+            return Ok(taps.into_iter().filter(|tap| wanted.contains(&tap.stride)).collect());
+        }
+        let level = |i: usize| taps[((i + 1) * taps.len()).div_ceil(wanted.len()) - 1];
+        if wanted.len() == 1 {
+            return Ok(vec![level(0)]);
+        }
+        let resized = |(i, &stride): (usize, &usize)| {
+            let size = image.map(|side| side.div_ceil(stride));
+            Ok(Tap { stride, map: ops::resize(b.tape, level(i).map, size, Corners::Half)? })
+        };
+        wanted.iter().enumerate().map(resized).collect()
+    }
+
+    /// Whether the usual weights were trained on colours with mean and deviation 0.5, and not on those of ImageNet.
+    #[must_use]
+    pub const fn is_trained_on_halves(self) -> bool {
+        matches!(self, Self::VitTiny | Self::VitSmall | Self::VitBase)
     }
 
     /// Names of the backbone's own tensors start with one of these.
     #[must_use]
     pub fn owns(self, name: &str) -> bool {
-        match self {
-            Self::MobilenetV2 => name.starts_with("features."),
-            Self::Resnet18 | Self::Resnet34 | Self::Resnet50 | Self::Resnet101 => {
-                ["conv1.", "bn1.", "layer"].iter().any(|part| name.starts_with(part))
-            }
-            Self::Scratch => name.starts_with("backbone."),
-        }
+        let parts: &[&str] = match self.family() {
+            Family::MobilenetV2 => &["features."],
+            Family::Resnet(_) => &["conv1.", "bn1.", "layer"],
+            Family::Vit(_) => &["patch_embed.", "cls_token", "reg_token", "pos_embed", "blocks.", "norm."],
+            Family::Scratch => &["backbone."],
+        };
+        parts.iter().any(|part| name.starts_with(part))
     }
+}
+
+/// Networks that are built alike.
+#[derive(Clone, Copy, Debug)]
+enum Family {
+    MobilenetV2,
+    Resnet(Depth),
+    Vit(Vit),
+    Scratch,
 }
 
 /// The stride to use for a block that wants `wanted`: that, or 1 with the dilation multiplied once the network's stride

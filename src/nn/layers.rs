@@ -44,6 +44,10 @@ pub struct Builder<'a> {
     pub(super) in_backbone: bool,
     /// Maps of the backbone recorded last, finest first.
     pub taps: Vec<Tap>,
+    /// Of a plain vision transformer: the position embeddings of the image's grid.
+    pub positions: Option<ValueId>,
+    /// Of a plain vision transformer: the tokens `[B,M,D]` that its last map was taken from.
+    pub(super) tokens: Option<ValueId>,
     /// What was catalogued so far.
     pub weights: Weights,
 }
@@ -56,7 +60,16 @@ impl<'a> Builder<'a> {
     /// An empty catalogue on `tape`.
     pub fn new(tape: &'a mut Tape, mode: Mode) -> Self {
         let (freeze, weights) = (Freeze::default(), Weights::default());
-        Self { tape, mode, freeze, in_backbone: false, taps: Vec::new(), weights }
+        Self {
+            tape,
+            mode,
+            freeze,
+            in_backbone: false,
+            taps: Vec::new(),
+            positions: None,
+            tokens: None,
+            weights,
+        }
     }
 
     /// A weight that gradients train, unless it is part of a frozen backbone.

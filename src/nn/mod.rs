@@ -7,10 +7,13 @@ mod mobilenet_v2;
 mod neck;
 mod resnet;
 mod scratch;
+mod transformer;
+mod vit;
 mod weights;
 
 pub use backbone::{Arch, Extent, Tap};
 pub use freeze::{Freeze, FreezeNorms};
 pub use layers::{Builder, ConvBn, Mode};
 pub use neck::{LINEAR, Neck, NeckOptions, neck, stack};
+pub use transformer::is_embedding;
 pub use weights::{Entry, Init, Layout, Weights};

@@ -3,6 +3,10 @@
 //!
 //! Only the operation itself is recorded; what others would compute for it comes as an input.
 
+mod transformer;
+
+pub(super) use transformer::{attention, channel_scale, gelu, resample_positions, swiglu, tokens, windows};
+
 use super::UpsampleArgmax;
 use super::table::{Case, Fill, Input};
 use super::{Act, AdamW, Axis, Balance, Conv, Corners, DropMode, EmptyLoss, Sgd, Sinkhorn, SmallClass};
@@ -90,17 +94,6 @@ pub(super) fn assign() -> Vec<Case> {
     vec![Case::new("16384x10, 150 classes", vec![q.clone(), q, gt, offsets], |t, v| {
         Ok(vec![ops::assign(t, v[0], v[1], v[2], v[3], (SmallClass::Sinkhorn, Balance::Balanced))?.1])
     })]
-}
-
-pub(super) fn attention() -> Vec<Case> {
-    let case = |name: &str, [b, q, m, d]: [usize; 4]| {
-        let x = |rows| Input::f32(&[b, rows, d], Fill::Uniform(-1.0, 1.0));
-        Case::new(name, vec![x(q), x(m), x(m)], |t, v| Ok(vec![ops::attention(t, v[0], v[1], v[2], 4)?]))
-    };
-    vec![
-        case("11 to 4x12x15x64, 4 heads", [4, 11, 180, 64]),
-        case("150 to 64x64x256, 4 heads", [1, 150, 4096, 256]),
-    ]
 }
 
 pub(super) fn batch_norm() -> Vec<Case> {

@@ -136,6 +136,7 @@ pub static TABLE: &[Row] = &[
     row("batch_norm", "norm over rows, fused activation", super::batch_norm::cases, bench::batch_norm),
     row("bn_fold", "batch norm folded into a convolution", super::bn_fold::cases, bench::bn_fold),
     row("canvas", "a photo under colour layers, as a window shows it", super::canvas::cases, bench::canvas),
+    row("channel_scale", "a factor per channel", super::channel_scale::cases, bench::channel_scale),
     row(
         "class_logit",
         "class similarities to logits, over tiles of classes",
@@ -162,6 +163,7 @@ pub static TABLE: &[Row] = &[
         bench::embedding_color,
     ),
     row("fill", "a constant", super::fill::cases, bench::fill),
+    row("gelu", "Gaussian error linear unit", super::gelu::cases, bench::gelu),
     row("global_mean", "mean over the pixels of an image", super::global_mean::cases, bench::global_mean),
     row(
         "group_by_class",
@@ -233,6 +235,12 @@ pub static TABLE: &[Row] = &[
         bench::query_logit,
     ),
     row("relu", "rectifier, optional ceiling", super::relu::cases, bench::relu),
+    row(
+        "resample_positions",
+        "position embeddings for another grid, bicubic",
+        super::resample_positions::cases,
+        bench::resample_positions,
+    ),
     row("resize", "bilinear resize, both corner conventions", super::resize::cases, bench::resize),
     row(
         "running_stats",
@@ -250,6 +258,8 @@ pub static TABLE: &[Row] = &[
         super::sinkhorn::cases,
         bench::sinkhorn,
     ),
+    row("swiglu", "swish-gated linear unit", super::swiglu::cases, bench::swiglu),
+    row("tokens", "patches to tokens with positions, and back", super::tokens::cases, bench::tokens),
     row(
         "upsample_argmax",
         "class map at output size, over tiles of classes",
@@ -257,4 +267,5 @@ pub static TABLE: &[Row] = &[
         bench::upsample_argmax,
     ),
     row("valid_mean", "mean over the valid pixels", super::valid_mean::cases, bench::valid_mean),
+    row("windows", "windows of a map, and back", super::windows::cases, bench::windows),
 ];

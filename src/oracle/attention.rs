@@ -2,91 +2,171 @@
 
 use super::{Array, dot};
 
-/// One head of one query: its image, and its numbers' range in a row.
-struct Head<'a> {
-    k: &'a Array,
-    v: &'a Array,
-    image: usize,
-    columns: std::ops::Range<usize>,
+/// Side of the windows, how far the map was moved, and how many windows there are down and across.
+#[derive(Clone, Copy, Debug)]
+pub struct Window {
+    /// Rows and columns of a window.
+    pub size: usize,
+    /// Rows and columns by which the map was moved.
+    pub shift: usize,
+    /// Windows down and across.
+    pub grid: [usize; 2],
 }
 
-impl Head<'_> {
-    fn num_keys(&self) -> usize {
-        self.k.shape[1]
+impl Window {
+    /// The entry of the table for a query and a key of window `image`, and whether they belong together.
+    fn pair(self, image: usize, query: usize, key: usize) -> (usize, bool) {
+        let Self { size, shift, grid } = self;
+        let window = [image / grid[1] % grid[0], image % grid[1]];
+        let mut entry = 0;
+        let mut together = true;
+        for axis in 0..2 {
+            let place = |token: usize| if axis == 0 { token / size } else { token % size };
+            entry = entry * (2 * size - 1) + place(query) + size - 1 - place(key);
+            // What was moved around the border lies in the last `shift` rows (columns) of the moved map.
+            let moved = |token| window[axis] * size + place(token) >= grid[axis] * size - shift;
+            together &= moved(query) == moved(key);
+        }
+        (entry, together)
+    }
+}
+
+/// The operands of all heads, taken apart.
+struct Operands<'a> {
+    inputs: &'a [&'a Array],
+    heads: usize,
+    window: Option<Window>,
+}
+
+/// Rows of queries, keys, values, output or their gradients.
+#[derive(Clone, Copy)]
+enum Part {
+    Query,
+    Key,
+    Value,
+}
+
+/// One head of one query: its image, its number among the heads and the query's number in its image.
+#[derive(Clone, Copy)]
+struct Head {
+    image: usize,
+    head: usize,
+    item: usize,
+}
+
+impl Operands<'_> {
+    fn is_packed(&self) -> bool {
+        self.inputs.len() < 3
     }
 
-    fn of<'a>(&self, x: &'a Array, m: usize) -> &'a [f64] {
-        &x.row(self.image * x.shape[1] + m)[self.columns.clone()]
+    fn num_keys(&self) -> usize {
+        self.inputs[if self.is_packed() { 0 } else { 1 }].shape[1]
+    }
+
+    fn channels(&self) -> usize {
+        self.inputs[0].channels() / if self.is_packed() { 3 } else { 1 }
     }
 
     fn scale(&self) -> f64 {
-        1.0 / (self.columns.len() as f64).sqrt()
+        1.0 / ((self.channels() / self.heads) as f64).sqrt()
+    }
+
+    /// The input that holds `part`, the row of token `item` there and the range of a head.
+    fn place(&self, part: Part, at: Head, item: usize) -> (usize, usize, std::ops::Range<usize>) {
+        let input = if self.is_packed() { 0 } else { part as usize };
+        let width = self.channels() / self.heads;
+        let first = at.head * width + if self.is_packed() { part as usize * self.channels() } else { 0 };
+        (input, at.image * self.inputs[input].shape[1] + item, first..first + width)
+    }
+
+    fn of(&self, part: Part, at: Head, item: usize) -> &[f64] {
+        let (input, row, range) = self.place(part, at, item);
+        &self.inputs[input].row(row)[range]
     }
 
     /// The weights of all keys, and the logarithm of the sum that they were divided by.
-    fn weights(&self, query: &[f64]) -> (Vec<f64>, f64) {
-        let scores: Vec<f64> =
-            (0..self.num_keys()).map(|m| dot(query, self.of(self.k, m)) * self.scale()).collect();
+    fn weights(&self, at: Head) -> (Vec<f64>, f64) {
+        let query = self.of(Part::Query, at, at.item);
+        let score = |m| dot(query, self.of(Part::Key, at, m)) * self.scale() + self.bias(at, m);
+        let scores: Vec<f64> = (0..self.num_keys()).map(score).collect();
         let highest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let sum: f64 = scores.iter().map(|s| (s - highest).exp()).sum();
         (scores.iter().map(|s| (s - highest).exp() / sum).collect(), highest + sum.ln())
     }
-}
 
-/// Calls `each` with every head of every query: the head, the query's row, and the number of (image, head, query).
-fn for_each<'a>(
-    q: &Array,
-    k: &'a Array,
-    v: &'a Array,
-    heads: usize,
-    mut each: impl FnMut(&Head<'a>, usize, usize),
-) {
-    let (images, queries, width) = (q.shape[0], q.shape[1], q.shape[2] / heads);
-    for image in 0..images {
-        for head in 0..heads {
-            let at = Head { k, v, image, columns: head * width..(head + 1) * width };
-            for item in 0..queries {
-                each(&at, image * queries + item, (image * heads + head) * queries + item);
-            }
-        }
+    fn bias(&self, at: Head, key: usize) -> f64 {
+        let Some(window) = self.window else { return 0.0 };
+        let (entry, together) = window.pair(at.image, at.item, key);
+        self.inputs[1].row(entry)[at.head] - if together { 0.0 } else { 100.0 }
+    }
+
+    /// Every head of every query, by (image, head, query).
+    fn all(&self) -> impl Iterator<Item = Head> + use<> {
+        let (images, queries, heads) = (self.inputs[0].shape[0], self.inputs[0].shape[1], self.heads);
+        let parts = move |i: usize| Head {
+            image: i / (heads * queries),
+            head: i / queries % heads,
+            item: i % queries,
+        };
+        (0..images * heads * queries).map(parts)
+    }
+
+    /// Row and range of a query's head in the output.
+    fn out(&self, at: Head) -> (usize, std::ops::Range<usize>) {
+        let width = self.channels() / self.heads;
+        (at.image * self.inputs[0].shape[1] + at.item, at.head * width..(at.head + 1) * width)
     }
 }
 
-/// `softmax(q k^T / sqrt(d)) v` of `q [B,Q,D]`, `k [B,M,D]`, `v [B,M,D]`, and the log-sum-exp of every (image, head, query).
+/// `softmax(q k^T / sqrt(d) + bias) v` of `q [B,Q,D]`, `k [B,M,D]`, `v [B,M,D]` or one `[B,N,3D]`, with the table of relative
+/// positions behind it where there are windows; and the log-sum-exp of every (image, head, query).
 #[must_use]
-pub fn attention(q: &Array, k: &Array, v: &Array, heads: usize) -> [Array; 2] {
-    let mut out = Array::zeros(&q.shape);
-    let mut lse = Array::zeros(&[q.shape[0] * heads * q.shape[1]]);
-    for_each(q, k, v, heads, |at, row, number| {
-        let (weights, found) = at.weights(&q.row(row)[at.columns.clone()]);
+pub fn attention(inputs: &[&Array], heads: usize, window: Option<Window>) -> [Array; 2] {
+    let o = Operands { inputs, heads, window };
+    let (images, queries) = (inputs[0].shape[0], inputs[0].shape[1]);
+    let mut out = Array::zeros(&[images, queries, o.channels()]);
+    let mut lse = Array::zeros(&[images * heads * queries]);
+    for (number, at) in o.all().enumerate() {
+        let (weights, found) = o.weights(at);
         lse.data[number] = found;
+        let (row, range) = o.out(at);
         for (m, w) in weights.iter().enumerate() {
-            let to = &mut out.row_mut(row)[at.columns.clone()];
-            std::iter::zip(to, at.of(at.v, m)).for_each(|(to, x)| *to += w * x);
+            let to = &mut out.row_mut(row)[range.clone()];
+            std::iter::zip(to, o.of(Part::Value, at, m)).for_each(|(to, x)| *to += w * x);
         }
-    });
+    }
     [out, lse]
 }
 
-/// `dq`, `dk`, `dv`.
+/// The gradients of the inputs.
 #[must_use]
-pub fn gradient(q: &Array, k: &Array, v: &Array, d_out: &Array, heads: usize) -> [Array; 3] {
-    let [mut dq, mut dk, mut dv] = [q, k, v].map(|x| Array::zeros(&x.shape));
-    for_each(q, k, v, heads, |at, row, _| {
-        let columns = || at.columns.clone();
-        let (query, g) = (&q.row(row)[columns()], &d_out.row(row)[columns()]);
-        let weights = at.weights(query).0;
-        let d_weights: Vec<f64> = (0..at.num_keys()).map(|m| dot(g, at.of(at.v, m))).collect();
+pub fn gradient(inputs: &[&Array], d_out: &Array, heads: usize, window: Option<Window>) -> Vec<Array> {
+    let o = Operands { inputs, heads, window };
+    let mut grads: Vec<Array> = inputs.iter().map(|x| Array::zeros(&x.shape)).collect();
+    for at in o.all() {
+        let (row, range) = o.out(at);
+        let g = &d_out.row(row)[range];
+        let weights = o.weights(at).0;
+        let d_weights: Vec<f64> = (0..o.num_keys()).map(|m| dot(g, o.of(Part::Value, at, m))).collect();
         let mean = dot(&weights, &d_weights);
+        let mut add = |part, item, factor: f64, what: &[f64]| {
+            let (input, row, range) = o.place(part, at, item);
+            let to = &mut grads[input].row_mut(row)[range];
+            std::iter::zip(to, what).for_each(|(to, x)| *to += factor * x);
+        };
+        let mut d_scores = Vec::new();
         for (m, (w, dw)) in std::iter::zip(&weights, &d_weights).enumerate() {
-            let ds = w * (dw - mean) * at.scale();
-            let key_row = at.image * k.shape[1] + m;
-            for (j, c) in columns().enumerate() {
-                dq.row_mut(row)[c] += ds * at.of(at.k, m)[j];
-                dk.row_mut(key_row)[c] += ds * query[j];
-                dv.row_mut(key_row)[c] += w * g[j];
+            let ds = w * (dw - mean);
+            add(Part::Query, at.item, ds * o.scale(), o.of(Part::Key, at, m));
+            add(Part::Key, m, ds * o.scale(), o.of(Part::Query, at, at.item));
+            add(Part::Value, m, *w, g);
+            d_scores.push(ds);
+        }
+        if let Some(window) = window {
+            for (m, ds) in d_scores.into_iter().enumerate() {
+                grads[1].row_mut(window.pair(at.image, at.item, m).0)[at.head] += ds;
             }
         }
-    });
-    [dq, dk, dv]
+    }
+    grads
 }

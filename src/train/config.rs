@@ -34,7 +34,8 @@ pub struct Config {
     /// How training images are varied.
     #[serde(default)]
     pub augment: AugmentSettings,
-    /// Mean and deviation of the input.
+    /// Mean and deviation of the input. The default is what the architecture's usual weights were trained with: 0.5 for the
+    /// ViTs of `patch16_224`, ImageNet's for all others.
     #[serde(default)]
     pub normalisation: Normalisation,
     /// Schedule and optimiser.
@@ -137,16 +138,21 @@ fn parse(text: &str, path: &Path, overrides: &[String]) -> Result<Config> {
             }
         }
     }
-    if overrides.is_empty() {
-        return toml::from_str(text).map_err(in_file);
+    let mut config: Config = if overrides.is_empty() {
+        toml::from_str(text).map_err(in_file)?
+    } else {
+        read(&table).map_err(|error| match toml::from_str::<Config>(text) {
+            Err(in_text) if in_text.message() == error.message() => in_file(in_text),
+            _ => Error::config(
+                format!("{name}: {}", refusal::in_words(error.message())),
+                "`protoseg train --help` lists every key",
+            ),
+        })?
+    };
+    if !table.contains_key("normalisation") {
+        config.normalisation = Normalisation::of(config.model.arch);
     }
-    read(&table).map_err(|error| match toml::from_str::<Config>(text) {
-        Err(in_text) if in_text.message() == error.message() => in_file(in_text),
-        _ => Error::config(
-            format!("{name}: {}", refusal::in_words(error.message())),
-            "`protoseg train --help` lists every key",
-        ),
-    })
+    Ok(config)
 }
 
 /// Sets `a.b=value`; the value is read as TOML if `as_toml` and if it can be, and as a string otherwise.

@@ -184,7 +184,7 @@ fn describe(options: &FitOptions, data: &Dataset) -> Result<ModelSpec> {
         crop,
         ..Provenance::default()
     };
-    Ok(ModelSpec { net, head, classes, normalisation: Normalisation::default(), provenance })
+    Ok(ModelSpec { net, head, classes, normalisation: Normalisation::of(options.arch), provenance })
 }
 
 fn number_of_images(options: &FitOptions, data: &Dataset) -> usize {

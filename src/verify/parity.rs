@@ -27,14 +27,15 @@ pub(super) async fn verify(
     weights: &Path,
     arch: Arch,
 ) -> Result<Vec<TensorReport>> {
-    let picture = Picture::read(file)?;
+    let picture = Picture::read(file, Normalisation::of(arch))?;
     let mut tape = Tape::new();
     let image = tape.input("image", &[1, picture.height, picture.width, 3], DType::F32);
     let mut b = Builder::new(&mut tape, Mode::Eval);
     let taps = arch.record(&mut b, image, extent(file))?;
     let logits = if file.contains("logits") { arch.record_classifier(&mut b, &taps)? } else { None };
+    let found = Found { taps, logits, positions: b.positions };
     let catalogue = b.weights;
-    let wanted = wanted(file, &tape, &taps, logits, arch)?;
+    let wanted = wanted(file, &tape, &found, arch)?;
     let kept: Vec<_> = wanted.iter().map(|w| w.1).collect();
     let caps = tuned_caps(gpu, &tape, Keep::Only(&kept)).await?;
     let program = Program::new(&tape, &caps, Keep::Only(&kept));
@@ -74,28 +75,47 @@ fn extent(file: &ModelFile) -> Extent {
     Extent { output_stride: OUTPUT_STRIDE, deepest: deepest.unwrap_or(OUTPUT_STRIDE) }
 }
 
+/// Values of the tape that a file may have tensors for.
+struct Found {
+    taps: Vec<Tap>,
+    logits: Option<ValueId>,
+    positions: Option<ValueId>,
+}
+
+impl Found {
+    /// The value that `name` stands for: a map by its stride or the number of blocks before it, logits, position embeddings.
+    /// `None` for a name that stands for something else.
+    fn get(&self, name: &str, arch: Arch) -> Option<Option<ValueId>> {
+        let block = || name.strip_prefix("block")?.parse().ok();
+        if name == "logits" {
+            Some(self.logits)
+        } else if name == "pos_embed" {
+            Some(self.positions)
+        } else if let Some(block) = block() {
+            Some(arch.level(block).and_then(|level| self.taps.get(level)).map(|tap| tap.map))
+        } else {
+            // A plain transformer has several maps of one stride: the last is the one that was normed.
+            stride(name).map(|stride| self.taps.iter().rfind(|tap| tap.stride == stride).map(|tap| tap.map))
+        }
+    }
+}
+
 /// The tensors to compare, with the values of the tape that hold ours.
 fn wanted<'a>(
     file: &'a ModelFile,
     tape: &Tape,
-    taps: &[Tap],
-    logits: Option<ValueId>,
+    found: &Found,
     arch: Arch,
 ) -> Result<Vec<(&'a str, ValueId)>> {
     let mut wanted = Vec::new();
     for name in file.names() {
-        let found = match stride(name) {
-            Some(stride) => taps.iter().find(|t| t.stride == stride).map(|t| t.map),
-            None if name == "logits" => logits,
-            None if name.starts_with("block") || name == "pos_embed" => None,
-            None => continue,
-        };
+        let Some(found) = found.get(name, arch) else { continue };
         let shape = file.shape(name)?;
         let channels = if shape.len() == 4 { shape[1] } else { shape.last().copied().unwrap_or(0) };
         let Some(id) = found.filter(|&id| tape.value(id).channels() == channels) else {
             let problem =
                 format!("holds `{name}` {shape:?}, which the backbone {} does not have", arch.name());
-            let remedy = "verify it with the --arch it belongs to (mobilenet_v2 or one of the resnets)";
+            let remedy = "verify it with the --arch it belongs to";
             return Err(Error::model(file.path(), problem, remedy));
         };
         wanted.push((name, id));
@@ -114,7 +134,7 @@ struct Picture {
 
 impl Picture {
     /// Normalises `image_u8`; takes `input` as it is where there is no picture.
-    fn read(file: &ModelFile) -> Result<Self> {
+    fn read(file: &ModelFile, normalisation: Normalisation) -> Result<Self> {
         let wrong = |name: &str, shape: &[usize], wanted: &str| {
             let problem = format!("`{name}` has the shape {shape:?} where {wanted} is needed");
             Error::model(file.path(), problem, "use the parity file as it was written")
@@ -138,7 +158,7 @@ impl Picture {
             return Err(wrong("image_u8", file.shape("image_u8")?, "[H, W, 3]"));
         };
         let rgb = file.i64("image_u8")?.into_iter().map(|byte| byte as u8).collect();
-        let pixels = Normalisation::default().image(&RgbImage { width, height, rgb });
+        let pixels = normalisation.image(&RgbImage { width, height, rgb });
         let check = given.map(|(_, _, rows)| {
             let ours: Vec<f64> =
                 pixels.as_chunks::<4>().0.iter().flat_map(|p| p[..3].iter().map(|&x| f64::from(x))).collect();

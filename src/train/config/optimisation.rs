@@ -68,7 +68,8 @@ pub struct TrainConfig {
     pub betas: [f32; 2],
     /// Weight decay.
     pub weight_decay: f32,
-    /// Whether scales and shifts of norms, and biases, decay too. The usual recipes of `"adamw"` set `false`.
+    /// Whether scales and shifts of norms, biases and position embeddings decay too. The usual recipes of `"adamw"` set
+    /// `false`.
     pub decay_norms: bool,
     /// Largest Euclidean norm of all gradients together: larger ones are scaled down to it before the optimiser sees them, and
     /// the norm is logged. 0 for no bound.

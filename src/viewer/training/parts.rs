@@ -6,7 +6,6 @@ use egui::{Color32, Grid, ProgressBar, RichText, TextEdit, Ui};
 
 use crate::disk;
 use crate::infer::Scores;
-use crate::nn::Arch;
 use crate::viewer::health::dot;
 use crate::viewer::legend::bar;
 use crate::viewer::trainer::is_begun;
@@ -40,15 +39,7 @@ pub fn settings(ui: &mut Ui, chosen: &mut Chosen, going: bool) {
         let name =
             root.file_name().map_or_else(|| root.display().to_string(), |n| n.to_string_lossy().into_owned());
         row("data", name, root.display().to_string());
-        let network = match model.arch {
-            Arch::MobilenetV2 => "MobileNetV2",
-            Arch::Resnet18 => "ResNet-18",
-            Arch::Resnet34 => "ResNet-34",
-            Arch::Resnet50 => "ResNet-50",
-            Arch::Resnet101 => "ResNet-101",
-            Arch::Scratch => "small residual net",
-        };
-        row("network", network.to_owned(), format!("output stride {}", model.output_stride));
+        row("network", model.arch.title().to_owned(), format!("output stride {}", model.output_stride));
         let start = train.weights.as_ref().map(|path| {
             (path.file_name().unwrap_or_default().to_string_lossy().into_owned(), path.display().to_string())
         });
