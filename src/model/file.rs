@@ -88,7 +88,7 @@ pub fn load_backbone(gpu: &Gpu, store: &mut Store, weights: &Weights, arch: Arch
             "set model.output_stride = 32 and model.taps up to 16, which leave layer4 out",
         ));
     }
-    weights.load(gpu, store, &file, |name| arch.owns(name))
+    weights.load(gpu, store, &file, |name| arch.owns(name) || arch.may_own(name) && file.contains(name))
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use crate::head::{
     self, ClassLogit, Classifier, Embedded, HeadKind, HeadOptions, LAYER_NORM_EPS, LogitKind, query_vectors,
     softmax_vectors,
 };
-use crate::nn::{Builder, Init, Layout, Mode, NeckOptions, neck};
+use crate::nn::{Builder, Init, Layout, Mode, NeckOptions, StochasticDepth, neck};
 use crate::ops::{self, Axis};
 use crate::proto;
 use crate::tape::{Tape, ValueId};
@@ -70,6 +70,7 @@ pub fn record_network(
 ) -> Result<Network> {
     let net = &spec.net;
     let size = b.tape.value(image).shape.clone();
+    b.stochastic_depth = (net.drop_path > 0.0).then_some(StochasticDepth { rate: net.drop_path, step, seed });
     let taps = net.arch.record(b, image, net.extent())?;
     let taps = net.arch.choose(b, taps, &net.taps, [size[1], size[2]])?;
     let coarsest = taps[taps.len() - 1].map;

@@ -13,16 +13,21 @@ use crate::ops::sinkhorn::MAX_PROTOS;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct NetOptions {
-    /// Backbone: `"mobilenet_v2"`, `"resnet18"`, `"resnet34"`, `"resnet50"`, `"resnet101"`, or `"scratch"`, a small one for
-    /// training without `train.weights`.
+    /// Backbone: `"mobilenet_v2"`, `"resnet18"`, `"resnet34"`, `"resnet50"`, `"resnet101"`, the vision transformers
+    /// `"vit_tiny_patch16_224"`, `"vit_small_patch16_224"`, `"vit_base_patch16_224"`, DINOv2's `"vit_small_patch14_dinov2"`,
+    /// `"vit_base_patch14_dinov2"`, both with `reg4_` before `dinov2`, and `"vit_giant_patch14_dinov2"`, the Swin transformers
+    /// `"swin_tiny_patch4_window7_224"`, `"swin_small_patch4_window7_224"`, `"swin_base_patch4_window7_224"` and
+    /// `"swin_base_patch4_window12_384"`, SegFormer's `"mit_b0"` to `"mit_b5"`, or `"scratch"`, a small one for training without
+    /// `train.weights`.
     pub arch: Arch,
     /// Enlargement of images before the network, 1 to 4: what is small in the data set is seen better, for the square of it in
     /// time. The scales and the crop of `augment` count from the enlarged image.
     pub input_scale: f32,
-    /// Image pixels per pixel of the last map: 8, 16 or 32; smaller by dilation.
+    /// Image pixels per pixel of the last map: 8, 16 or 32; smaller by dilation, which transformers do not have.
     pub output_stride: usize,
     /// Strides whose maps are used, finest first; the finest is the resolution of the embeddings. A ResNet ends with the last
-    /// of them: with an output stride of 32 and taps up to 16 it has no layer4, and needs no weights of it.
+    /// of them: with an output stride of 32 and taps up to 16 it has no layer4, and needs no weights of it. A ViT has one
+    /// resolution: `[16]` takes its last map as it is, and several strides take as many maps from evenly spaced depths, resized.
     pub taps: Vec<usize>,
     /// What stands between backbone and head: `"mix"`, or `"linear"`, one 1x1 convolution of the maps as `protoseg fit` makes it.
     pub neck: Neck,
@@ -32,6 +37,9 @@ pub struct NetOptions {
     pub width: usize,
     /// Probability of dropping a channel before the head while training.
     pub dropout: f32,
+    /// Probability of leaving a branch of the last block of a transformer out of an image while training (stochastic depth); for
+    /// the blocks before it falls linearly to 0.
+    pub drop_path: f32,
     /// Dimension D of the embedding.
     pub embedding: usize,
     /// Prototypes K per class, 1 to 32.
@@ -49,6 +57,7 @@ impl Default for NetOptions {
             lateral: 64,
             width: 128,
             dropout: 0.1,
+            drop_path: 0.0,
             embedding: 64,
             prototypes: 10,
         }
@@ -114,6 +123,21 @@ impl NetOptions {
         }
         if !(0.0..1.0).contains(&self.dropout) {
             return wrong(format!("model.dropout is {}", self.dropout), "choose a probability below 1");
+        }
+        if !(0.0..1.0).contains(&self.drop_path) {
+            return wrong(format!("model.drop_path is {}", self.drop_path), "choose a probability below 1");
+        }
+        if self.drop_path > 0.0 && !self.arch.has_branches() {
+            let problem = format!("model.drop_path is given and {} is no transformer", self.arch.name());
+            return wrong(problem, "remove it, or choose a vit, swin or mit for model.arch");
+        }
+        if self.output_stride != 32 && !self.arch.can_dilate() {
+            let problem = format!(
+                "model.output_stride is {} and {} has fixed strides",
+                self.output_stride,
+                self.arch.name()
+            );
+            return wrong(problem, "leave it out, and choose the resolution by model.taps");
         }
         Ok(())
     }

@@ -5,7 +5,9 @@ use crate::ops::{self, Corners};
 use crate::tape::ValueId;
 
 use super::layers::Builder;
+use super::mit::{self, Mit};
 use super::resnet::{self, Depth};
+use super::swin::{self, Swin};
 use super::vit::{self, Vit};
 use super::{mobilenet_v2, scratch};
 
@@ -69,6 +71,30 @@ pub enum Arch {
     /// DINOv2's giant ViT, timm names.
     #[serde(rename = "vit_giant_patch14_dinov2")]
     Dinov2Giant,
+    /// Swin-T, timm names.
+    #[serde(rename = "swin_tiny_patch4_window7_224")]
+    SwinTiny,
+    /// Swin-S, timm names.
+    #[serde(rename = "swin_small_patch4_window7_224")]
+    SwinSmall,
+    /// Swin-B, timm names.
+    #[serde(rename = "swin_base_patch4_window7_224")]
+    SwinBase,
+    /// Swin-B with windows of 12, timm names.
+    #[serde(rename = "swin_base_patch4_window12_384")]
+    SwinBase384,
+    /// MiT-B0, the encoder of SegFormer-B0, Hugging Face's names.
+    MitB0,
+    /// MiT-B1.
+    MitB1,
+    /// MiT-B2.
+    MitB2,
+    /// MiT-B3.
+    MitB3,
+    /// MiT-B4.
+    MitB4,
+    /// MiT-B5.
+    MitB5,
     /// A small residual network of ours, trained from scratch in minutes.
     Scratch,
 }
@@ -89,6 +115,16 @@ impl Arch {
         (Self::Dinov2SmallReg4, "vit_small_patch14_reg4_dinov2", "DINOv2 ViT-Small/14 with registers"),
         (Self::Dinov2BaseReg4, "vit_base_patch14_reg4_dinov2", "DINOv2 ViT-Base/14 with registers"),
         (Self::Dinov2Giant, "vit_giant_patch14_dinov2", "DINOv2 ViT-giant/14"),
+        (Self::SwinTiny, "swin_tiny_patch4_window7_224", "Swin-T"),
+        (Self::SwinSmall, "swin_small_patch4_window7_224", "Swin-S"),
+        (Self::SwinBase, "swin_base_patch4_window7_224", "Swin-B"),
+        (Self::SwinBase384, "swin_base_patch4_window12_384", "Swin-B with windows of 12"),
+        (Self::MitB0, "mit_b0", "MiT-B0"),
+        (Self::MitB1, "mit_b1", "MiT-B1"),
+        (Self::MitB2, "mit_b2", "MiT-B2"),
+        (Self::MitB3, "mit_b3", "MiT-B3"),
+        (Self::MitB4, "mit_b4", "MiT-B4"),
+        (Self::MitB5, "mit_b5", "MiT-B5"),
         (Self::Scratch, "scratch", "small residual net"),
     ];
 
@@ -129,6 +165,16 @@ impl Arch {
             Self::Dinov2SmallReg4 => Family::Vit(Vit::DINOV2_SMALL_REG4),
             Self::Dinov2BaseReg4 => Family::Vit(Vit::DINOV2_BASE_REG4),
             Self::Dinov2Giant => Family::Vit(Vit::DINOV2_GIANT),
+            Self::SwinTiny => Family::Swin(Swin::TINY),
+            Self::SwinSmall => Family::Swin(Swin::SMALL),
+            Self::SwinBase => Family::Swin(Swin::BASE),
+            Self::SwinBase384 => Family::Swin(Swin::BASE_384),
+            Self::MitB0 => Family::Mit(Mit::B0),
+            Self::MitB1 => Family::Mit(Mit::B1),
+            Self::MitB2 => Family::Mit(Mit::B2),
+            Self::MitB3 => Family::Mit(Mit::B3),
+            Self::MitB4 => Family::Mit(Mit::B4),
+            Self::MitB5 => Family::Mit(Mit::B5),
             Self::Scratch => Family::Scratch,
         }
     }
@@ -155,7 +201,7 @@ impl Arch {
             Family::Scratch => 16,
             // One map, at the stride of the patches.
             Family::Vit(_) => return vec![16],
-            Family::MobilenetV2 | Family::Resnet(_) => 32,
+            Family::MobilenetV2 | Family::Resnet(_) | Family::Swin(_) | Family::Mit(_) => 32,
         };
         [4, 8, 16, 32].into_iter().filter(|&stride| stride <= deepest).collect()
     }
@@ -177,6 +223,8 @@ impl Arch {
             Family::MobilenetV2 => mobilenet_v2::record(b, image, output_stride),
             Family::Resnet(depth) => resnet::record(b, image, depth, extent),
             Family::Vit(size) => vit::record(b, image, size),
+            Family::Swin(size) => swin::record(b, image, size),
+            Family::Mit(size) => mit::record(b, image, size),
             Family::Scratch => scratch::record(b, image, output_stride),
         };
         b.in_backbone = false;
@@ -196,6 +244,8 @@ impl Arch {
             Family::MobilenetV2 => mobilenet_v2::classifier(b, last.map).map(Some),
             Family::Resnet(_) => resnet::classifier(b, last.map).map(Some),
             Family::Vit(_) => b.tokens.map(|tokens| vit::classifier(b, tokens)).transpose(),
+            Family::Swin(_) => b.tokens.map(|x| swin::classifier(b, x)).transpose(),
+            Family::Mit(_) => mit::classifier(b, last.map).map(Some),
             Family::Scratch => Ok(None),
         }
     }
@@ -207,6 +257,26 @@ impl Arch {
             Family::Vit(size) => size.level(blocks),
             _ => None,
         }
+    }
+
+    /// Whether there are branches that can be left out while training.
+    #[must_use]
+    pub const fn has_branches(self) -> bool {
+        matches!(self.family(), Family::Vit(_) | Family::Swin(_) | Family::Mit(_))
+    }
+
+    /// Whether strides can be exchanged for dilation.
+    #[must_use]
+    pub const fn can_dilate(self) -> bool {
+        matches!(self.family(), Family::MobilenetV2 | Family::Resnet(_) | Family::Scratch)
+    }
+
+    /// Whether some weights of the backbone have the tensor called `name` and others, of the same network, do not: the norms of
+    /// the stages, which a classifier lacks.
+    #[must_use]
+    pub fn may_own(self, name: &str) -> bool {
+        matches!(self.family(), Family::Swin(_))
+            && (0..4).any(|stage| name.starts_with(&format!("norm{stage}.")))
     }
 
     /// Whether all its maps have the same stride, one map for each level of depth.
@@ -255,6 +325,8 @@ impl Arch {
             Family::MobilenetV2 => &["features."],
             Family::Resnet(_) => &["conv1.", "bn1.", "layer"],
             Family::Vit(_) => &["patch_embed.", "cls_token", "reg_token", "pos_embed", "blocks.", "norm."],
+            Family::Swin(_) => &["patch_embed.", "layers."],
+            Family::Mit(_) => &["encoder."],
             Family::Scratch => &["backbone."],
         };
         parts.iter().any(|part| name.starts_with(part))
@@ -267,6 +339,8 @@ enum Family {
     MobilenetV2,
     Resnet(Depth),
     Vit(Vit),
+    Swin(Swin),
+    Mit(Mit),
     Scratch,
 }
 

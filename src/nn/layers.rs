@@ -32,6 +32,17 @@ pub struct ConvBn {
     pub act: Act,
 }
 
+/// How often branches of a transformer are left out of images while training (Huang et al. 2016).
+#[derive(Clone, Copy, Debug)]
+pub struct StochasticDepth {
+    /// Probability for the last block.
+    pub rate: f32,
+    /// The training step `[1]` u32 that draws are made by.
+    pub step: ValueId,
+    /// Seed of the draws.
+    pub seed: u32,
+}
+
 /// Records layers on a tape; weights are added to the catalogue and to the tape under the same name.
 pub struct Builder<'a> {
     /// The tape recorded on.
@@ -46,8 +57,10 @@ pub struct Builder<'a> {
     pub taps: Vec<Tap>,
     /// Of a plain vision transformer: the position embeddings of the image's grid.
     pub positions: Option<ValueId>,
-    /// Of a plain vision transformer: the tokens `[B,M,D]` that its last map was taken from.
+    /// Of a transformer with a classifier: what the classifier reads.
     pub(super) tokens: Option<ValueId>,
+    /// Branches of transformers that are left out while training; `None` leaves out none.
+    pub stochastic_depth: Option<StochasticDepth>,
     /// What was catalogued so far.
     pub weights: Weights,
 }
@@ -68,6 +81,7 @@ impl<'a> Builder<'a> {
             taps: Vec::new(),
             positions: None,
             tokens: None,
+            stochastic_depth: None,
             weights,
         }
     }
@@ -111,7 +125,7 @@ impl<'a> Builder<'a> {
     }
 
     /// Weights of a convolution, `[co, ci / groups, k, k]` on disk under `name.weight`.
-    fn conv_weight(&mut self, name: &str, x: ValueId, layer: ConvBn) -> ValueId {
+    pub(super) fn conv_weight(&mut self, name: &str, x: ValueId, layer: ConvBn) -> ValueId {
         let ConvBn { outputs, kernel, conv, .. } = layer;
         let inputs = self.tape.value(x).channels();
         // He initialisation by fan-out, as torchvision's.

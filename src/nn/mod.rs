@@ -3,17 +3,19 @@
 mod backbone;
 mod freeze;
 mod layers;
+mod mit;
 mod mobilenet_v2;
 mod neck;
 mod resnet;
 mod scratch;
+mod swin;
 mod transformer;
 mod vit;
 mod weights;
 
 pub use backbone::{Arch, Extent, Tap};
 pub use freeze::{Freeze, FreezeNorms};
-pub use layers::{Builder, ConvBn, Mode};
+pub use layers::{Builder, ConvBn, Mode, StochasticDepth};
 pub use neck::{LINEAR, Neck, NeckOptions, neck, stack};
 pub use transformer::is_embedding;
 pub use weights::{Entry, Init, Layout, Weights};

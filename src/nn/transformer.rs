@@ -1,10 +1,10 @@
 //! What the transformer backbones have in common: linear layers and norms over tokens `[B,N,D]`, cutting images into patches.
 
 use crate::error::Result;
-use crate::ops::{self, Conv, Cut};
+use crate::ops::{self, Act, Conv, Cut, DropMode};
 use crate::tape::ValueId;
 
-use super::layers::Builder;
+use super::layers::{Builder, ConvBn, Mode};
 use super::weights::{Init, Layout};
 
 /// Standard deviation of new weights and embeddings, as all of these networks have it (timm's `trunc_normal_` cuts at 100 of them).
@@ -96,5 +96,39 @@ impl Builder<'_> {
     pub(super) fn embedding(&mut self, name: &str, rows: usize, width: usize) -> Result<ValueId> {
         let x = self.param(name, &[1, rows, width], Layout::Same, Init::Normal(STD));
         self.tape.reshape(x, &[rows, width])
+    }
+
+    /// Convolution with bias to `[outputs, kernel]` channels and rows: `[co, ci / groups, k, k]` and `[co]` on disk.
+    ///
+    /// # Errors
+    /// Those of the shape rules.
+    pub(super) fn biased_conv(
+        &mut self,
+        name: &str,
+        x: ValueId,
+        [outputs, kernel]: [usize; 2],
+        conv: Conv,
+    ) -> Result<ValueId> {
+        let w = self.conv_weight(name, x, ConvBn { outputs, kernel, conv, act: Act::None });
+        let bias = self.param(&format!("{name}.bias"), &[outputs], Layout::Same, Init::Constant(0.0));
+        ops::conv2d(self.tape, x, w, Some(bias), conv)
+    }
+
+    /// Probability of leaving out a branch of block `index` of `count`: it grows linearly from 0 to that of the last block.
+    pub(super) fn drop_path(&self, index: usize, count: usize) -> f32 {
+        self.stochastic_depth.map_or(0.0, |depth| depth.rate * index as f32 / (count - 1).max(1) as f32)
+    }
+
+    /// `x + y`, where `y` is left out of images with the probability `drop` while training (Huang et al. 2016).
+    ///
+    /// # Errors
+    /// Those of the shape rules.
+    pub(super) fn add_branch(&mut self, x: ValueId, y: ValueId, drop: f32) -> Result<ValueId> {
+        let mut y = y;
+        if let (Mode::Train, Some(depth), true) = (self.mode, &mut self.stochastic_depth, drop > 0.0) {
+            depth.seed = depth.seed.wrapping_add(1);
+            y = ops::dropout(self.tape, y, depth.step, drop, DropMode::Image, depth.seed)?;
+        }
+        ops::add(self.tape, x, y, 1.0)
     }
 }

@@ -94,7 +94,8 @@ pub(super) fn record(b: &mut Builder<'_>, image: ValueId, vit: Vit) -> Result<Ve
     let mut taps = Vec::new();
     for block in 0..vit.depth {
         b.tape.mark();
-        x = b.block(&format!("blocks.{block}"), x, vit)?;
+        let drop = b.drop_path(block, vit.depth);
+        x = b.block(&format!("blocks.{block}"), x, vit, drop)?;
         if vit.level(block + 1).is_some() {
             let level = if block + 1 == vit.depth { b.token_norm("norm", x, EPS)? } else { x };
             b.tokens = Some(level);
@@ -133,28 +134,29 @@ impl Builder<'_> {
     }
 
     /// `x + attention(norm(x))`, then `x + network(norm(x))`.
-    fn block(&mut self, name: &str, x: ValueId, vit: Vit) -> Result<ValueId> {
+    fn block(&mut self, name: &str, x: ValueId, vit: Vit, drop: f32) -> Result<ValueId> {
         let y = self.token_norm(&format!("{name}.norm1"), x, EPS)?;
         let qkv = self.dense(&format!("{name}.attn.qkv"), y, 3 * vit.width)?;
         let y = ops::self_attention(self.tape, qkv, vit.heads)?;
         let y = self.dense(&format!("{name}.attn.proj"), y, vit.width)?;
-        let x = self.branch(&format!("{name}.ls1"), x, y, vit)?;
+        let y = self.scaled(&format!("{name}.ls1"), y, vit)?;
+        let x = self.add_branch(x, y, drop)?;
         let y = self.token_norm(&format!("{name}.norm2"), x, EPS)?;
         let wide = if vit.gated > 0 { 2 * vit.gated } else { 4 * vit.width };
         let y = self.dense(&format!("{name}.mlp.fc1"), y, wide)?;
         let y = if vit.gated > 0 { ops::swiglu(self.tape, y)? } else { ops::gelu(self.tape, y)? };
         let y = self.dense(&format!("{name}.mlp.fc2"), y, vit.width)?;
-        self.branch(&format!("{name}.ls2"), x, y, vit)
+        let y = self.scaled(&format!("{name}.ls2"), y, vit)?;
+        self.add_branch(x, y, drop)
     }
 
-    /// `x` plus what a branch found, times its factor per channel.
-    fn branch(&mut self, name: &str, x: ValueId, y: ValueId, vit: Vit) -> Result<ValueId> {
-        let mut y = y;
-        if vit.layer_scale {
-            let init = Init::Constant(LAYER_SCALE);
-            let gamma = self.param(&format!("{name}.gamma"), &[vit.width], Layout::Same, init);
-            y = ops::channel_scale(self.tape, y, gamma)?;
+    /// What a branch found, times its factor per channel if there is one.
+    fn scaled(&mut self, name: &str, y: ValueId, vit: Vit) -> Result<ValueId> {
+        if !vit.layer_scale {
+            return Ok(y);
         }
-        ops::add(self.tape, x, y, 1.0)
+        let init = Init::Constant(LAYER_SCALE);
+        let gamma = self.param(&format!("{name}.gamma"), &[vit.width], Layout::Same, init);
+        ops::channel_scale(self.tape, y, gamma)
     }
 }

@@ -8,7 +8,7 @@ use crate::tape::{Gradient, Launch, Op, Spec, Tape, Value, ValueId};
 use super::table::{Case, Fill, Input};
 
 uniform! {
-    struct Params { num_quads: u32, quads: u32, channels: u32, rows_per_draw: u32, seed: u32, p: f32 }
+    struct Params { num_quads: u32, quads: u32, draws_per_row: u32, lanes: u32, rows_per_draw: u32, seed: u32, p: f32 }
 }
 
 /// What one draw decides.
@@ -18,6 +18,8 @@ pub enum DropMode {
     Element,
     /// One channel of one image (Dropout2d); `x` is `[B, .., C]`.
     Channel,
+    /// One image, all of it (stochastic depth); `x` is `[B, .., C]`.
+    Image,
 }
 
 /// Inputs `x` and `step [1]` u32; output of the shape of `x`. Its gradient is itself.
@@ -47,10 +49,15 @@ pub fn dropout(
 }
 
 impl Dropout {
+    /// Draws that one row takes.
+    fn draws_per_row(&self, channels: usize) -> usize {
+        if self.mode == DropMode::Image { 1 } else { channels }
+    }
+
     fn rows_per_draw(&self, shape: &[usize]) -> usize {
         match self.mode {
             DropMode::Element => 1,
-            DropMode::Channel => shape[1..shape.len() - 1].iter().product(),
+            DropMode::Channel | DropMode::Image => shape[1..shape.len() - 1].iter().product(),
         }
     }
 }
@@ -74,7 +81,8 @@ impl Op for Dropout {
         let params = Params {
             num_quads: num_quads as u32,
             quads: x.quads() as u32,
-            channels: x.channels() as u32,
+            draws_per_row: self.draws_per_row(x.channels()) as u32,
+            lanes: u32::from(self.mode != DropMode::Image),
             rows_per_draw: self.rows_per_draw(&x.shape) as u32,
             seed: self.seed,
             p: self.p,
@@ -85,7 +93,8 @@ impl Op for Dropout {
 
     fn oracle(&self, inputs: &[&Array]) -> Vec<Array> {
         let rows = self.rows_per_draw(&inputs[0].shape);
-        vec![oracle::dropout::dropout(inputs[0], inputs[1].data[0] as u32, self.p, rows, self.seed)]
+        let counts = [rows, self.draws_per_row(inputs[0].channels())];
+        vec![oracle::dropout::dropout(inputs[0], inputs[1].data[0] as u32, self.p, counts, self.seed)]
     }
 
     fn gradient(&self, tape: &mut Tape, node: &Gradient<'_>) -> Result<Vec<Option<ValueId>>> {
@@ -103,6 +112,7 @@ pub(super) fn cases() -> Vec<Case> {
     vec![
         case("elements", [2, 3, 5, 7], 0.3, DropMode::Element),
         case("channels", [3, 4, 5, 13], 0.5, DropMode::Channel),
+        case("images", [7, 2, 3, 5], 0.5, DropMode::Image),
         case("nothing dropped", [1, 2, 2, 3], 0.0, DropMode::Element),
     ]
 }

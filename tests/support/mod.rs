@@ -7,6 +7,7 @@ mod files;
 #[path = "../../src/testing/folders.rs"]
 mod folders;
 mod launches;
+pub mod reference;
 mod runs;
 
 pub use device::{gpu, gpu_of};
