@@ -182,6 +182,12 @@ impl Layout {
         }
     }
 
+    /// The published classes; `None` for the plain folder, whose `classes.json` names its own.
+    #[must_use]
+    pub fn published(self) -> Option<Classes> {
+        self.classes(MaskKind::Auto)
+    }
+
     /// The published classes with the label map of `masks`; `None` for the plain folder, whose `classes.json` says it.
     pub(super) fn classes(self, masks: MaskKind) -> Option<Classes> {
         let mut classes = match self {

@@ -331,9 +331,12 @@ pub struct JsonArgs {
 
 #[derive(Args)]
 pub struct PlanArgs {
-    /// Configuration (its training step) or model file (its inference)
-    #[arg(value_name = "CONFIG|MODEL")]
-    pub file: PathBuf,
+    /// Configurations (their training steps) or model files (their inference)
+    ///
+    /// Of several, each gets its totals without the list of operations. A configuration whose data set is not there is
+    /// planned for the classes that its data.layout is known for.
+    #[arg(value_name = "CONFIG|MODEL", required = true)]
+    pub files: Vec<PathBuf>,
     /// Size of the image; the configuration's crop or 360x480 by default
     #[arg(long, value_name = "HxW", value_parser = size)]
     pub size: Option<[usize; 2]>,
@@ -349,7 +352,7 @@ pub struct PlanArgs {
     /// Run it on the adapter and time every node, the slowest first
     #[arg(long)]
     pub time: bool,
-    /// Print one JSON document
+    /// Print one JSON document; of several files a list of them
     #[arg(long)]
     pub json: bool,
 }

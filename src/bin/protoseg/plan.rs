@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
-use protoseg::data::{ClassInfo, Classes, Source};
-use protoseg::gpu::{Caps, list_adapters};
+use protoseg::data::{ClassInfo, Classes, Layout, Source};
+use protoseg::gpu::{Caps, Gpu, list_adapters};
 use protoseg::infer::record_inference;
 use protoseg::model::{ClassifierSize, ModelSpec, Phase, Provenance, StepCost, TrainStep, read_spec};
 use protoseg::tape::{Keep, NodeReport, Program, Tape, ValueId, tuned_caps};
-use protoseg::train::Config;
+use protoseg::train::{Config, DataConfig};
 use protoseg::{Error, Result, model_file};
 use serde::Serialize;
 
@@ -42,73 +43,120 @@ struct Document<'a> {
     update_nodes: Option<&'a [NodeReport]>,
     /// With --time; `null` on an adapter without timestamps.
     #[serde(skip_serializing_if = "Option::is_none")]
-    times: Option<Option<Times>>,
+    times: Option<Option<&'a Times>>,
 }
 
 pub async fn plan(args: &PlanArgs, cli: &Cli) -> Result<()> {
     // The forecast needs no device; where there is none it is made for the floor.
     let without = !args.time && list_adapters().await.is_empty();
     let gpu = if without { None } else { Some(crate::open(cli).await?) };
-    let (caps, adapter) = match &gpu {
-        Some(gpu) => {
-            let Recorded { tape, kept, .. } = record(args, gpu.caps())?;
-            (tuned_caps(gpu, &tape, Keep::Only(&kept)).await?, gpu.name().to_owned())
+    let several = args.files.len() > 1;
+    let mut forecasts = Vec::new();
+    for file in &args.files {
+        let forecast = Forecast::of(file, args, gpu.as_ref()).await?;
+        if !args.json {
+            if several {
+                say!("{}{}", if forecasts.is_empty() { "" } else { "\n" }, file.display());
+            }
+            forecast.print(several);
         }
-        None => (Caps::floor(), "none: planned for WebGPU's default limits".to_owned()),
-    };
-    let Recorded { tape, program, cost, update, spec, .. } = record(args, &caps)?;
-    let largest =
-        update.iter().map(|(_, update)| update.largest_bytes()).fold(program.largest_bytes(), u64::max);
-    let fits = largest <= caps.max_binding_bytes.min(caps.max_buffer_bytes);
-    let classifier = ClassifierSize::of(&spec)?;
-    let times = match &gpu {
-        Some(gpu) if args.time => Some(node_times::measure(gpu, &tape, &program).await?),
-        _ => None,
-    };
-    if args.json {
-        return crate::print_json(&Document {
+        forecasts.push(forecast);
+    }
+    match &forecasts[..] {
+        _ if !args.json => Ok(()),
+        [one] => crate::print_json(&one.document()),
+        all => crate::print_json(&all.iter().map(Forecast::document).collect::<Vec<_>>()),
+    }
+}
+
+/// What a file's step or inference takes.
+struct Forecast {
+    adapter: String,
+    recorded: Recorded,
+    largest: u64,
+    fits: bool,
+    classifier: ClassifierSize,
+    times: Option<Option<Times>>,
+}
+
+impl Forecast {
+    async fn of(file: &Path, args: &PlanArgs, gpu: Option<&Arc<Gpu>>) -> Result<Self> {
+        let (caps, adapter) = match gpu {
+            Some(gpu) => {
+                let Recorded { tape, kept, .. } = record(file, args, gpu.caps())?;
+                (tuned_caps(gpu, &tape, Keep::Only(&kept)).await?, gpu.name().to_owned())
+            }
+            None => (Caps::floor(), "none: planned for WebGPU's default limits".to_owned()),
+        };
+        let recorded = record(file, args, &caps)?;
+        let Recorded { program, update, spec, tape, .. } = &recorded;
+        let largest =
+            update.iter().map(|(_, update)| update.largest_bytes()).fold(program.largest_bytes(), u64::max);
+        let fits = largest <= caps.max_binding_bytes.min(caps.max_buffer_bytes);
+        let classifier = ClassifierSize::of(spec)?;
+        let times = match gpu {
+            Some(gpu) if args.time => Some(node_times::measure(gpu, tape, program).await?),
+            _ => None,
+        };
+        Ok(Self { adapter, recorded, largest, fits, classifier, times })
+    }
+
+    fn document(&self) -> Document<'_> {
+        let Recorded { program, cost, update, .. } = &self.recorded;
+        Document {
             bytes: cost.bytes,
             weights_bytes: program.weight_bytes(),
             state_bytes: cost.state_bytes,
-            largest_buffer_bytes: largest,
+            largest_buffer_bytes: self.largest,
             flops: cost.flops,
             dispatches: cost.dispatches,
-            classifier,
+            classifier: self.classifier,
             constant_dispatches: program.num_constant_dispatches(),
-            fits,
-            adapter: &adapter,
+            fits: self.fits,
+            adapter: &self.adapter,
             nodes: program.nodes(),
             micro_batches: update.as_ref().map(|(times, _)| *times),
             update_nodes: update.as_ref().map(|(_, update)| update.nodes()),
-            times,
-        });
-    }
-    let mib = |bytes: u64| bytes as f64 / 1048576.0;
-    say!("adapter    {adapter}");
-    say!(
-        "memory     {:.1} MiB, of which weights {:.1} and other state {:.1}",
-        mib(cost.bytes),
-        mib(program.weight_bytes()),
-        mib(cost.state_bytes)
-    );
-    let verdict = if fits { "fits" } else { "is above the limit: use a smaller batch, crop or image" };
-    say!("largest    {:.1} MiB in one buffer, {verdict}", mib(largest));
-    let (each, micro) = match &update {
-        Some((times, _)) => {
-            (", what follows being of one micro-batch", format!(", {times} micro-batches and an update"))
+            times: self.times.as_ref().map(Option::as_ref),
         }
-        None => ("", String::new()),
-    };
-    say!("work       {:.3} GFLOP in {} dispatches{micro}{each}", cost.flops as f64 / 1e9, cost.dispatches);
-    say!("classifier {}", described(&classifier));
-    if program.num_constant_dispatches() > 0 {
-        say!("once       {} dispatches more, after weights changed", program.num_constant_dispatches());
     }
-    match times {
-        Some(times) => node_times::print(times.as_ref()),
-        None => by_operation(program.nodes()),
+
+    /// In words; of several without the operations.
+    fn print(&self, several: bool) {
+        let Recorded { program, cost, update, .. } = &self.recorded;
+        let mib = |bytes: u64| bytes as f64 / 1048576.0;
+        say!("adapter    {}", self.adapter);
+        say!(
+            "memory     {:.1} MiB, of which weights {:.1} and other state {:.1}",
+            mib(cost.bytes),
+            mib(program.weight_bytes()),
+            mib(cost.state_bytes)
+        );
+        let verdict =
+            if self.fits { "fits" } else { "is above the limit: use a smaller batch, crop or image" };
+        say!("largest    {:.1} MiB in one buffer, {verdict}", mib(self.largest));
+        let (each, micro) = match update {
+            Some((times, _)) => {
+                (", what follows being of one micro-batch", format!(", {times} micro-batches and an update"))
+            }
+            None => ("", String::new()),
+        };
+        let each = if several { "" } else { each };
+        say!(
+            "work       {:.3} GFLOP in {} dispatches{micro}{each}",
+            cost.flops as f64 / 1e9,
+            cost.dispatches
+        );
+        say!("classifier {}", described(&self.classifier));
+        if program.num_constant_dispatches() > 0 {
+            say!("once       {} dispatches more, after weights changed", program.num_constant_dispatches());
+        }
+        match &self.times {
+            Some(times) => node_times::print(times.as_ref()),
+            None if several => {}
+            None => by_operation(program.nodes()),
+        }
     }
-    Ok(())
 }
 
 /// What is forecast.
@@ -140,9 +188,9 @@ fn described(size: &ClassifierSize) -> String {
 }
 
 /// The tape of a training step (configuration) or of an inference (model), and what it is on a device with `caps`.
-fn record(args: &PlanArgs, caps: &Caps) -> Result<Recorded> {
-    if args.file.extension().is_some_and(|e| e == "toml") {
-        let config = Config::load(&args.file, &args.set)?;
+fn record(file: &Path, args: &PlanArgs, caps: &Caps) -> Result<Recorded> {
+    if file.extension().is_some_and(|e| e == "toml") {
+        let config = Config::load(file, &args.set)?;
         let [height, width] = args.size.unwrap_or([config.augment.crop_height, config.augment.crop_width]);
         let batch = args.batch.unwrap_or(config.train.batch);
         check_pixels(batch, [height, width])?;
@@ -164,7 +212,7 @@ fn record(args: &PlanArgs, caps: &Caps) -> Result<Recorded> {
         return Err(Error::config(format!("{flag} is for configurations"), reason));
     }
     check_pixels(1, [height, width])?;
-    let spec = read_spec(&model_file::read(&args.file)?)?;
+    let spec = read_spec(&model_file::read(file)?)?;
     let (tape, kept) = record_inference(&spec, height, width)?;
     let program = Program::new(&tape, caps, Keep::Only(&kept));
     let cost = StepCost::of(&program);
@@ -185,7 +233,7 @@ fn check_pixels(batch: usize, [height, width]: [usize; 2]) -> Result<()> {
 /// The spec of a configuration, with the data set's classes or as many as `count` nameless ones.
 fn spec(config: &Config, count: Option<usize>) -> Result<ModelSpec> {
     let classes = match count {
-        None => Source::open(&config.data.root, &config.data.options())?.classes().clone(),
+        None => classes(config)?,
         Some(count) if !(1..=MAX_CLASSES).contains(&count) => {
             let remedy = format!("give a number from 1 to {MAX_CLASSES}");
             return Err(Error::config(format!("--classes is {count}"), remedy));
@@ -202,6 +250,16 @@ fn spec(config: &Config, count: Option<usize>) -> Result<ModelSpec> {
         normalisation: config.normalisation,
         provenance: Provenance::default(),
     })
+}
+
+/// The classes of the data set; where that is not there, those that its layout is known for.
+fn classes(config: &Config) -> Result<Classes> {
+    let DataConfig { root, layout, classes, .. } = &config.data;
+    let published = layout.filter(|_| classes.is_empty() && !root.exists()).and_then(Layout::published);
+    match published {
+        Some(classes) => Ok(classes),
+        None => Ok(Source::open(root, &config.data.options())?.classes().clone()),
+    }
 }
 
 /// Sums over the nodes of one operation.
