@@ -69,6 +69,7 @@ pub fn record_network(
     learnable: bool,
 ) -> Result<Network> {
     let net = &spec.net;
+    b.upsampling = net.hrnet_upsampling;
     let mut taps = net.arch.record(b, image, net.extent())?;
     taps.retain(|t| net.taps.contains(&t.stride));
     let coarsest = taps[taps.len() - 1].map;

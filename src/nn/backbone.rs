@@ -5,7 +5,7 @@ use crate::tape::ValueId;
 
 use super::layers::Builder;
 use super::resnet::{self, Depth};
-use super::{mobilenet_v2, scratch};
+use super::{hrnet, mobilenet_v2, scratch};
 
 /// A feature map and how many image pixels lie between two of its pixels.
 #[derive(Clone, Copy, Debug)]
@@ -43,14 +43,26 @@ pub enum Arch {
     Resnet50,
     /// ResNet-101, torchvision names.
     Resnet101,
+    /// HRNetV2-W18, the names of the authors' code, timm and mmsegmentation.
+    HrnetW18,
+    /// HRNetV2-W48, the paper's.
+    HrnetW48,
     /// A small residual network of ours, trained from scratch in minutes.
     Scratch,
 }
 
 impl Arch {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::MobilenetV2, Self::Resnet18, Self::Resnet34, Self::Resnet50, Self::Resnet101, Self::Scratch];
+    pub const ALL: [Self; 8] = [
+        Self::MobilenetV2,
+        Self::Resnet18,
+        Self::Resnet34,
+        Self::Resnet50,
+        Self::Resnet101,
+        Self::HrnetW18,
+        Self::HrnetW48,
+        Self::Scratch,
+    ];
 
     /// The name in configurations and on the command line.
     #[must_use]
@@ -61,6 +73,8 @@ impl Arch {
             Self::Resnet34 => "resnet34",
             Self::Resnet50 => "resnet50",
             Self::Resnet101 => "resnet101",
+            Self::HrnetW18 => "hrnet_w18",
+            Self::HrnetW48 => "hrnet_w48",
             Self::Scratch => "scratch",
         }
     }
@@ -81,24 +95,48 @@ impl Arch {
     #[must_use]
     pub fn strides(self, has: impl Fn(&str) -> bool) -> Vec<usize> {
         let deepest = match self {
-            Self::MobilenetV2 => 32,
+            Self::MobilenetV2 | Self::HrnetW18 | Self::HrnetW48 => 32,
             Self::Resnet18 | Self::Resnet34 | Self::Resnet50 | Self::Resnet101 if has(LAYER4) => 32,
             _ => 16,
         };
         [4, 8, 16, 32].into_iter().filter(|&stride| stride <= deepest).collect()
     }
 
-    /// Records the backbone on `image` `[B,H,W,3]`: the last map of each stride from 4 to `extent.output_stride`, without
-    /// those that [`Extent::deepest`] spares.
+    /// Whether it is one of the high-resolution networks, whose maps of all strides stand side by side.
+    #[must_use]
+    pub const fn is_hrnet(self) -> bool {
+        matches!(self, Self::HrnetW18 | Self::HrnetW48)
+    }
+
+    /// Refuses an output stride that has no meaning for it.
     ///
     /// # Errors
-    /// [`Error::Config`] for a stride other than 8, 16 or 32; those of the shape rules.
-    pub fn record(self, b: &mut Builder<'_>, image: ValueId, extent: Extent) -> Result<Vec<Tap>> {
-        let Extent { output_stride, .. } = extent;
+    /// [`Error::Config`] for another than 8, 16 or 32, or than 32 for a high-resolution network, in which nothing is dilated.
+    pub fn check_output_stride(self, output_stride: usize) -> Result<()> {
         if ![8, 16, 32].contains(&output_stride) {
             let problem = format!("model.output_stride is {output_stride}");
             return Err(Error::config(problem, "choose 8, 16 or 32"));
         }
+        if self.is_hrnet() && output_stride != 32 {
+            let name = self.name();
+            return Err(Error::config(
+                format!(
+                    "model.output_stride is {output_stride} and {name} has maps of strides 4 to 32 side by side"
+                ),
+                "leave it at 32; the finest of model.taps is the resolution of the embeddings",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Records the backbone on `image` `[B,H,W,3]`: the last map of each stride from 4 to `extent.output_stride`, without
+    /// those that [`Extent::deepest`] spares.
+    ///
+    /// # Errors
+    /// Those of [`Arch::check_output_stride`] and of the shape rules.
+    pub fn record(self, b: &mut Builder<'_>, image: ValueId, extent: Extent) -> Result<Vec<Tap>> {
+        let Extent { output_stride, .. } = extent;
+        self.check_output_stride(output_stride)?;
         b.tape.enter("backbone");
         b.in_backbone = true;
         let taps = match self {
@@ -107,6 +145,8 @@ impl Arch {
             Self::Resnet34 => resnet::record(b, image, Depth::D34, extent),
             Self::Resnet50 => resnet::record(b, image, Depth::D50, extent),
             Self::Resnet101 => resnet::record(b, image, Depth::D101, extent),
+            Self::HrnetW18 => hrnet::record(b, image, 18, extent),
+            Self::HrnetW48 => hrnet::record(b, image, 48, extent),
             Self::Scratch => scratch::record(b, image, output_stride),
         };
         b.in_backbone = false;
@@ -127,7 +167,8 @@ impl Arch {
             Self::Resnet18 | Self::Resnet34 | Self::Resnet50 | Self::Resnet101 => {
                 resnet::classifier(b, last.map).map(Some)
             }
-            Self::Scratch => Ok(None),
+            // HRNet's classifier reads all four maps; its weights are not needed for anything else.
+            Self::HrnetW18 | Self::HrnetW48 | Self::Scratch => Ok(None),
         }
     }
 
@@ -138,6 +179,10 @@ impl Arch {
             Self::MobilenetV2 => name.starts_with("features."),
             Self::Resnet18 | Self::Resnet34 | Self::Resnet50 | Self::Resnet101 => {
                 ["conv1.", "bn1.", "layer"].iter().any(|part| name.starts_with(part))
+            }
+            Self::HrnetW18 | Self::HrnetW48 => {
+                let parts = ["conv1.", "bn1.", "conv2.", "bn2.", "layer1.", "transition", "stage"];
+                parts.iter().any(|part| name.starts_with(part))
             }
             Self::Scratch => name.starts_with("backbone."),
         }

@@ -2,6 +2,7 @@
 
 mod backbone;
 mod freeze;
+mod hrnet;
 mod layers;
 mod mobilenet_v2;
 mod neck;
@@ -11,6 +12,7 @@ mod weights;
 
 pub use backbone::{Arch, Extent, Tap};
 pub use freeze::{Freeze, FreezeNorms};
+pub use hrnet::Upsampling;
 pub use layers::{Builder, ConvBn, Mode};
 pub use neck::{LINEAR, Neck, NeckOptions, neck, stack};
 pub use weights::{Entry, Init, Layout, Weights};

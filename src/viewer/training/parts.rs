@@ -46,6 +46,8 @@ pub fn settings(ui: &mut Ui, chosen: &mut Chosen, going: bool) {
             Arch::Resnet34 => "ResNet-34",
             Arch::Resnet50 => "ResNet-50",
             Arch::Resnet101 => "ResNet-101",
+            Arch::HrnetW18 => "HRNetV2-W18",
+            Arch::HrnetW48 => "HRNetV2-W48",
             Arch::Scratch => "small residual net",
         };
         row("network", network.to_owned(), format!("output stride {}", model.output_stride));
