@@ -148,3 +148,30 @@ fn fuse(b: &mut Builder<'_>, name: &str, maps: &[ValueId], i: usize) -> Result<V
     }
     ops::relu(b.tape, sum)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nn::Mode;
+    use crate::ops::check;
+    use crate::ops::table::{Case, Fill, Input};
+
+    /// Every node of a network of width 8, forward and back, enlarged in each of the three ways. A width that is no multiple of
+    /// 4 would have weights beyond its channels, which must be zero and are drawn here.
+    #[test]
+    fn training_agrees_with_the_oracle_node_by_node() {
+        let gpu = crate::testing::gpu();
+        for upsampling in [Upsampling::Align, Upsampling::Half, Upsampling::Nearest] {
+            let image = Input::fixed(&[2, 33, 38, 3], Fill::Uniform(-2.0, 2.0));
+            let case = Case::new("high resolution", vec![image], move |tape, v| {
+                let mut b = Builder::new(tape, Mode::Train);
+                b.upsampling = upsampling;
+                let taps = record(&mut b, v[0], 8, Extent { output_stride: 32, deepest: 32 })?;
+                Ok(taps.iter().map(|tap| tap.map).collect())
+            });
+            let all = pollster::block_on(check::on_device(&case, &gpu)).expect("it runs");
+            let bad: Vec<_> = all.iter().filter(|d| d.max_rel > 1e-5).collect();
+            assert!(all.len() > 1000 && bad.is_empty(), "{upsampling:?}: {bad:#?}");
+        }
+    }
+}

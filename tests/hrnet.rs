@@ -1,0 +1,228 @@
+//! The high-resolution networks: names and numbers of the authors' code as timm has them, maps at every stride, gradients of
+//! PyTorch. Every node of a small one's training is compared with the oracle in src/nn/hrnet.rs.
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use protoseg::model::NetOptions;
+use protoseg::model_file;
+use protoseg::nn::{Arch, Builder, Extent, Freeze, FreezeNorms, Mode, Tap, Upsampling, Weights};
+use protoseg::ops::{Sums, check};
+use protoseg::tape::{DType, Keep, Plan, Program, Store, Tape};
+use support::gpu;
+
+/// Width, and the parameters of the network without its classifier as timm counts them.
+const NETWORKS: [(Arch, usize, usize); 2] =
+    [(Arch::HrnetW18, 18, 9_562_260), (Arch::HrnetW48, 48, 65_325_120)];
+
+const WHOLE: Extent = Extent { output_stride: 32, deepest: 32 };
+
+fn recorded(arch: Arch, extent: Extent, [height, width]: [usize; 2]) -> (Vec<(usize, Vec<usize>)>, Weights) {
+    let mut tape = Tape::new();
+    let image = tape.input("image", &[2, height, width, 3], DType::F32);
+    let mut b = Builder::new(&mut tape, Mode::Train);
+    let taps = arch.record(&mut b, image, extent).expect("recorded");
+    let weights = b.weights;
+    (taps.iter().map(|t| (t.stride, tape.value(t.map).shape.clone())).collect(), weights)
+}
+
+/// Name and shape of every weight and statistic, by the structure.
+fn names(width: usize) -> BTreeMap<String, Vec<usize>> {
+    let mut all = BTreeMap::new();
+    let mut layer = |conv: String, norm: String, [outputs, inputs, kernel]: [usize; 3]| {
+        all.insert(format!("{conv}.weight"), vec![outputs, inputs, kernel, kernel]);
+        for part in ["weight", "bias", "running_mean", "running_var"] {
+            all.insert(format!("{norm}.{part}"), vec![outputs]);
+        }
+    };
+    layer("conv1".into(), "bn1".into(), [64, 3, 3]);
+    layer("conv2".into(), "bn2".into(), [64, 64, 3]);
+    for block in 0..4 {
+        let at = format!("layer1.{block}");
+        let inputs = if block == 0 { 64 } else { 256 };
+        for (number, sizes) in std::iter::zip(1.., [[64, inputs, 1], [64, 64, 3], [256, 64, 1]]) {
+            layer(format!("{at}.conv{number}"), format!("{at}.bn{number}"), sizes);
+        }
+        if block == 0 {
+            layer(format!("{at}.downsample.0"), format!("{at}.downsample.1"), [256, 64, 1]);
+        }
+    }
+    let mut pair = |at: String, sizes| layer(format!("{at}.0"), format!("{at}.1"), sizes);
+    pair("transition1.0".into(), [width, 256, 3]);
+    pair("transition1.1.0".into(), [2 * width, 256, 3]);
+    pair("transition2.2.0".into(), [4 * width, 2 * width, 3]);
+    pair("transition3.3.0".into(), [8 * width, 4 * width, 3]);
+    for (stage, modules) in [(2, 1), (3, 4), (4, 3)] {
+        let (stage, branches): (usize, usize) = (stage, stage);
+        for module in 0..modules {
+            let at = format!("stage{stage}.{module}.fuse_layers");
+            for (i, j) in (0..branches).flat_map(|i| (0..branches).map(move |j| (i, j))) {
+                let (to, from) = (width << i, width << j);
+                if j > i {
+                    pair(format!("{at}.{i}.{j}"), [to, from, 1]);
+                }
+                for k in 0..i.saturating_sub(j) {
+                    pair(format!("{at}.{i}.{j}.{k}"), [if k + 1 == i - j { to } else { from }, from, 3]);
+                }
+            }
+        }
+    }
+    for (stage, modules) in [(2, 1), (3, 4), (4, 3)] {
+        for (module, branch, block) in
+            (0..modules).flat_map(|m| (0..stage).flat_map(move |b| (0..4).map(move |block| (m, b, block))))
+        {
+            let at = format!("stage{stage}.{module}.branches.{branch}.{block}");
+            for number in [1, 2] {
+                let channels = width << branch;
+                layer(format!("{at}.conv{number}"), format!("{at}.bn{number}"), [channels, channels, 3]);
+            }
+        }
+    }
+    all
+}
+
+#[test]
+fn names_shapes_and_counts_are_those_of_timm() {
+    for (arch, width, count) in NETWORKS {
+        let (_, weights) = recorded(arch, WHOLE, [64, 64]);
+        let found = weights.0.iter().map(|entry| (entry.name.clone(), entry.disk_shape()));
+        assert_eq!(found.collect::<BTreeMap<_, _>>(), names(width), "{arch:?}");
+        let sizes = weights.0.iter().filter(|e| e.trained).map(|e| e.disk_shape().iter().product::<usize>());
+        assert_eq!(sizes.sum::<usize>(), count, "{arch:?}");
+        assert!(
+            weights.0.iter().all(|entry| arch.owns(&entry.name)) && !arch.owns("head.convs.0.conv.weight")
+        );
+        assert_eq!(arch.strides(|name| names(width).contains_key(name)), [4, 8, 16, 32]);
+    }
+}
+
+#[test]
+fn maps_of_all_strides_stand_side_by_side() {
+    let (height, width) = (97, 131);
+    for (arch, channels, _) in NETWORKS {
+        let (found, whole) = recorded(arch, WHOLE, [height, width]);
+        let shape = |i: usize| {
+            let stride = 4 << i;
+            (stride, vec![2, height.div_ceil(stride), width.div_ceil(stride), channels << i])
+        };
+        assert_eq!(found, (0..4).map(shape).collect::<Vec<_>>(), "{arch:?}");
+        // The exchange into branches that nobody reads is left out, and nothing else.
+        let (found, cut) = recorded(arch, Extent { deepest: 8, ..WHOLE }, [height, width]);
+        assert_eq!(found, (0..2).map(shape).collect::<Vec<_>>(), "{arch:?}");
+        let kept: Vec<_> = cut.0.iter().map(|entry| &entry.name).collect();
+        let unread = |name: &str| {
+            name.starts_with("stage4.2.fuse_layers.2") || name.starts_with("stage4.2.fuse_layers.3")
+        };
+        let wanted: Vec<_> = whole.0.iter().map(|entry| &entry.name).filter(|name| !unread(name)).collect();
+        assert_eq!(kept, wanted, "{arch:?}");
+    }
+}
+
+#[test]
+fn what_has_no_meaning_is_refused_in_a_sentence() {
+    let refused = |options: NetOptions| options.check().expect_err("refused").to_string();
+    for output_stride in [8, 16] {
+        let taps = vec![4, 8];
+        let net = NetOptions { arch: Arch::HrnetW48, output_stride, taps, ..NetOptions::default() };
+        let error = refused(net);
+        assert!(error.contains("side by side") && error.contains("leave it at 32"), "{error}");
+        let mut tape = Tape::new();
+        let image = tape.input("image", &[1, 64, 64, 3], DType::F32);
+        let mut b = Builder::new(&mut tape, Mode::Eval);
+        let extent = Extent { output_stride, deepest: 8 };
+        assert!(Arch::HrnetW48.record(&mut b, image, extent).is_err());
+    }
+    let error = refused(NetOptions {
+        hrnet_upsampling: Upsampling::Half,
+        arch: Arch::Resnet18,
+        ..NetOptions::default()
+    });
+    assert!(error.contains("hrnet_upsampling") && error.contains("resnet18"), "{error}");
+    let hrnet =
+        NetOptions { arch: Arch::HrnetW18, hrnet_upsampling: Upsampling::Nearest, ..NetOptions::default() };
+    hrnet.check().expect("valid");
+    assert!(Upsampling::parse("bicubic").is_err());
+}
+
+/// The files that `tests/reference/hrnet.py` wrote into the folder `PROTOSEG_REFERENCE`, if that is set: gradients of every
+/// weight with the norms' statistics as they are, within 1e-3 of each tensor's largest.
+#[test]
+fn gradients_agree_with_pytorch() {
+    let Some(folder) = std::env::var_os("PROTOSEG_REFERENCE").map(PathBuf::from) else {
+        println!("skipped: PROTOSEG_REFERENCE names no folder that tests/reference/hrnet.py has written");
+        return;
+    };
+    let gpu = gpu();
+    for (arch, kind) in
+        NETWORKS.into_iter().flat_map(|n| ["align", "half", "nearest"].map(|kind| (n.0, kind)))
+    {
+        let path = folder.join(format!("{}.{kind}.gradients.safetensors", arch.name()));
+        if !path.exists() {
+            println!("skipped: `{}` is absent", path.display());
+            continue;
+        }
+        let file = model_file::read(&path).expect("a reference file");
+        let weights = folder.join(format!("{}.{kind}.weights.safetensors", arch.name()));
+        let [batch, _, height, width] = *file.shape("input").expect("the image") else { panic!("rank") };
+        let mut tape = Tape::new();
+        let image = tape.input("image", &[batch, height, width, 3], DType::F32);
+        let mut b = Builder::new(&mut tape, Mode::Train);
+        b.freeze = Freeze { backbone: false, norms: FreezeNorms::Statistics };
+        b.upsampling = Upsampling::parse(kind).expect("known");
+        let taps: Vec<Tap> = arch.record(&mut b, image, WHOLE).expect("recorded");
+        let catalogue = b.weights;
+        let mut seeds = Vec::new();
+        for tap in &taps {
+            let shape = tape.value(tap.map).shape.clone();
+            seeds.push((tap.map, tape.input(&format!("seed{}", tap.stride), &shape, DType::F32)));
+        }
+        let params = tape.params();
+        let grads = tape.backward(&seeds, &params, &Sums).expect("gradients");
+        let kept: Vec<_> = grads.iter().map(|g| g.expect("all are used")).collect();
+        let program = Program::new(&tape, gpu.caps(), Keep::Only(&kept));
+        let mut store = Store::new();
+        let source = model_file::read(&weights).expect("weights");
+        catalogue.load(&gpu, &mut store, &source, |_| true).expect("loaded");
+        let plan = Plan::new(&gpu, &tape, &program, &mut store).expect("a plan");
+        plan.write(image, &rows(&file, "input"));
+        for (tap, seed) in std::iter::zip(&taps, &seeds) {
+            plan.write(seed.1, &rows(&file, &format!("seed.stride{}", tap.stride)));
+        }
+        plan.run();
+        let mut worst = (0.0, String::new());
+        for (&param, &gradient) in std::iter::zip(&params, &kept) {
+            let name = tape.value(param).name.clone();
+            let entry = catalogue.0.iter().find(|entry| entry.name == name).expect("catalogued");
+            let found = entry.to_disk(&pollster::block_on(plan.read::<f32>(gradient)).expect("read"));
+            let found: Vec<f64> = found.into_iter().map(f64::from).collect();
+            let wanted = file.f64(&format!("grad.{name}")).expect("a gradient");
+            let off = check::difference(&name, &found, &wanted).max_rel;
+            assert!(off < 1e-3, "{} {kind}: {name} off by {off:.1e}", arch.name());
+            if off > worst.0 {
+                worst = (off, name);
+            }
+        }
+        println!(
+            "{} {kind}: {} gradients, worst {} off by {:.1e}",
+            arch.name(),
+            kept.len(),
+            worst.1,
+            worst.0
+        );
+    }
+}
+
+/// The tensor `name` `[B,C,H,W]` of `file` as rows of pixels.
+fn rows(file: &model_file::ModelFile, name: &str) -> Vec<f32> {
+    let [batch, channels, height, width] = *file.shape(name).expect("a shape") else { panic!("{name}") };
+    let data = file.f32(name).expect("numbers");
+    let pixels = height * width;
+    (0..batch * pixels * channels)
+        .map(|i| {
+            let (c, pixel, image) = (i % channels, i / channels % pixels, i / channels / pixels);
+            data[(image * channels + c) * pixels + pixel]
+        })
+        .collect()
+}
