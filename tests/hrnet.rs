@@ -6,10 +6,15 @@ mod support;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use protoseg::model::NetOptions;
+use protoseg::data::{Classes, Normalisation};
+use protoseg::head::HeadOptions;
+use protoseg::model::{
+    Extras, ModelSpec, NetOptions, Optimiser, Phase, Provenance, Recompute, TrainOptions, TrainStep,
+};
 use protoseg::model_file;
-use protoseg::nn::{Arch, Builder, Extent, Freeze, FreezeNorms, Mode, Tap, Upsampling, Weights};
+use protoseg::nn::{Arch, Builder, Extent, Freeze, FreezeNorms, Mode, Neck, Tap, Upsampling, Weights};
 use protoseg::ops::{Sums, check};
+use protoseg::proto::Profile;
 use protoseg::tape::{DType, Keep, Plan, Program, Store, Tape};
 use support::gpu;
 
@@ -225,4 +230,66 @@ fn rows(file: &model_file::ModelFile, name: &str) -> Vec<f32> {
             data[(image * channels + c) * pixels + pixel]
         })
         .collect()
+}
+
+/// Branches that are computed again come out the same: the losses and all weights of two steps, to the bit.
+#[test]
+fn layers_computed_again_change_no_bit() {
+    let gpu = gpu();
+    let names = r#"{"classes": [{"id": 0, "name": "a"}, {"id": 1, "name": "b"}]}"#;
+    let spec = ModelSpec {
+        net: NetOptions {
+            arch: Arch::HrnetW18,
+            neck: Neck::Hrnet,
+            width: 30,
+            embedding: 8,
+            prototypes: 2,
+            ..NetOptions::default()
+        },
+        head: HeadOptions::profile(Profile::Rec),
+        classes: Classes::parse(names).expect("valid classes"),
+        normalisation: Normalisation::default(),
+        provenance: Provenance { crop: [64, 64], ..Provenance::default() },
+    };
+    let run = |recompute| {
+        let options = TrainOptions {
+            batch: 2,
+            height: 64,
+            width: 64,
+            optimiser: Optimiser::Sgd { momentum: 0.9 },
+            weight_decay: 1e-4,
+            decay_norms: true,
+            backbone_lr: 1.0,
+            extras: Extras::default(),
+            seed: 5,
+            recompute,
+            max_bytes: None,
+        };
+        let (step, program) = TrainStep::plan(&spec, &options, Phase::Main, gpu.caps()).expect("a step");
+        let mut store = Store::new();
+        step.weights.init(&gpu, &mut store, 3).expect("weights");
+        let plan = Plan::new(&gpu, &step.tape, &program, &mut store).expect("a plan");
+        let wave = |i: usize| (i * 37 % 101) as f32 / 50.0 - 1.0;
+        plan.write(step.image, &(0..2 * 64 * 64 * 3).map(wave).collect::<Vec<_>>());
+        plan.write(step.labels, &(0..2 * 64 * 64).map(|i| i / 32 % 2).collect::<Vec<i32>>());
+        plan.write(step.class_weights, &[1.0_f32; 2]);
+        plan.write(step.lr, &[0.01_f32]);
+        let mut bits = Vec::new();
+        for number in 0..2_u32 {
+            plan.write(step.step, &[number]);
+            plan.run();
+            let losses = pollster::block_on(step.losses.read(&plan)).expect("losses");
+            assert!(losses.iter().all(|x| x.is_finite()), "{losses:?}");
+            bits.extend(losses.iter().map(|x| x.to_bits()));
+        }
+        for name in store.names() {
+            bits.extend(
+                pollster::block_on(store.read(&gpu, name)).expect("stored").1.iter().map(|x| x.to_bits()),
+            );
+        }
+        (bits, program.bytes())
+    };
+    let (kept, again) = (run(Recompute::Never), run(Recompute::Always));
+    assert!(kept.0 == again.0, "bits differ");
+    assert!(again.1 < kept.1, "{} against {} bytes", again.1, kept.1);
 }
