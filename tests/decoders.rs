@@ -81,7 +81,7 @@ fn weights_of(file: &ModelFile, name: &str) -> ModelFile {
 #[test]
 fn decoders_agree_with_pytorch() {
     let gpu = gpu();
-    let file = model_file::read(&root().join("tests/reference/decoders.safetensors")).expect("the reference");
+    let file = model_file::read(root().join("tests/reference/decoders.safetensors")).expect("the reference");
     let near = |label: &str, found: &[f64], wanted: &[f64], tolerance: f64| {
         let off = check::difference(label, found, wanted).max_rel;
         assert!(off < tolerance, "{label} off by {off:.1e}");

@@ -128,6 +128,9 @@ pub struct FitArgs {
     /// Their architecture: mobilenet_v2, resnet18, resnet34, resnet50, resnet101, hrnet_w18, hrnet_w48 or scratch
     #[arg(long)]
     pub arch: String,
+    /// How an HRNet enlarges its coarse branches: align, half, or nearest, which the published ImageNet weights are trained with
+    #[arg(long, value_name = "KIND", default_value = "align")]
+    pub hrnet_upsampling: String,
     /// Data set folder
     #[arg(long, value_name = "DIR")]
     pub data: PathBuf,
