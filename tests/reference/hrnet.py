@@ -11,7 +11,7 @@ pass holds for sides that are multiples of 32 only; the bilinear kinds and odd s
 torch.nn.functional.interpolate to the finer branch's size, which is what mmsegmentation (align_corners=False) and
 openseg.pytorch (True) do. Nothing else is changed.
 
-A gradient jumps where an input of a ReLU changes its sign, and among half a million of them some are nearer to 0 than single
+A gradient jumps where an input of a ReLU changes its sign, and among about a million of them some are nearer to 0 than single
 precision tells apart: one of those moves a gradient by percents, whoever computes it. So before gradients are taken, the
 norm in front of each ReLU gets shifts that put 0 into the widest gap among the middle values of a channel.
 """
