@@ -38,7 +38,7 @@ pub(super) fn record_auxiliary(
     let Some(tap) = taps.iter().find(|tap| tap.stride == AUX_STRIDE) else {
         return Err(Error::config(
             "train.aux_weight needs a map of stride 16 and the backbone has none",
-            "set model.output_stride to 16 or more (a ResNet needs a tap of 16 or more too), or train.aux_weight to 0",
+            "set model.output_stride to 16 or more (a ResNet or an HRNet needs a tap of 16 or more too), or train.aux_weight to 0",
         ));
     };
     b.tape.enter("auxiliary");

@@ -34,6 +34,7 @@ impl FeatureStep {
         let image = tape.input("image", &[batch, height, width, 3], DType::F32);
         let labels = tape.input("labels", &[batch, height, width], DType::I32);
         let mut b = Builder::new(&mut tape, Mode::Eval);
+        b.upsampling = net.hrnet_upsampling;
         let taps = net.arch.record(&mut b, image, net.extent())?;
         let taps = net.arch.choose(&mut b, taps, &net.taps, [height, width])?;
         let features = stack(&mut b, &taps)?;

@@ -131,9 +131,10 @@ pub(super) mod tests {
             head.remove("sinkhorn_balance").expect("an option");
             let net = spec.pointer_mut("/net").and_then(Value::as_object_mut).expect("options");
             net.remove("neck").expect("an option");
+            net.remove("hrnet_upsampling").expect("an option");
         };
         let ModelSpec { net, head, .. } = read(old).expect("a good description");
-        assert_eq!(net.neck, crate::nn::Neck::Mix);
+        assert_eq!((net.neck, net.hrnet_upsampling), (crate::nn::Neck::Mix, crate::nn::Upsampling::Align));
         assert_eq!((head.prototype_init, head.revive_every), (PrototypeInit::Random, 0));
         assert_eq!((head.sinkhorn_balance, head.merge_cosine), (Balance::Balanced, 0.0));
     }

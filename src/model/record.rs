@@ -69,6 +69,7 @@ pub fn record_network(
     learnable: bool,
 ) -> Result<Network> {
     let net = &spec.net;
+    b.upsampling = net.hrnet_upsampling;
     let size = b.tape.value(image).shape.clone();
     b.stochastic_depth = (net.drop_path > 0.0).then_some(StochasticDepth { rate: net.drop_path, step, seed });
     let taps = net.arch.record(b, image, net.extent())?;

@@ -6,34 +6,40 @@ use crate::data::augment::MAX_CROP;
 use crate::data::{Classes, Normalisation};
 use crate::error::{Error, Result};
 use crate::head::HeadOptions;
-use crate::nn::{Arch, Extent, Neck};
+use crate::nn::{Arch, Extent, Neck, Upsampling};
 use crate::ops::sinkhorn::MAX_PROTOS;
 
 /// Architecture and widths.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct NetOptions {
-    /// Backbone: `"mobilenet_v2"`, `"resnet18"`, `"resnet34"`, `"resnet50"`, `"resnet101"`, the vision transformers
+    /// Backbone: `"mobilenet_v2"`, `"resnet18"`, `"resnet34"`, `"resnet50"`, `"resnet101"`, `"hrnet_w18"`, `"hrnet_w48"`, the vision transformers
     /// `"vit_tiny_patch16_224"`, `"vit_small_patch16_224"`, `"vit_base_patch16_224"`, DINOv2's `"vit_small_patch14_dinov2"`,
     /// `"vit_base_patch14_dinov2"`, both with `reg4_` before `dinov2`, and `"vit_giant_patch14_dinov2"`, the Swin transformers
     /// `"swin_tiny_patch4_window7_224"`, `"swin_small_patch4_window7_224"`, `"swin_base_patch4_window7_224"` and
     /// `"swin_base_patch4_window12_384"`, SegFormer's `"mit_b0"` to `"mit_b5"`, or `"scratch"`, a small one for training without
     /// `train.weights`.
     pub arch: Arch,
+    /// How an HRNet enlarges its coarse branches: `"align"` (bilinear with aligned corners, as the paper's code), `"half"`
+    /// (bilinear with half pixels, as mmsegmentation) or `"nearest"` (as timm). Weights fit all three; give what they were
+    /// trained with.
+    pub hrnet_upsampling: Upsampling,
     /// Enlargement of images before the network, 1 to 4: what is small in the data set is seen better, for the square of it in
     /// time. The scales and the crop of `augment` count from the enlarged image.
     pub input_scale: f32,
-    /// Image pixels per pixel of the last map: 8, 16 or 32; smaller by dilation, which transformers do not have.
+    /// Image pixels per pixel of the last map: 8, 16 or 32; smaller by dilation. An HRNet and transformers have 32.
     pub output_stride: usize,
     /// Strides whose maps are used, finest first; the finest is the resolution of the embeddings. A ResNet ends with the last
     /// of them: with an output stride of 32 and taps up to 16 it has no layer4, and needs no weights of it. A ViT has one
     /// resolution: `[16]` takes its last map as it is, and several strides take as many maps from evenly spaced depths, resized.
     pub taps: Vec<usize>,
-    /// What stands between backbone and head: `"mix"`, or `"linear"`, one 1x1 convolution of the maps as `protoseg fit` makes it.
+    /// What stands between backbone and head: `"mix"`, cheap; `"linear"`, one 1x1 convolution of the maps as `protoseg fit` makes
+    /// it; or the decoder of a published network: `"fcn"` (at the deepest tap's resolution), `"upernet"`, `"segformer"`,
+    /// `"hrnet"` (the paper's, with a width of 720 for HRNetV2-W48) or `"aspp"` (DeepLabV3+).
     pub neck: Neck,
-    /// Channels of each lateral map of the neck `"mix"`.
+    /// Channels inside the necks `"mix"`, `"upernet"`, `"segformer"` and `"aspp"`: of each lateral map, embedding or branch.
     pub lateral: usize,
-    /// Channels that enter the projection head.
+    /// Channels that leave the neck and enter the projection head.
     pub width: usize,
     /// Probability of dropping a channel before the head while training.
     pub dropout: f32,
@@ -50,6 +56,7 @@ impl Default for NetOptions {
     fn default() -> Self {
         Self {
             arch: Arch::MobilenetV2,
+            hrnet_upsampling: Upsampling::Align,
             input_scale: 1.0,
             output_stride: 32,
             taps: vec![4, 8, 16, 32],
@@ -96,8 +103,10 @@ impl NetOptions {
                 "choose a number from 1 to 4",
             );
         }
-        if ![8, 16, 32].contains(&self.output_stride) {
-            return wrong(format!("model.output_stride is {}", self.output_stride), "choose 8, 16 or 32");
+        self.arch.check_output_stride(self.output_stride)?;
+        if self.hrnet_upsampling != Upsampling::default() && !self.arch.is_hrnet() {
+            let problem = format!("model.hrnet_upsampling is given and the backbone is {}", self.arch.name());
+            return wrong(problem, "leave it out, or choose an HRNet for model.arch");
         }
         let ordered = self.taps.windows(2).all(|pair| pair[0] < pair[1]);
         let known = self.taps.iter().all(|t| [4, 8, 16, 32].contains(t) && *t <= self.output_stride);
@@ -111,6 +120,7 @@ impl NetOptions {
                 "use taps up to 16",
             );
         }
+        self.neck.check(&self.taps)?;
         for (key, value) in [("lateral", self.lateral), ("width", self.width), ("embedding", self.embedding)]
         {
             if value == 0 || value > 4096 {
@@ -130,14 +140,6 @@ impl NetOptions {
         if self.drop_path > 0.0 && !self.arch.has_branches() {
             let problem = format!("model.drop_path is given and {} is no transformer", self.arch.name());
             return wrong(problem, "remove it, or choose a vit, swin or mit for model.arch");
-        }
-        if self.output_stride != 32 && !self.arch.can_dilate() {
-            let problem = format!(
-                "model.output_stride is {} and {} has fixed strides",
-                self.output_stride,
-                self.arch.name()
-            );
-            return wrong(problem, "leave it out, and choose the resolution by model.taps");
         }
         Ok(())
     }

@@ -9,7 +9,7 @@ use super::mit::{self, Mit};
 use super::resnet::{self, Depth};
 use super::swin::{self, Swin};
 use super::vit::{self, Vit};
-use super::{mobilenet_v2, scratch};
+use super::{hrnet, mobilenet_v2, scratch};
 
 /// A feature map and how many image pixels lie between two of its pixels.
 #[derive(Clone, Copy, Debug)]
@@ -47,6 +47,10 @@ pub enum Arch {
     Resnet50,
     /// ResNet-101, torchvision names.
     Resnet101,
+    /// HRNetV2-W18, the names of the authors' code, timm and mmsegmentation.
+    HrnetW18,
+    /// HRNetV2-W48, the paper's.
+    HrnetW48,
     /// ViT-Tiny, timm names.
     #[serde(rename = "vit_tiny_patch16_224")]
     VitTiny,
@@ -107,6 +111,8 @@ impl Arch {
         (Self::Resnet34, "resnet34", "ResNet-34"),
         (Self::Resnet50, "resnet50", "ResNet-50"),
         (Self::Resnet101, "resnet101", "ResNet-101"),
+        (Self::HrnetW18, "hrnet_w18", "HRNetV2-W18"),
+        (Self::HrnetW48, "hrnet_w48", "HRNetV2-W48"),
         (Self::VitTiny, "vit_tiny_patch16_224", "ViT-Tiny/16"),
         (Self::VitSmall, "vit_small_patch16_224", "ViT-Small/16"),
         (Self::VitBase, "vit_base_patch16_224", "ViT-Base/16"),
@@ -157,6 +163,8 @@ impl Arch {
             Self::Resnet34 => Family::Resnet(Depth::D34),
             Self::Resnet50 => Family::Resnet(Depth::D50),
             Self::Resnet101 => Family::Resnet(Depth::D101),
+            Self::HrnetW18 => Family::Hrnet(18),
+            Self::HrnetW48 => Family::Hrnet(48),
             Self::VitTiny => Family::Vit(Vit::TINY),
             Self::VitSmall => Family::Vit(Vit::SMALL),
             Self::VitBase => Family::Vit(Vit::BASE),
@@ -201,27 +209,51 @@ impl Arch {
             Family::Scratch => 16,
             // One map, at the stride of the patches.
             Family::Vit(_) => return vec![16],
-            Family::MobilenetV2 | Family::Resnet(_) | Family::Swin(_) | Family::Mit(_) => 32,
+            Family::MobilenetV2 | Family::Resnet(_) | Family::Hrnet(_) | Family::Swin(_) | Family::Mit(_) => {
+                32
+            }
         };
         [4, 8, 16, 32].into_iter().filter(|&stride| stride <= deepest).collect()
+    }
+
+    /// Whether it is one of the high-resolution networks, whose maps of all strides stand side by side.
+    #[must_use]
+    pub const fn is_hrnet(self) -> bool {
+        matches!(self.family(), Family::Hrnet(_))
+    }
+
+    /// Refuses an output stride that has no meaning for it.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for another than 8, 16 or 32, or than 32 for a high-resolution network, in which nothing is dilated.
+    pub fn check_output_stride(self, output_stride: usize) -> Result<()> {
+        if ![8, 16, 32].contains(&output_stride) {
+            let problem = format!("model.output_stride is {output_stride}");
+            return Err(Error::config(problem, "choose 8, 16 or 32"));
+        }
+        if output_stride != 32 && !self.can_dilate() {
+            return Err(Error::config(
+                format!("model.output_stride is {output_stride} and {} has fixed strides", self.name()),
+                "leave it at 32; the finest of model.taps is the resolution of the embeddings",
+            ));
+        }
+        Ok(())
     }
 
     /// Records the backbone on `image` `[B,H,W,3]`: the last map of each stride from 4 to `extent.output_stride`, without
     /// those that [`Extent::deepest`] spares.
     ///
     /// # Errors
-    /// [`Error::Config`] for a stride other than 8, 16 or 32; those of the shape rules.
+    /// Those of [`Arch::check_output_stride`] and of the shape rules.
     pub fn record(self, b: &mut Builder<'_>, image: ValueId, extent: Extent) -> Result<Vec<Tap>> {
         let Extent { output_stride, .. } = extent;
-        if ![8, 16, 32].contains(&output_stride) {
-            let problem = format!("model.output_stride is {output_stride}");
-            return Err(Error::config(problem, "choose 8, 16 or 32"));
-        }
+        self.check_output_stride(output_stride)?;
         b.tape.enter("backbone");
         b.in_backbone = true;
         let taps = match self.family() {
             Family::MobilenetV2 => mobilenet_v2::record(b, image, output_stride),
             Family::Resnet(depth) => resnet::record(b, image, depth, extent),
+            Family::Hrnet(width) => hrnet::record(b, image, width, extent),
             Family::Vit(size) => vit::record(b, image, size),
             Family::Swin(size) => swin::record(b, image, size),
             Family::Mit(size) => mit::record(b, image, size),
@@ -246,7 +278,8 @@ impl Arch {
             Family::Vit(_) => b.tokens.map(|tokens| vit::classifier(b, tokens)).transpose(),
             Family::Swin(_) => b.tokens.map(|x| swin::classifier(b, x)).transpose(),
             Family::Mit(_) => mit::classifier(b, last.map).map(Some),
-            Family::Scratch => Ok(None),
+            // HRNet's classifier reads all four maps; its weights are not needed for anything else.
+            Family::Hrnet(_) | Family::Scratch => Ok(None),
         }
     }
 
@@ -324,6 +357,7 @@ impl Arch {
         let parts: &[&str] = match self.family() {
             Family::MobilenetV2 => &["features."],
             Family::Resnet(_) => &["conv1.", "bn1.", "layer"],
+            Family::Hrnet(_) => &["conv1.", "bn1.", "conv2.", "bn2.", "layer1.", "transition", "stage"],
             Family::Vit(_) => &["patch_embed.", "cls_token", "reg_token", "pos_embed", "blocks.", "norm."],
             Family::Swin(_) => &["patch_embed.", "layers."],
             Family::Mit(_) => &["encoder."],
@@ -338,6 +372,8 @@ impl Arch {
 enum Family {
     MobilenetV2,
     Resnet(Depth),
+    /// Channels of the finest branch.
+    Hrnet(usize),
     Vit(Vit),
     Swin(Swin),
     Mit(Mit),

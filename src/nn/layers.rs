@@ -6,6 +6,7 @@ use crate::tape::{DType, Tape, ValueId};
 
 use super::backbone::Tap;
 use super::freeze::{Freeze, FreezeNorms};
+use super::hrnet::Upsampling;
 use super::weights::{Entry, Init, Layout, Weights};
 
 /// What the network is recorded for.
@@ -51,6 +52,8 @@ pub struct Builder<'a> {
     pub mode: Mode,
     /// What of the backbone is left as it is; in evaluation everything is.
     pub freeze: Freeze,
+    /// How the branches of a high-resolution network are enlarged.
+    pub upsampling: Upsampling,
     /// Whether what is being recorded is part of the backbone.
     pub(super) in_backbone: bool,
     /// Maps of the backbone recorded last, finest first.
@@ -77,6 +80,7 @@ impl<'a> Builder<'a> {
             tape,
             mode,
             freeze,
+            upsampling: Upsampling::default(),
             in_backbone: false,
             taps: Vec::new(),
             positions: None,
@@ -146,10 +150,31 @@ impl<'a> Builder<'a> {
     /// Those of the shape rule.
     pub fn pointwise(&mut self, name: &str, x: ValueId, outputs: usize, act: Act) -> Result<ValueId> {
         let inputs = self.tape.value(x).channels();
+        self.per_pixel(name, x, outputs, act, Layout::Conv { inputs })
+    }
+
+    /// The same map of every pixel of `[B,H,W,ci]` as [`Builder::linear`]'s of rows: `[co, ci]` and `[co]` on disk.
+    ///
+    /// # Errors
+    /// Those of the shape rule.
+    pub fn linear_of_map(&mut self, name: &str, x: ValueId, outputs: usize) -> Result<ValueId> {
+        let inputs = self.tape.value(x).channels();
+        self.per_pixel(name, x, outputs, Act::None, Layout::Linear { inputs })
+    }
+
+    fn per_pixel(
+        &mut self,
+        name: &str,
+        x: ValueId,
+        outputs: usize,
+        act: Act,
+        layout: Layout,
+    ) -> Result<ValueId> {
+        let inputs = self.tape.value(x).channels();
         // PyTorch's default for convolutions: uniform with bound 1 / sqrt(fan-in).
         let bound = Init::Uniform(1.0 / (inputs as f32).sqrt());
         let shape = [1, 1, inputs.next_multiple_of(4), outputs];
-        let w = self.param(&format!("{name}.weight"), &shape, Layout::Conv { inputs }, bound);
+        let w = self.param(&format!("{name}.weight"), &shape, layout, bound);
         let bias = self.param(&format!("{name}.bias"), &[outputs], Layout::Same, bound);
         let epilogue = Epilogue { bias: Some(bias), skip: None, act };
         ops::conv2d_fused(self.tape, x, w, epilogue, Conv::default())
@@ -206,9 +231,32 @@ impl<'a> Builder<'a> {
     /// Those of the shape rules.
     pub fn conv_bn_skip(
         &mut self,
+        names: [&str; 2],
+        x: ValueId,
+        layer: ConvBn,
+        skip: Option<ValueId>,
+    ) -> Result<ValueId> {
+        self.conv_bn_of(names, x, layer, None, skip)
+    }
+
+    /// `act(BN(conv(x) + bias))`: as [`Builder::conv_bn_skip`], with the convolution's `bias` beside its weight. A batch's own
+    /// statistics take the bias away again; the running ones have taken it in.
+    ///
+    /// # Errors
+    /// Those of the shape rules.
+    pub fn conv_bias_bn(&mut self, names: [&str; 2], x: ValueId, layer: ConvBn) -> Result<ValueId> {
+        let fan_in = layer.kernel * layer.kernel * self.tape.value(x).channels();
+        let bound = Init::Uniform(1.0 / (fan_in as f32).sqrt());
+        let bias = self.param(&format!("{}.bias", names[0]), &[layer.outputs], Layout::Same, bound);
+        self.conv_bn_of(names, x, layer, Some(bias), None)
+    }
+
+    fn conv_bn_of(
+        &mut self,
         [conv, norm]: [&str; 2],
         x: ValueId,
         layer: ConvBn,
+        bias: Option<ValueId>,
         skip: Option<ValueId>,
     ) -> Result<ValueId> {
         let w = self.conv_weight(conv, x, layer);
@@ -222,11 +270,13 @@ impl<'a> Builder<'a> {
         let mean = self.state(&format!("{norm}.running_mean"), &shape, Init::Constant(0.0));
         let variance = self.state(&format!("{norm}.running_var"), &shape, Init::Constant(1.0));
         if self.mode == Mode::Eval || self.frozen() {
+            // BN(y + bias) is the norm of y with the bias taken from the mean.
+            let mean = bias.map_or(Ok(mean), |bias| ops::add(self.tape, mean, bias, -1.0))?;
             let (w, bias) = ops::bn_fold(self.tape, w, [gamma, beta], [mean, variance], BN_EPS)?;
             let epilogue = Epilogue { bias: Some(bias), skip, act: layer.act };
             return ops::conv2d_fused(self.tape, x, w, epilogue, layer.conv);
         }
-        let y = ops::conv2d(self.tape, x, w, None, layer.conv)?;
+        let y = ops::conv2d(self.tape, x, w, bias, layer.conv)?;
         let act = if skip.is_none() { layer.act } else { Act::None };
         let y = if fixed == FreezeNorms::None {
             self.batch_norm(y, [gamma, beta], [mean, variance], act)?

@@ -2,6 +2,7 @@
 
 mod backbone;
 mod freeze;
+mod hrnet;
 mod layers;
 mod mit;
 mod mobilenet_v2;
@@ -15,6 +16,7 @@ mod weights;
 
 pub use backbone::{Arch, Extent, Tap};
 pub use freeze::{Freeze, FreezeNorms};
+pub use hrnet::Upsampling;
 pub use layers::{Builder, ConvBn, Mode, StochasticDepth};
 pub use neck::{LINEAR, Neck, NeckOptions, neck, stack};
 pub use transformer::is_embedding;

@@ -81,7 +81,7 @@ pub(super) fn classifier(b: &mut Builder<'_>, last: ValueId) -> Result<ValueId> 
 
 /// Geometry of a residual block.
 #[derive(Clone, Copy, Debug)]
-struct Block {
+pub(super) struct Block {
     /// Channels inside.
     channels: usize,
     /// Stride of its striding convolution and of the downsampled skip connection.
@@ -93,6 +93,11 @@ struct Block {
 }
 
 impl Block {
+    /// Neither strided nor dilated.
+    pub(super) const fn plain(channels: usize) -> Self {
+        Self { channels, stride: 1, dilations: [1; 2] }
+    }
+
     /// The first 3x3 convolution.
     fn first(self) -> ConvBn {
         let conv =
@@ -103,7 +108,7 @@ impl Block {
 
 impl Builder<'_> {
     /// `relu(BN(3x3(relu(BN(3x3(x))))) + skip)`.
-    fn basic(&mut self, name: &str, x: ValueId, block: Block) -> Result<ValueId> {
+    pub(super) fn basic(&mut self, name: &str, x: ValueId, block: Block) -> Result<ValueId> {
         let skip = self.shortcut(name, x, block.channels, block.stride)?;
         let names = |i: usize| [format!("{name}.conv{i}"), format!("{name}.bn{i}")];
         let y = self.conv_norm(&names(1), x, block.first(), None)?;
@@ -113,7 +118,7 @@ impl Builder<'_> {
     }
 
     /// `relu(BN(1x1(relu(BN(3x3(relu(BN(1x1(x))))))) + skip)`, four times as wide at the end.
-    fn bottleneck(&mut self, name: &str, x: ValueId, block: Block) -> Result<ValueId> {
+    pub(super) fn bottleneck(&mut self, name: &str, x: ValueId, block: Block) -> Result<ValueId> {
         let outputs = 4 * block.channels;
         let skip = self.shortcut(name, x, outputs, block.stride)?;
         let names = |i: usize| [format!("{name}.conv{i}"), format!("{name}.bn{i}")];

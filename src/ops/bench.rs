@@ -78,6 +78,13 @@ pub(super) fn adamw() -> Vec<Case> {
     })]
 }
 
+pub(super) fn adaptive_avg_pool2d() -> Vec<Case> {
+    let x = Input::f32(&[MAP[0], 12, 15, 512], Fill::Uniform(-1.0, 1.0));
+    vec![Case::new("4x12x15x512 to 6x6", vec![x], |t, v| {
+        Ok(vec![ops::adaptive_avg_pool2d(t, v[0], [6, 6])?])
+    })]
+}
+
 pub(super) fn add() -> Vec<Case> {
     vec![Case::new("4x90x120x64", vec![map(64), map(64)], |t, v| Ok(vec![ops::add(t, v[0], v[1], 1.0)?]))]
 }
@@ -411,6 +418,13 @@ pub(super) fn resize() -> Vec<Case> {
         Case::new(name, vec![x], |t, v| Ok(vec![ops::resize(t, v[0], [MAP[1], MAP[2]], Corners::Align)?]))
     };
     vec![case("4x45x60x64 to 90x120", [45, 60]), case("4x12x15x64 to 90x120", [12, 15])]
+}
+
+pub(super) fn resize_nearest() -> Vec<Case> {
+    let x = Input::f32(&[MAP[0], 12, 15, 64], Fill::Uniform(-1.0, 1.0));
+    vec![Case::new("4x12x15x64 to 90x120", vec![x], |t, v| {
+        Ok(vec![ops::resize_nearest(t, v[0], [MAP[1], MAP[2]])?])
+    })]
 }
 
 pub(super) fn running_stats() -> Vec<Case> {

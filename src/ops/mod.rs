@@ -3,6 +3,7 @@
 
 pub mod accumulate;
 pub mod adamw;
+pub mod adaptive_avg_pool2d;
 pub mod add;
 pub mod argmax_rows;
 pub mod assign;
@@ -51,6 +52,7 @@ pub mod query_logit;
 pub mod relu;
 pub mod resample_positions;
 pub mod resize;
+pub mod resize_nearest;
 pub mod running_stats;
 pub mod sample_labels;
 pub mod scale;
@@ -67,6 +69,7 @@ pub mod windows;
 
 pub use accumulate::{Accumulate, accumulate};
 pub use adamw::{AdamW, adamw};
+pub use adaptive_avg_pool2d::adaptive_avg_pool2d;
 pub use add::add;
 pub use argmax_rows::argmax_rows;
 pub use assign::{SmallClass, assign, assign_noisy};
@@ -116,6 +119,7 @@ pub use query_logit::{query_logit, query_logit_emb_grad, query_logit_vectors_gra
 pub use relu::{relu, relu6};
 pub use resample_positions::{Resample, resample_positions};
 pub use resize::{Corners, resize};
+pub use resize_nearest::resize_nearest;
 pub use running_stats::running_stats;
 pub use sample_labels::sample_labels;
 pub use scale::scale;

@@ -124,6 +124,12 @@ const fn row(
 pub static TABLE: &[Row] = &[
     row("accumulate", "sum over micro-batches, in place", super::accumulate::cases, bench::accumulate),
     row("adamw", "Adam with decoupled decay, in place", super::adamw::cases, bench::adamw),
+    row(
+        "adaptive_avg_pool2d",
+        "means over bins, for an output of any size",
+        super::adaptive_avg_pool2d::cases,
+        bench::adaptive_avg_pool2d,
+    ),
     row("add", "a + factor * b", super::add::cases, bench::add),
     row(
         "argmax_rows",
@@ -242,6 +248,7 @@ pub static TABLE: &[Row] = &[
         bench::resample_positions,
     ),
     row("resize", "bilinear resize, both corner conventions", super::resize::cases, bench::resize),
+    row("resize_nearest", "resize to the nearest pixel", super::resize_nearest::cases, bench::resize_nearest),
     row(
         "running_stats",
         "running mean and variance, in place",

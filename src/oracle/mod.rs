@@ -4,6 +4,7 @@
 
 pub mod accumulate;
 pub mod adamw;
+pub mod adaptive_avg_pool2d;
 pub mod add;
 pub mod argmax_rows;
 mod array;
@@ -49,6 +50,7 @@ pub mod query_logit;
 pub mod relu;
 pub mod resample_positions;
 pub mod resize;
+pub mod resize_nearest;
 pub mod running_stats;
 pub mod sample_labels;
 pub mod scale;

@@ -256,6 +256,7 @@ mod tests {
         let mut old: Value = serde_json::from_str(&state.config).expect("JSON");
         for (section, key) in [
             ("model", "neck"),
+            ("model", "hrnet_upsampling"),
             ("train", "betas"),
             ("augment", "hue"),
             ("head", "merge_cosine"),

@@ -17,7 +17,7 @@ use crate::model::{
     FeatureStep, ModelSpec, NetOptions, PROTOTYPES, Provenance, load_backbone, record_network, write_model,
 };
 use crate::model_file::{self, Tensor, Tensors};
-use crate::nn::{Arch, Builder, LINEAR, Mode, Neck, Weights};
+use crate::nn::{Arch, Builder, LINEAR, Mode, Neck, Upsampling, Weights};
 use crate::proto::{ClassSamples, Profile};
 use crate::tape::{DType, Keep, Plan, Store, Tape, tuned_caps};
 
@@ -44,6 +44,8 @@ pub struct FitOptions {
     pub backbone: PathBuf,
     /// Their architecture.
     pub arch: Arch,
+    /// How an HRNet enlarges its coarse branches.
+    pub hrnet_upsampling: Upsampling,
     /// The data set's folder.
     pub data: PathBuf,
     /// Its layout and what the values of its masks mean.
@@ -147,6 +149,7 @@ fn describe(options: &FitOptions, data: &Dataset) -> Result<ModelSpec> {
     let embedding = options.embedding.unwrap_or_else(|| classes.len().clamp(EMBEDDING[0], EMBEDDING[1]));
     let net = NetOptions {
         arch: options.arch,
+        hrnet_upsampling: options.hrnet_upsampling,
         output_stride,
         taps,
         neck: Neck::Linear,

@@ -7,7 +7,7 @@ use crate::data::{Normalisation, RgbImage};
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::model_file::{self, ModelFile};
-use crate::nn::{Arch, Builder, Extent, Mode, Tap};
+use crate::nn::{Arch, Builder, Extent, Mode, Tap, Upsampling};
 use crate::tape::{DType, Keep, Plan, Program, Store, Tape, ValueId, tuned_caps};
 
 use super::compare::{Tolerance, compare, rows_of_map};
@@ -20,6 +20,9 @@ const INPUT: Tolerance = Tolerance::Relative(1e-6);
 /// Stride of the last map of the supported backbones.
 const OUTPUT_STRIDE: usize = 32;
 
+/// Metadata key of how the HRNet enlarges its branches that the maps are of.
+const UPSAMPLING: &str = "hrnet_upsampling";
+
 /// Compares the maps of `file` with those of the backbone `arch` with the weights in `weights`.
 pub(super) async fn verify(
     gpu: &Arc<Gpu>,
@@ -31,6 +34,9 @@ pub(super) async fn verify(
     let mut tape = Tape::new();
     let image = tape.input("image", &[1, picture.height, picture.width, 3], DType::F32);
     let mut b = Builder::new(&mut tape, Mode::Eval);
+    if let Some(name) = file.metadata().get(UPSAMPLING) {
+        b.upsampling = Upsampling::parse(name)?;
+    }
     let taps = arch.record(&mut b, image, extent(file))?;
     let logits = if file.contains("logits") { arch.record_classifier(&mut b, &taps)? } else { None };
     let found = Found { taps, logits, positions: b.positions };

@@ -78,7 +78,7 @@ pub fn gradients(gpu: &Arc<Gpu>, arch: Arch, name: &str, prepare: impl Fn(&mut B
 }
 
 /// The tensor `name` `[B,C,H,W]` of `file` as rows of pixels.
-fn rows(file: &ModelFile, name: &str) -> Vec<f32> {
+pub fn rows(file: &ModelFile, name: &str) -> Vec<f32> {
     let [batch, channels, height, width] = *file.shape(name).expect("a shape") else { panic!("{name}") };
     let data = file.f32(name).expect("numbers");
     let pixels = height * width;

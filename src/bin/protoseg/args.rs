@@ -125,9 +125,12 @@ pub struct FitArgs {
     /// Backbone weights (safetensors, torchvision names), or a model file, whose backbone is taken
     #[arg(long, value_name = "WEIGHTS")]
     pub backbone: PathBuf,
-    /// Their architecture: mobilenet_v2, resnet18, resnet34, resnet50, resnet101 or scratch
+    /// Their architecture: mobilenet_v2, resnet18, resnet34, resnet50, resnet101, hrnet_w18, hrnet_w48 or scratch
     #[arg(long)]
     pub arch: String,
+    /// How an HRNet enlarges its coarse branches: align, half, or nearest, which the published ImageNet weights are trained with
+    #[arg(long, value_name = "KIND", default_value = "align")]
+    pub hrnet_upsampling: String,
     /// Data set folder
     #[arg(long, value_name = "DIR")]
     pub data: PathBuf,
@@ -314,7 +317,7 @@ pub struct VerifyArgs {
     /// Backbone weights, for parity files
     #[arg(long, requires = "arch")]
     pub weights: Option<PathBuf>,
-    /// Architecture of the weights: mobilenet_v2, resnet18, resnet34, resnet50 or resnet101
+    /// Architecture of the weights: mobilenet_v2, resnet18, resnet34, resnet50, resnet101, hrnet_w18 or hrnet_w48
     #[arg(long, requires = "weights")]
     pub arch: Option<String>,
     /// Print one JSON document

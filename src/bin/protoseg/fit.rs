@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Instant;
 
-use protoseg::nn::Arch;
+use protoseg::nn::{Arch, Upsampling};
 use protoseg::train::fit::{FitOptions, Fitted, FittedClass};
 use protoseg::words::counted;
 use protoseg::{Error, Result};
@@ -29,6 +29,7 @@ pub async fn fit(args: &FitArgs, cli: &Cli) -> Result<()> {
     let options = FitOptions {
         backbone: args.backbone.clone(),
         arch: Arch::parse(&args.arch)?,
+        hrnet_upsampling: Upsampling::parse(&args.hrnet_upsampling)?,
         data: args.data.clone(),
         masks_of: args.masks_of.options(),
         split: args.split.clone(),
