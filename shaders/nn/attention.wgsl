@@ -139,6 +139,7 @@ fn bias_of_queries(code: u32, side: u32, other: Codes, head: u32) -> vec4<f32> {
     return entry - select(vec4<f32>(0.0), vec4<f32>(100.0), other.side != vec4<u32>(side));
 }
 
+// The largest of eight scores of a row.
 fn highest_of(a: vec4<f32>, b: vec4<f32>) -> f32 {
     let m = max(a, b);
     return max(max(m.x, m.y), max(m.z, m.w));
@@ -167,6 +168,7 @@ fn attention_part(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_wor
         // s<row><a or b>: scores of a row against the first and the last four keys.
         var s0a = vec4<f32>(0.0); var s1a = vec4<f32>(0.0); var s2a = vec4<f32>(0.0); var s3a = vec4<f32>(0.0);
         var s0b = vec4<f32>(0.0); var s1b = vec4<f32>(0.0); var s2b = vec4<f32>(0.0); var s3b = vec4<f32>(0.0);
+        // A row vector times a matrix of four keys is four products at once, and stays in registers.
         for (var j = 0u; j < params.head_quads; j++) {
             let at_a = a + vec4<u32>(params.k_at + j);
             let at_b = b + vec4<u32>(params.k_at + j);
@@ -176,9 +178,11 @@ fn attention_part(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_wor
             s0a += q0 * ka; s1a += q1 * ka; s2a += q2 * ka; s3a += q3 * ka;
             s0b += q0 * kb; s1b += q1 * kb; s2b += q2 * kb; s3b += q3 * kb;
         }
+        // After the sum and not on q: the same roundings as in the gradients' kernels, which have no room for a scaled q.
         s0a *= params.scale; s1a *= params.scale; s2a *= params.scale; s3a *= params.scale;
         s0b *= params.scale; s1b *= params.scale; s2b *= params.scale; s3b *= params.scale;
         if (params.window > 0u) {
+            // The codes of eight keys are worth computing again: 32 scores share them.
             let ca = codes(at.image, m, params.keys);
             let cb = codes(at.image, m + 4u, params.keys);
             s0a += bias_of_keys(own.code.x, own.side.x, ca, at.head); s0b += bias_of_keys(own.code.x, own.side.x, cb, at.head);
@@ -199,7 +203,9 @@ fn attention_part(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_wor
         highest = next;
         let p0a = exp(s0a - next.x); let p1a = exp(s1a - next.y); let p2a = exp(s2a - next.z); let p3a = exp(s3a - next.w);
         let p0b = exp(s0b - next.x); let p1b = exp(s1b - next.y); let p2b = exp(s2b - next.z); let p3b = exp(s3b - next.w);
+        // One lane per row.
         sum = sum * keep + vec4<f32>(total(p0a + p0b), total(p1a + p1b), total(p2a + p2b), total(p3a + p3b));
+        // Sums of any width of head: they live in scratch, which 8 values for every read and write keep busy enough.
         for (var j = 0u; j < params.head_quads; j++) {
             let at_a = a + vec4<u32>(params.v_at + j);
             let at_b = b + vec4<u32>(params.v_at + j);
@@ -217,6 +223,7 @@ fn attention_part(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_wor
             out[to.w + j] = o3 + (va * p3a + vb * p3b);
         }
     }
+    // Rows beyond the end have a place in scratch too, which nobody reads.
     let state = at.part * scratch_rows(params.queries) + at.row;
     states_out[state] = vec2<f32>(highest.x, sum.x);
     states_out[state + 1u] = vec2<f32>(highest.y, sum.y);
@@ -250,6 +257,7 @@ fn attention_join(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_wor
     let at = row_of(row, params.queries, params.quads);
     let rows = scratch_rows(params.queries);
     let quad = i % params.head_quads;
+    // Twice over the parts: their maximum first.
     var highest = -3e38;
     for (var part = 0u; part < params.parts; part++) {
         highest = max(highest, states[part * rows + at.scratch].x);
@@ -301,6 +309,7 @@ fn attention_dq(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workg
     if (at.part >= params.parts) {
         return;
     }
+    // Operands may be packed; gradients of the output never are.
     let tokens = four(at.image, at.item, params.queries);
     let rows = tokens * params.stride + at.at;
     let d_rows = tokens * params.quads + at.at;
@@ -329,6 +338,7 @@ fn attention_dq(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workg
             let q0 = q[rows.x + j]; let q1 = q[rows.y + j]; let q2 = q[rows.z + j]; let q3 = q[rows.w + j];
             s0a += q0 * ka; s1a += q1 * ka; s2a += q2 * ka; s3a += q3 * ka;
             s0b += q0 * kb; s1b += q1 * kb; s2b += q2 * kb; s3b += q3 * kb;
+            // What each weight of the softmax is worth: <d_out, v>.
             let v_a = a + vec4<u32>(params.v_at + j);
             let v_b = b + vec4<u32>(params.v_at + j);
             let va = mat4x4<f32>(v[v_a.x], v[v_a.y], v[v_a.z], v[v_a.w]);
@@ -357,6 +367,7 @@ fn attention_dq(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workg
         s2a = select(zero, exp(s2a - n2.x) * (g2a - n2.y), in_a); s2b = select(zero, exp(s2b - n2.x) * (g2b - n2.y), in_b);
         s3a = select(zero, exp(s3a - n3.x) * (g3a - n3.y), in_a); s3b = select(zero, exp(s3b - n3.x) * (g3b - n3.y), in_b);
         if (params.window > 0u) {
+            // Without the scale: the bias is added behind it.
             let place = (group * params.queries + at.item) * params.keys + m;
             let left = params.queries - at.item;
             store_scores(place, s0a, in_a); store_scores(place + 4u, s0b, in_b);
@@ -367,6 +378,7 @@ fn attention_dq(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workg
         for (var j = 0u; j < params.head_quads; j++) {
             let k_a = a + vec4<u32>(params.k_at + j);
             let k_b = b + vec4<u32>(params.k_at + j);
+            // The scale is put on eight keys instead of 32 gradients.
             let ka = mat4x4<f32>(k[k_a.x], k[k_a.y], k[k_a.z], k[k_a.w]) * params.scale;
             let kb = mat4x4<f32>(k[k_b.x], k[k_b.y], k[k_b.z], k[k_b.w]) * params.scale;
             var o0 = zero; var o1 = zero; var o2 = zero; var o3 = zero;
@@ -393,6 +405,7 @@ fn attention_dkv(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_work
     let own = codes(at.image, at.item, params.keys);
     let first_to = (at.part * scratch_rows(params.keys) + at.row) * params.head_quads;
     let to = vec4<u32>(first_to) + vec4<u32>(0u, 1u, 2u, 3u) * params.head_quads;
+    // Both sums in one buffer: a browser gives a kernel eight.
     let second = params.parts * scratch_rows(params.keys) * params.head_quads;
     let number_at = (at.image * params.heads + at.head) * params.queries;
     let first = at.part * params.chunk;
@@ -411,6 +424,7 @@ fn attention_dkv(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_work
         var g0a = vec4<f32>(0.0); var g1a = vec4<f32>(0.0); var g2a = vec4<f32>(0.0); var g3a = vec4<f32>(0.0);
         var g0b = vec4<f32>(0.0); var g1b = vec4<f32>(0.0); var g2b = vec4<f32>(0.0); var g3b = vec4<f32>(0.0);
         for (var j = 0u; j < params.head_quads; j++) {
+            // As in attention_dq with the parts of queries and keys exchanged: scores of 4 keys against 8 queries.
             let q_a = a + vec4<u32>(j);
             let q_b = b + vec4<u32>(j);
             let qa = mat4x4<f32>(q[q_a.x], q[q_a.y], q[q_a.z], q[q_a.w]);
@@ -419,6 +433,7 @@ fn attention_dkv(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_work
             let k0 = k[kj.x]; let k1 = k[kj.y]; let k2 = k[kj.z]; let k3 = k[kj.w];
             s0a += k0 * qa; s1a += k1 * qa; s2a += k2 * qa; s3a += k3 * qa;
             s0b += k0 * qb; s1b += k1 * qb; s2b += k2 * qb; s3b += k3 * qb;
+            // And <v, d_out> beside them.
             let d_a = da + vec4<u32>(j);
             let d_b = db + vec4<u32>(j);
             let ga = mat4x4<f32>(d_out[d_a.x], d_out[d_a.y], d_out[d_a.z], d_out[d_a.w]);
@@ -443,6 +458,7 @@ fn attention_dkv(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_work
         let nb = vec4<u32>(number_at) + four(0u, m + 4u, params.queries);
         let n0 = numbers[na.x]; let n1 = numbers[na.y]; let n2 = numbers[na.z]; let n3 = numbers[na.w];
         let n4 = numbers[nb.x]; let n5 = numbers[nb.y]; let n6 = numbers[nb.z]; let n7 = numbers[nb.w];
+        // By lanes, as the scores lie.
         let lse_a = vec4<f32>(n0.x, n1.x, n2.x, n3.x);
         let lse_b = vec4<f32>(n4.x, n5.x, n6.x, n7.x);
         let delta_a = vec4<f32>(n0.y, n1.y, n2.y, n3.y);
@@ -453,6 +469,7 @@ fn attention_dkv(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_work
         let p1a = select(zero, exp(s1a - lse_a), in_a); let p1b = select(zero, exp(s1b - lse_b), in_b);
         let p2a = select(zero, exp(s2a - lse_a), in_a); let p2b = select(zero, exp(s2b - lse_b), in_b);
         let p3a = select(zero, exp(s3a - lse_a), in_a); let p3b = select(zero, exp(s3b - lse_b), in_b);
+        // From here on g is the gradient of the scaled product.
         g0a = p0a * (g0a - delta_a) * params.scale; g0b = p0b * (g0b - delta_b) * params.scale;
         g1a = p1a * (g1a - delta_a) * params.scale; g1b = p1b * (g1b - delta_b) * params.scale;
         g2a = p2a * (g2a - delta_a) * params.scale; g2b = p2b * (g2b - delta_b) * params.scale;
@@ -478,6 +495,7 @@ fn attention_dkv(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_work
             out[to.y + j] = o1 + (qa * g1a + qb * g1b);
             out[to.z + j] = o2 + (qa * g2a + qb * g2b);
             out[to.w + j] = o3 + (qa * g3a + qb * g3b);
+            // dv takes the weights themselves.
             out[far.x] = e0 + (ga * p0a + gb * p0b);
             out[far.y] = e1 + (ga * p1a + gb * p1b);
             out[far.z] = e2 + (ga * p2a + gb * p2b);
@@ -496,6 +514,7 @@ fn attention_sum(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_work
         return;
     }
     let at = row_of(row, params.queries, params.to_stride);
+    // Neighbours take neighbouring vec4s of a row.
     let quad = i % params.head_quads;
     let rows = scratch_rows(params.queries);
     // Always in the same order, so the same bits every run.
@@ -511,6 +530,7 @@ fn attention_sum(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_work
 @compute @workgroup_size(64)
 fn attention_dtable(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
     let i = linear_index(id, groups, 64u);
+    // Differences go from -(window - 1) to window - 1.
     let side = 2u * params.window - 1u;
     let entries = side * side;
     let part = i / (entries * params.heads);
@@ -525,6 +545,7 @@ fn attention_dtable(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_w
     let reach = params.window - 1u;
     var sum = 0.0;
     for (var image = part * params.chunk; image < min((part + 1u) * params.chunk, params.images); image++) {
+        // Images are windows, so that all of them have the same pairs.
         let from_image = (image * params.heads + head) * params.queries * params.keys;
         for (var y = max(dy, reach) - reach; y < min(params.window, dy + 1u); y++) {
             for (var x = max(dx, reach) - reach; x < min(params.window, dx + 1u); x++) {
@@ -551,6 +572,7 @@ fn attention_dtable_join(@builtin(global_invocation_id) id: vec3<u32>, @builtin(
     }
     var sum = 0.0;
     if (head < params.heads) {
+        // In the order of the parts.
         for (var part = 0u; part < params.parts; part++) {
             sum += table_parts[(part * params.heads + head) * entries + entry];
         }

@@ -37,6 +37,7 @@ fn swiglu_grad(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgr
         let at = i + row * params.quads;
         let a = x[at];
         let b = x[at + params.quads];
+        // The logistic function; for a far below 0 exp overflows to infinity, and s to 0, which is right.
         let s = 1.0 / (1.0 + exp(-a));
         let g = dy[i];
         out[at] = g * b * s * (1.0 + a * (1.0 - s));

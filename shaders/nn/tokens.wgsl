@@ -35,6 +35,7 @@ fn tokens(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups)
     if (image >= params.images) {
         return;
     }
+    // Patches lie behind the tokens that are in no image.
     let token = row % params.length;
     if (token >= params.extra) {
         let patch_row = image * params.patches + token - params.extra;

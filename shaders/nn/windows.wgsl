@@ -47,6 +47,7 @@ fn windows(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups
     let x_in = select(fast, slow, params.columns_first == 1u);
     let h = ((window / params.across % params.down) * params.size + y + params.shift) % (params.down * params.size);
     let w = ((window % params.across) * params.size + x_in + params.shift) % (params.across * params.size);
+    // Beyond the map lies zero.
     var value = vec4<f32>(0.0);
     if (h < params.height && w < params.width) {
         value = x[((image * params.height + h) * params.width + w) * params.quads + i % params.quads];
@@ -69,6 +70,7 @@ fn unwindows(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgrou
     let padded_w = params.across * params.size;
     let h = (line % params.height + padded_h - params.shift) % padded_h;
     let w = (pixel % params.width + padded_w - params.shift) % padded_w;
+    // Every pixel lies in one window, so nothing is added up.
     let window = (image * params.down + h / params.size) * params.across + w / params.size;
     let y = h % params.size;
     let x_in = w % params.size;
