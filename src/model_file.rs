@@ -16,6 +16,7 @@ use safetensors::tensor::Dtype;
 use crate::disk;
 use crate::error::{Error, Result};
 
+pub use convert::to_f32;
 pub use write::{encode, encode_with, write};
 
 /// A tensor on the host, row-major.

@@ -12,7 +12,8 @@ pub fn dialects() -> Vec<Dialect> {
 
 /// Stage, number in it and torchvision's number of every block.
 fn blocks() -> impl Iterator<Item = (usize, usize, usize)> {
-    let places = BLOCKS.iter().enumerate().flat_map(|(stage, &count)| (0..count).map(move |block| (stage, block)));
+    let places =
+        BLOCKS.iter().enumerate().flat_map(|(stage, &count)| (0..count).map(move |block| (stage, block)));
     places.enumerate().map(|(index, (stage, block))| (stage, block, index + 1))
 }
 

@@ -24,6 +24,8 @@ pub enum Change {
     /// The last axis holds four neighbours of each channel, as `nn.Unfold` lays them out; the new tensor holds the channels of
     /// each neighbour, in the order of the official Swin: top left, bottom left, top right, bottom right.
     MergeOrder,
+    /// The input channels, on the second axis, in reverse: of weights that were trained on blue, green, red.
+    ReverseInputs,
     /// Without the first of the tokens `[1, T, C]`.
     WithoutFirstToken,
     /// The first of the tokens `[1, T, C]`, which is added to the tensor that takes the new name as a whole.

@@ -1,7 +1,7 @@
 //! The checkpoints of the method's authors (openseg's `HRNet_W48_Proto`), whole: backbone, the convolution behind it, projection,
-//! norms, prototypes.
+//! norms, prototypes. They were trained on blue, green, red (quirk Q16).
 
-use super::{Dialect, renamed};
+use super::{Change, Dialect, Rule, renamed};
 
 /// The authors' names. The projection is registered under two (quirk Q21); either will do. Whether a ReLU is part of the norm of
 /// `cls_head` depends on the library of norms that they ran with.
@@ -17,6 +17,7 @@ pub fn dialects() -> Vec<Dialect> {
     ];
     let spelling = |source, from: [&str; 2]| {
         let mut rules = renamed(&[(from[0], "head.proj.0.*"), (from[1], "head.proj.2.*")]);
+        rules.push(Rule::new("backbone.conv1.weight", "conv1.weight", Change::ReverseInputs));
         rules.extend(renamed(&head));
         Dialect::of(source, rules)
     };

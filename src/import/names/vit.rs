@@ -53,7 +53,8 @@ fn transformers_layers() -> Vec<Rule> {
     ]);
     for at in ["encoder.layer.{n}", "layers.{n}"] {
         let block = |rows: &[(&str, &str)]| {
-            let full = rows.iter().map(|(from, to)| (format!("{at}.{from}.*"), format!("blocks.{{n}}.{to}.*")));
+            let full =
+                rows.iter().map(|(from, to)| (format!("{at}.{from}.*"), format!("blocks.{{n}}.{to}.*")));
             full.map(|(from, to)| Rule::new(from, to, Change::Whole)).collect::<Vec<_>>()
         };
         rules.extend(block(&[
@@ -80,7 +81,10 @@ fn transformers_layers() -> Vec<Rule> {
             joined(&from.iter().map(String::as_str).collect::<Vec<_>>(), to)
         };
         let qkv = "blocks.{n}.attn.qkv.*";
-        rules.extend(inside(&["attention.attention.query", "attention.attention.key", "attention.attention.value"], qkv));
+        rules.extend(inside(
+            &["attention.attention.query", "attention.attention.key", "attention.attention.value"],
+            qkv,
+        ));
         rules.extend(inside(&["attention.q_proj", "attention.k_proj", "attention.v_proj"], qkv));
         rules.extend(inside(&["mlp.gate_proj", "mlp.up_proj"], "blocks.{n}.mlp.fc1.*"));
     }
@@ -92,11 +96,8 @@ fn transformers() -> Dialect {
 }
 
 fn transformers_registers() -> Dialect {
-    let mut rules = registers(
-        "embeddings.register_tokens",
-        "embeddings.cls_token",
-        "embeddings.position_embeddings",
-    );
+    let mut rules =
+        registers("embeddings.register_tokens", "embeddings.cls_token", "embeddings.position_embeddings");
     rules.extend(transformers_layers());
     Dialect { inner: TRANSFORMERS, ..Dialect::of("transformers, with registers", rules) }
 }

@@ -152,8 +152,9 @@ impl Machine<'_> {
             b'Q' => self.persistent()?,
             other => {
                 let at = self.reader.position() - 1;
-                let problem =
-                    format!("its pickle holds the instruction 0x{other:02X} at byte {at}, which weights do not need");
+                let problem = format!(
+                    "its pickle holds the instruction 0x{other:02X} at byte {at}, which weights do not need"
+                );
                 return Err(Refusal::forbidden(problem));
             }
         }
@@ -195,7 +196,10 @@ impl Machine<'_> {
     }
 
     fn top(&self) -> Read<Id> {
-        self.stack.last().copied().ok_or_else(|| Refusal::damaged("its pickle reads a value that is not there"))
+        self.stack
+            .last()
+            .copied()
+            .ok_or_else(|| Refusal::damaged("its pickle reads a value that is not there"))
     }
 
     fn pop_mark(&mut self) -> Read<Vec<Id>> {
@@ -287,9 +291,10 @@ impl Machine<'_> {
 
     fn global(&mut self, module: &str, name: &str) -> Read<()> {
         let Some(global) = globals::known(module, name) else {
-            let full: String =
-                format!("{module}.{name}").escape_debug().take(MAX_NAME).collect();
-            return Err(Refusal::forbidden(format!("its pickle asks for `{full}`, which weights do not need")));
+            let full: String = format!("{module}.{name}").escape_debug().take(MAX_NAME).collect();
+            return Err(Refusal::forbidden(format!(
+                "its pickle asks for `{full}`, which weights do not need"
+            )));
         };
         self.push(Node::Global(global))
     }
@@ -319,7 +324,8 @@ impl Machine<'_> {
             Global::Parameter => {
                 let tensor = first.filter(|&id| matches!(self.graph.node(id), Node::Tensor(_)));
                 self.stack.push(
-                    tensor.ok_or_else(|| Refusal::damaged("its pickle makes a parameter without a tensor"))?,
+                    tensor
+                        .ok_or_else(|| Refusal::damaged("its pickle makes a parameter without a tensor"))?,
                 );
                 Ok(())
             }

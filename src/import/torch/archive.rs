@@ -65,7 +65,9 @@ pub fn read(bytes: Vec<u8>) -> Read<TorchFile> {
 fn whole<'a>(bytes: &'a [u8], name: &str, place: &Place) -> Read<&'a [u8]> {
     let content = &bytes[place.range.clone()];
     if place.crc != 0 && CHECKSUM.checksum(content) != place.crc {
-        return Err(Refusal::damaged(format!("its entry `{name}` does not have the checksum that it was saved with")));
+        return Err(Refusal::damaged(format!(
+            "its entry `{name}` does not have the checksum that it was saved with"
+        )));
     }
     Ok(content)
 }
@@ -85,7 +87,8 @@ fn places(bytes: &[u8]) -> Read<BTreeMap<String, Place>> {
             });
         }
         let start = file.data_start().and_then(|start| usize::try_from(start).ok());
-        let range = start.and_then(|start| Some(start..start.checked_add(usize::try_from(file.size()).ok()?)?));
+        let range =
+            start.and_then(|start| Some(start..start.checked_add(usize::try_from(file.size()).ok()?)?));
         let range = range.filter(|range| range.end <= bytes.len());
         let range = range.ok_or_else(|| damaged(format!("`{name}` reaches beyond its end")))?;
         places.insert(name, Place { range, crc: file.crc32() });

@@ -31,7 +31,7 @@ impl TorchFile {
     /// Whether `bytes` start as one of the files of PyTorch do.
     #[must_use]
     pub fn recognises(bytes: &[u8]) -> bool {
-        bytes.starts_with(b"PK") || matches!(bytes.first(), Some(0x80 | b'(' | b'c')) 
+        bytes.starts_with(b"PK") || matches!(bytes.first(), Some(0x80 | b'(' | b'c'))
     }
 
     /// Reads the pickles in `bytes`; the numbers are looked at when they are asked for.
@@ -88,7 +88,9 @@ impl TorchFile {
         let bytes = held.and_then(|bytes| bytes.get(span.start * size..span.end.checked_mul(size)?));
         let bytes = bytes.ok_or_else(|| {
             let held = held.map_or(0, <[u8]>::len);
-            Refusal::damaged(format!("its storage `{key}` of {elements} numbers ({dtype:?}) has {held} bytes"))
+            Refusal::damaged(format!(
+                "its storage `{key}` of {elements} numbers ({dtype:?}) has {held} bytes"
+            ))
         })?;
         let read = if self.is_big_endian {
             let swapped: Vec<u8> =
