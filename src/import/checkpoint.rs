@@ -43,7 +43,7 @@ impl Checkpoint {
     /// something.
     pub fn open(path: &Path) -> Result<Self> {
         let bytes = disk::read(path).map_err(|e| Error::io("read the weights", path, e))?;
-        if TorchFile::recognises(&bytes) {
+        if !is_safetensors(&bytes) && TorchFile::recognises(&bytes) {
             let file = TorchFile::read(bytes).map_err(|refusal| refuse(path, refusal))?;
             let header = |(name, dtype, shape): (&str, _, &[usize])| Header {
                 name: name.to_owned(),
@@ -110,6 +110,13 @@ fn refuse(path: &Path, Refusal { problem, remedy }: Refusal) -> Error {
     Error::model(path, problem, remedy)
 }
 
+/// Whether `bytes` start with the length of a header that fits, and the header.
+fn is_safetensors(bytes: &[u8]) -> bool {
+    // The longest header that the format allows.
+    let fits = |length: &[u8; 8]| u64::from_le_bytes(*length) <= 100_000_000;
+    bytes.first_chunk().is_some_and(fits) && bytes.get(8) == Some(&b'{')
+}
+
 /// What a file is that is no file of weights, by how it starts, and what to do.
 fn other_kind(bytes: &[u8]) -> Option<(&'static str, &'static str)> {
     let start = bytes.trim_ascii_start();
@@ -125,7 +132,7 @@ fn other_kind(bytes: &[u8]) -> Option<(&'static str, &'static str)> {
         Some(("is a pointer of Git LFS, not the weights", "fetch the file itself (git lfs pull)"))
     } else if bytes.starts_with(&[0x1F, 0x8B]) || bytes.get(257..262) == Some(b"ustar") {
         Some(("is an archive (gzip or tar)", "unpack it and give the file of weights in it"))
-    } else if bytes.get(8) != Some(&b'{') {
+    } else if !is_safetensors(bytes) {
         let remedy = "give a .safetensors, or what torch.save wrote (.pth, .pt, .bin)";
         Some(("is neither safetensors nor a file of PyTorch", remedy))
     } else {

@@ -52,6 +52,10 @@ pub fn import(source: &Path, arch: Arch) -> Result<Imported> {
     let mut imported = read(&file, family, arch.name(), &needs)?;
     if imported.tensors.is_err() && !mostly_there(&imported.report, &needs) {
         imported.tensors = Err(other_arch(&file, arch, &needs)?);
+    } else if imported.tensors.is_ok()
+        && let Some(error) = deeper_arch(&file, arch, &imported.report)?
+    {
+        imported.tensors = Err(error);
     }
     Ok(imported)
 }
@@ -228,6 +232,31 @@ fn other_arch(file: &Checkpoint, arch: Arch, needs: &[Need]) -> Result<Error> {
     Ok(Error::model(file.path(), problem, remedy))
 }
 
+/// What to say of a file that is for a deeper network, all of whose tensors have the names and shapes of some of its.
+fn deeper_arch(file: &Checkpoint, arch: Arch, report: &Report) -> Result<Option<Error>> {
+    let taken = report.used.len() + report.renamed.len();
+    for other in Arch::ALL.into_iter().filter(|&other| other != arch && family_of(other) == family_of(arch)) {
+        let needs = needs::of_backbone(other)?;
+        let Some(fit) = best(file.headers(), family_of(other), &needs) else { continue };
+        let is_whole = needs
+            .iter()
+            .filter(|need| need.required)
+            .all(|need| fit.found.get(&need.name).is_some_and(|f| f.serves));
+        if is_whole && fit.score(&needs) > taken {
+            let problem = format!(
+                "is of {}: {} needs {taken} of its tensors, and {} all {}",
+                other.name(),
+                arch.name(),
+                other.name(),
+                fit.score(&needs)
+            );
+            let remedy = format!("give --arch {}", other.name());
+            return Ok(Some(Error::model(file.path(), problem, remedy)));
+        }
+    }
+    Ok(None)
+}
+
 /// The network's tensors.
 fn tensors(file: &Checkpoint, family: Family, fit: &Fit, needs: &[Need]) -> Result<Tensors> {
     let mut tensors = Tensors::new();
@@ -264,3 +293,5 @@ fn assemble(file: &Checkpoint, need: &Need, found: &Found) -> Result<Tensor> {
     let shape = if same { &need.shape } else { &found.shape };
     Ok(Tensor { shape: shape.clone(), data })
 }
+#[cfg(test)]
+mod real_check;

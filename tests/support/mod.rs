@@ -8,6 +8,7 @@ mod files;
 mod folders;
 mod launches;
 mod runs;
+mod torch_file;
 
 pub use device::{gpu, gpu_of};
 pub use dxc::Dxc;
@@ -15,3 +16,4 @@ pub use files::{Source, has_extension, root, sources};
 pub use folders::{TempDir, shared, shared_files};
 pub use launches::{Constants, Launches, launches};
 pub use runs::{CONFIG, bytes, checkpoint, street, train, train_by};
+pub use torch_file::{Py, View, archive, contiguous, legacy};

@@ -94,13 +94,12 @@ impl Rule {
     }
 }
 
-/// The new names of `name` by the first of `rules` that applies, and by the others from the same pattern, which take further
-/// parts of the same tensor.
+/// The new names of `name` by the first of `rules` that applies, and by those right behind it that have the same pattern, which
+/// take further parts of the same tensor.
 pub fn rename(rules: &[Rule], name: &str) -> Vec<(String, Change)> {
-    let first = rules.iter().find(|rule| rule.apply(name).is_some());
-    let Some(first) = first else { return Vec::new() };
-    let all = rules.iter().filter(|rule| rule.from == first.from);
-    all.filter_map(|rule| Some((rule.apply(name)?, rule.change))).collect()
+    let Some(first) = rules.iter().position(|rule| rule.apply(name).is_some()) else { return Vec::new() };
+    let alike = rules[first..].iter().take_while(|rule| rule.from == rules[first].from);
+    alike.filter_map(|rule| Some((rule.apply(name)?, rule.change))).collect()
 }
 
 #[cfg(test)]
@@ -148,9 +147,10 @@ mod tests {
             Rule::new("kv.*", "key.*", Change::Slice { part: 0, of: 2 }),
             Rule::new("kv.*", "value.*", Change::Slice { part: 1, of: 2 }),
             Rule::new("*", "*", Change::Whole),
+            Rule::new("kv.*", "other.*", Change::Whole),
         ];
         let found = rename(&rules, "kv.weight");
-        assert_eq!(found.len(), 2);
+        assert_eq!(found.len(), 2, "{found:?}");
         assert_eq!(found[1], ("value.weight".to_owned(), Change::Slice { part: 1, of: 2 }));
         assert_eq!(rename(&rules, "q.weight"), [("q.weight".to_owned(), Change::Whole)]);
         assert!(rename(&rules[..2], "q.weight").is_empty());

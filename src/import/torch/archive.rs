@@ -20,6 +20,8 @@ const CHECKSUM: crc::Crc<u32, crc::Table<16>> = crc::Crc::<u32, crc::Table<16>>:
 /// Where an entry lies.
 struct Place {
     range: Range<usize>,
+    /// Whether the bytes lie there as they are.
+    is_plain: bool,
     /// The checksum in the archive; PyTorch can be told not to work one out, and writes 0 then.
     crc: u32,
 }
@@ -63,6 +65,12 @@ pub fn read(bytes: Vec<u8>) -> Read<TorchFile> {
 
 /// The bytes of an entry, which must be those that were saved.
 fn whole<'a>(bytes: &'a [u8], name: &str, place: &Place) -> Read<&'a [u8]> {
+    if !place.is_plain {
+        return Err(Refusal {
+            problem: format!("its entry `{name}` is compressed or encrypted, and PyTorch's are not"),
+            remedy: "load it in Python and save it again with torch.save",
+        });
+    }
     let content = &bytes[place.range.clone()];
     if place.crc != 0 && CHECKSUM.checksum(content) != place.crc {
         return Err(Refusal::damaged(format!(
@@ -80,18 +88,13 @@ fn places(bytes: &[u8]) -> Read<BTreeMap<String, Place>> {
     for index in 0..archive.len() {
         let file = archive.by_index_raw(index).map_err(|e| damaged(e.to_string()))?;
         let name = file.name().to_owned();
-        if file.encrypted() || file.compression() != CompressionMethod::Stored {
-            return Err(Refusal {
-                problem: format!("its entry `{name}` is compressed or encrypted, and PyTorch's are not"),
-                remedy: "load it in Python and save it again with torch.save",
-            });
-        }
+        let is_plain = !file.encrypted() && file.compression() == CompressionMethod::Stored;
         let start = file.data_start().and_then(|start| usize::try_from(start).ok());
         let range =
             start.and_then(|start| Some(start..start.checked_add(usize::try_from(file.size()).ok()?)?));
         let range = range.filter(|range| range.end <= bytes.len());
         let range = range.ok_or_else(|| damaged(format!("`{name}` reaches beyond its end")))?;
-        places.insert(name, Place { range, crc: file.crc32() });
+        places.insert(name, Place { range, is_plain, crc: file.crc32() });
     }
     Ok(places)
 }
