@@ -50,17 +50,13 @@ impl Fit {
 
 /// The best reading of `headers` for what `needs` lists, of the networks of `family`.
 pub fn best(headers: &[Header], family: Family, needs: &[Need]) -> Option<Fit> {
-    let mut best: Option<((usize, bool, Reverse<usize>), Fit)> = None;
-    for prefix in prefixes(headers) {
-        for dialect in family.dialects() {
-            let fit = read(headers, &prefix, dialect, needs);
-            let key = (fit.score(needs), fit.is_average(), Reverse(prefix.len()));
-            if best.as_ref().is_none_or(|(other, _)| key > *other) {
-                best = Some((key, fit));
-            }
-        }
-    }
-    best.map(|(_, fit)| fit)
+    let (prefixes, dialects) = (prefixes(headers), family.dialects());
+    let each = prefixes.iter().flat_map(|prefix| dialects.iter().enumerate().map(move |pair| (prefix, pair)));
+    let fits = each.map(|(prefix, (order, dialect))| (order, read(headers, prefix, dialect.clone(), needs)));
+    let rank = |(order, fit): &(usize, Fit)| {
+        (fit.score(needs), fit.is_average(), Reverse(*order), Reverse(fit.prefix.len()))
+    };
+    fits.max_by_key(rank).map(|(_, fit)| fit)
 }
 
 /// What may stand before a network's names: the first parts of names, none of which is a number.

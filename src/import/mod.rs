@@ -11,15 +11,16 @@ mod pickle;
 mod report;
 mod shape;
 mod torch;
+mod verdict;
 mod whole;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use crate::error::{Error, Result};
+use crate::model::{ModelSpec, write_model};
 use crate::model_file::{self, Tensor, Tensors};
 use crate::nn::{Arch, Init};
-use crate::words::listed;
 
 use checkpoint::{Checkpoint, Header};
 use fit::{Fit, Found, best};
@@ -29,7 +30,7 @@ use shape::{Part, values};
 
 pub use names::{Change, Dialect, Family};
 pub use report::{Counts, Renamed, Report, WrongShape};
-pub use whole::{ImportedModel, import_model};
+pub use whole::import_model;
 
 /// What came of reading a file for a network.
 #[derive(Debug)]
@@ -38,6 +39,8 @@ pub struct Imported {
     pub report: Report,
     /// The network's tensors, or why there are none.
     pub tensors: Result<Tensors>,
+    /// The description of a whole model.
+    pub spec: Option<ModelSpec>,
 }
 
 /// Reads `source` as weights of the backbone `arch`.
@@ -50,23 +53,30 @@ pub fn import(source: &Path, arch: Arch) -> Result<Imported> {
     let needs = needs::of_backbone(arch)?;
     let family = family_of(arch);
     let mut imported = read(&file, family, arch.name(), &needs)?;
-    if imported.tensors.is_err() && !mostly_there(&imported.report, &needs) {
-        imported.tensors = Err(other_arch(&file, arch, &needs)?);
-    } else if imported.tensors.is_ok()
-        && let Some(error) = deeper_arch(&file, arch, &imported.report)?
-    {
+    let error = if imported.tensors.is_ok() {
+        verdict::deeper_arch(&file, arch, &imported.report)?
+    } else if verdict::mostly_there(&imported.report, &needs) {
+        None
+    } else {
+        Some(verdict::other_arch(&file, arch, &needs)?)
+    };
+    if let Some(error) = error {
         imported.tensors = Err(error);
     }
     Ok(imported)
 }
 
 impl Imported {
-    /// Writes the tensors beside `out` and renames the file.
+    /// Writes the tensors, with a whole model's description as a model file, beside `out` and renames the file.
     ///
     /// # Errors
     /// That of [`Imported::tensors`]; [`Error::Io`] where the file cannot be written.
     pub fn write(self, out: &Path) -> Result<Report> {
-        let Self { report, tensors } = self;
+        let Self { report, tensors, spec } = self;
+        if let Some(spec) = spec {
+            write_model(&tensors?, &spec, out)?;
+            return Ok(report);
+        }
         let metadata = [
             // What loaders of other programs ask for.
             ("format", "pt".to_owned()),
@@ -79,13 +89,6 @@ impl Imported {
         model_file::write(out, &tensors?, &metadata)?;
         Ok(report)
     }
-}
-
-/// Whether what the network needs is there but for a few tensors, so that the file is meant for it.
-fn mostly_there(report: &Report, needs: &[Need]) -> bool {
-    let required = needs.iter().filter(|need| need.required).count();
-    let wrong = report.wrong_shape.iter().filter(|wrong| wrong.required).count();
-    4 * (report.missing.len() + wrong) < required
 }
 
 /// Reads `file` for a network of `family` that has `needs`.
@@ -140,11 +143,12 @@ fn read(file: &Checkpoint, family: Family, arch: &str, needs: &[Need]) -> Result
     let unused = headers.iter().enumerate().filter(|(index, _)| !taken.contains(index));
     report.unused = unused.map(|(_, header)| header.name.clone()).collect();
     report.count();
-    let tensors = match flaw(file, &report, needs) {
+    let required = needs.iter().filter(|need| complete(need)).count();
+    let tensors = match verdict::flaw(file, &report, required) {
         Some(error) => Err(error),
         None => tensors(file, family, &fit, needs),
     };
-    Ok(Imported { report, tensors })
+    Ok(Imported { report, tensors, spec: None })
 }
 
 /// What tells of each need whether the network is nothing without it. Deep layers, which may be absent all together, are needed
@@ -174,87 +178,6 @@ fn describe(parts: &[(usize, Change)]) -> String {
         [_] => String::new(),
         _ => "joined".into(),
     }
-}
-
-/// What keeps the network from being made of the file, as one sentence.
-fn flaw(file: &Checkpoint, report: &Report, needs: &[Need]) -> Option<Error> {
-    let required: Vec<_> = report.wrong_shape.iter().filter(|wrong| wrong.required).collect();
-    let remedy = format!("use the weights of {} itself, or another --arch", report.arch);
-    if let [first, more @ ..] = &required[..] {
-        let more =
-            if more.is_empty() { String::new() } else { format!(" (and {} more like that)", more.len()) };
-        return Some(Error::model(
-            file.path(),
-            format!("has a tensor of the wrong shape, {first}{more}"),
-            remedy,
-        ));
-    }
-    if report.missing.is_empty() {
-        return None;
-    }
-    let problem = format!(
-        "lacks {} of the {} tensors that {} needs: {}",
-        report.missing.len(),
-        needs.iter().filter(|need| need.required).count(),
-        report.arch,
-        listed(&report.missing, 3)
-    );
-    Some(Error::model(file.path(), problem, remedy))
-}
-
-/// What to say of a file that is for another architecture.
-fn other_arch(file: &Checkpoint, arch: Arch, needs: &[Need]) -> Result<Error> {
-    // The share of what a network needs, in thousandths.
-    let share = |arch: Arch, needs: &[Need]| {
-        let required: Vec<Need> = needs.iter().filter(|need| need.required).cloned().collect();
-        let found = best(file.headers(), family_of(arch), &required).map_or(0, |fit| fit.score(&required));
-        (1000 * found / required.len().max(1), found, required.len())
-    };
-    let (own, found, all) = share(arch, needs);
-    let mut better: Option<(usize, Arch)> = None;
-    for other in Arch::ALL.into_iter().filter(|&other| other != arch) {
-        let (share, ..) = share(other, &needs::of_backbone(other)?);
-        if share > own && better.is_none_or(|(best, _)| share > best) {
-            better = Some((share, other));
-        }
-    }
-    let problem = format!("holds {found} of the {all} tensors that {} needs, with their shapes", arch.name());
-    let first: Vec<&str> = file.headers().iter().map(|header| header.name.as_str()).collect();
-    let remedy = match better {
-        Some((1000, other)) => {
-            format!("all that {} needs are there: give --arch {}", other.name(), other.name())
-        }
-        Some((share, other)) if share > 500 => {
-            format!("it is closest to {}, of which {} % are there", other.name(), share / 10)
-        }
-        _ => format!("no architecture here has such names: {}", listed(&first, 3)),
-    };
-    Ok(Error::model(file.path(), problem, remedy))
-}
-
-/// What to say of a file that is for a deeper network, all of whose tensors have the names and shapes of some of its.
-fn deeper_arch(file: &Checkpoint, arch: Arch, report: &Report) -> Result<Option<Error>> {
-    let taken = report.used.len() + report.renamed.len();
-    for other in Arch::ALL.into_iter().filter(|&other| other != arch && family_of(other) == family_of(arch)) {
-        let needs = needs::of_backbone(other)?;
-        let Some(fit) = best(file.headers(), family_of(other), &needs) else { continue };
-        let is_whole = needs
-            .iter()
-            .filter(|need| need.required)
-            .all(|need| fit.found.get(&need.name).is_some_and(|f| f.serves));
-        if is_whole && fit.score(&needs) > taken {
-            let problem = format!(
-                "is of {}: {} needs {taken} of its tensors, and {} all {}",
-                other.name(),
-                arch.name(),
-                other.name(),
-                fit.score(&needs)
-            );
-            let remedy = format!("give --arch {}", other.name());
-            return Ok(Some(Error::model(file.path(), problem, remedy)));
-        }
-    }
-    Ok(None)
 }
 
 /// The network's tensors.
@@ -293,5 +216,3 @@ fn assemble(file: &Checkpoint, need: &Need, found: &Found) -> Result<Tensor> {
     let shape = if same { &need.shape } else { &found.shape };
     Ok(Tensor { shape: shape.clone(), data })
 }
-#[cfg(test)]
-mod real_check;

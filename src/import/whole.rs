@@ -7,12 +7,11 @@ use serde_json::json;
 use crate::data::{Classes, Layout, MaskKind, Normalisation};
 use crate::error::{Error, Result};
 use crate::head::HeadOptions;
-use crate::model::{ModelSpec, NetOptions, Provenance, write_model};
-use crate::model_file::Tensors;
+use crate::model::{ModelSpec, NetOptions, Provenance};
 use crate::proto::Profile;
 
 use super::checkpoint::Checkpoint;
-use super::{Family, Report, needs, read};
+use super::{Family, Imported, needs, read};
 
 /// The images' colours as the authors' network sees them: blue, green, red by the means and deviations of red, green, blue
 /// (quirk Q16). The first convolution is turned round on the way, so these are for red, green, blue.
@@ -22,24 +21,13 @@ const NORMALISATION: Normalisation =
 /// Height and width of the authors' training crops.
 const CROP: [usize; 2] = [512, 1024];
 
-/// A model of the authors', read for this program.
-#[derive(Debug)]
-pub struct ImportedModel {
-    /// What became of every tensor.
-    pub report: Report,
-    /// The model's tensors, or why there are none.
-    pub tensors: Result<Tensors>,
-    /// Its description.
-    pub spec: ModelSpec,
-}
-
 /// Reads `source`, a checkpoint of the method's authors, for a network of `net`, which is called `name`: its classes, prototypes and
 /// dimension are those of the file's prototypes `[C, K, D]`, its head follows the released code.
 ///
 /// # Errors
 /// [`Error::Io`] where the file cannot be read; [`Error::Model`] where it holds no prototypes; those of a description that
 /// cannot be.
-pub fn import_model(source: &Path, name: &str, net: NetOptions) -> Result<ImportedModel> {
+pub fn import_model(source: &Path, name: &str, net: NetOptions) -> Result<Imported> {
     let file = Checkpoint::open(source)?;
     let is_prototypes = |name: &str| name.rsplit('.').next() == Some("prototypes");
     let shape =
@@ -69,18 +57,7 @@ pub fn import_model(source: &Path, name: &str, net: NetOptions) -> Result<Import
     };
     spec.check()?;
     let imported = read(&file, Family::ProtoSeg, name, &needs::of_model(&spec)?)?;
-    Ok(ImportedModel { report: imported.report, tensors: imported.tensors, spec })
-}
-
-impl ImportedModel {
-    /// Writes the model beside `out` and renames the file.
-    ///
-    /// # Errors
-    /// That of [`ImportedModel::tensors`]; [`Error::Io`] where the file cannot be written.
-    pub fn write(self, out: &Path) -> Result<Report> {
-        write_model(&self.tensors?, &self.spec, out)?;
-        Ok(self.report)
-    }
+    Ok(Imported { spec: Some(spec), ..imported })
 }
 
 /// The classes of the data set that has as many, in the order in which they are trained; numbered ones otherwise.

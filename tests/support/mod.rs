@@ -16,4 +16,4 @@ pub use files::{Source, has_extension, root, sources};
 pub use folders::{TempDir, shared, shared_files};
 pub use launches::{Constants, Launches, launches};
 pub use runs::{CONFIG, bytes, checkpoint, street, train, train_by};
-pub use torch_file::{Py, View, archive, contiguous, legacy};
+pub use torch_file::{Py, View, archive, contiguous, entries, legacy};

@@ -137,22 +137,25 @@ pub fn contiguous(shape: &[usize]) -> Vec<usize> {
     (0..shape.len()).map(|axis| shape[axis + 1..].iter().product()).collect()
 }
 
-/// The zip form; `is_large` writes sizes of 64 bits.
-pub fn archive(pickle: &[u8], storages: &[(&str, Vec<u8>)], order: &str, is_large: bool) -> Vec<u8> {
+/// A zip archive without compression; `is_large` writes sizes of 64 bits.
+pub fn entries(all: &[(&str, &[u8])], is_large: bool) -> Vec<u8> {
     let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
     let options =
         SimpleFileOptions::default().compression_method(CompressionMethod::Stored).large_file(is_large);
-    let mut entry = |name: &str, content: &[u8]| {
-        writer.start_file(format!("archive/{name}"), options).expect("an entry");
+    for (name, content) in all {
+        writer.start_file(*name, options).expect("an entry");
         writer.write_all(content).expect("written");
-    };
-    entry("data.pkl", pickle);
-    entry("byteorder", order.as_bytes());
-    for (key, content) in storages {
-        entry(&format!("data/{key}"), content);
     }
-    entry("version", b"3\n");
     writer.finish().expect("an archive").into_inner()
+}
+
+/// The zip form.
+pub fn archive(pickle: &[u8], storages: &[(&str, Vec<u8>)], order: &str, is_large: bool) -> Vec<u8> {
+    let names: Vec<String> = storages.iter().map(|(key, _)| format!("archive/data/{key}")).collect();
+    let mut all = vec![("archive/data.pkl", pickle), ("archive/byteorder", order.as_bytes())];
+    all.extend(std::iter::zip(&names, storages).map(|(name, (_, content))| (name.as_str(), &content[..])));
+    all.push(("archive/version", b"3\n"));
+    entries(&all, is_large)
 }
 
 /// The form before PyTorch 1.6; `size` is that of an element.

@@ -65,6 +65,8 @@ fn residual_networks() {
 #[test]
 fn mobilenet_v2() {
     let family = Family::MobilenetV2;
+    let noted = |dialect: &Dialect| dialect.note.is_some() == (dialect.source == "transformers");
+    assert!(family.dialects().iter().all(noted));
     check(
         family,
         "timm",
