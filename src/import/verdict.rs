@@ -12,9 +12,10 @@ use super::report::Report;
 
 /// Whether what the network needs is there but for a few tensors, so that the file is meant for it.
 pub fn mostly_there(report: &Report, needs: &[Need]) -> bool {
-    let required = needs.iter().filter(|need| need.required).count();
-    let wrong = report.wrong_shape.iter().filter(|wrong| wrong.required).count();
-    4 * (report.missing.len() + wrong) < required
+    let is_wrong = |name: &str| report.wrong_shape.iter().any(|wrong| wrong.name == name);
+    let lacks = |name: &String| report.missing.contains(name) || is_wrong(name);
+    let required = || needs.iter().filter(|need| need.required);
+    4 * required().filter(|need| lacks(&need.name)).count() < required().count()
 }
 
 /// What keeps the network from being made of the file, as one sentence, of the `needed` tensors that it is nothing without.
