@@ -44,14 +44,20 @@ pub struct Report {
 
 /// How long the lists of a [`Report`] are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-#[allow(missing_docs, reason = "the fields of the report say it")]
 pub struct Counts {
+    /// Of [`Report::used`].
     pub used: usize,
+    /// Of [`Report::renamed`].
     pub renamed: usize,
+    /// Of [`Report::unused`].
     pub unused: usize,
+    /// Of [`Report::missing`].
     pub missing: usize,
+    /// Of [`Report::absent`].
     pub absent: usize,
+    /// Of [`Report::wrong_shape`].
     pub wrong_shape: usize,
+    /// Of [`Report::fresh`].
     pub fresh: usize,
 }
 
@@ -62,7 +68,7 @@ pub struct Renamed {
     pub from: Vec<String>,
     /// The network's name.
     pub to: String,
-    /// What was done beside renaming: `joined`, `part 2 of 3`, `reordered`, `tokens moved` or nothing.
+    /// What was done beside renaming, such as `joined`, `part 2 of 3` or `reordered`; empty for nothing.
     pub change: String,
 }
 
