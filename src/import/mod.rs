@@ -55,10 +55,8 @@ pub fn import(source: &Path, arch: Arch) -> Result<Imported> {
     let mut imported = read(&file, family, arch.name(), &needs)?;
     let error = if imported.tensors.is_ok() {
         verdict::deeper_arch(&file, arch, &imported.report)?
-    } else if verdict::mostly_there(&imported.report, &needs) {
-        None
     } else {
-        Some(verdict::other_arch(&file, arch, &needs)?)
+        verdict::other_arch(&file, arch, &needs, &imported.report)?
     };
     if let Some(error) = error {
         imported.tensors = Err(error);

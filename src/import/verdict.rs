@@ -11,7 +11,7 @@ use super::needs::{self, Need};
 use super::report::Report;
 
 /// Whether what the network needs is there but for a few tensors, so that the file is meant for it.
-pub fn mostly_there(report: &Report, needs: &[Need]) -> bool {
+fn mostly_there(report: &Report, needs: &[Need]) -> bool {
     let is_wrong = |name: &str| report.wrong_shape.iter().any(|wrong| wrong.name == name);
     let lacks = |name: &String| report.missing.contains(name) || is_wrong(name);
     let required = || needs.iter().filter(|need| need.required);
@@ -43,34 +43,37 @@ pub fn flaw(file: &Checkpoint, report: &Report, needed: usize) -> Option<Error> 
     Some(Error::model(file.path(), problem, remedy))
 }
 
-/// What to say of a file that is for another architecture.
-pub fn other_arch(file: &Checkpoint, arch: Arch, needs: &[Need]) -> Result<Error> {
-    // The share of what a network needs, in thousandths.
-    let share = |arch: Arch, needs: &[Need]| {
+/// What to say of a file that is for another architecture: all that another needs is there, and no less of the file is
+/// of use then, or so much is lacking that the file is not meant for `arch`.
+pub fn other_arch(file: &Checkpoint, arch: Arch, needs: &[Need], report: &Report) -> Result<Option<Error>> {
+    // How much of what a network needs is there, and how much it needs.
+    let there = |arch: Arch, needs: &[Need]| {
         let required: Vec<Need> = needs.iter().filter(|need| need.required).cloned().collect();
         let found = best(file.headers(), family_of(arch), &required).map_or(0, |fit| fit.score(&required));
-        (1000 * found / required.len().max(1), found, required.len())
+        (found, required.len())
     };
-    let (own, found, all) = share(arch, needs);
-    let mut better: Option<(usize, Arch)> = None;
+    let (found, all) = there(arch, needs);
+    let mut others = Vec::new();
     for other in Arch::ALL.into_iter().filter(|&other| other != arch) {
-        let (share, ..) = share(other, &needs::of_backbone(other)?);
-        if share > own && better.is_none_or(|(best, _)| share > best) {
-            better = Some((share, other));
-        }
+        let (found, all) = there(other, &needs::of_backbone(other)?);
+        others.push((100 * found / all.max(1), found, other.name()));
     }
-    let problem = format!("holds {found} of the {all} tensors that {} needs, with their shapes", arch.name());
-    let first: Vec<&str> = file.headers().iter().map(|header| header.name.as_str()).collect();
-    let remedy = match better {
-        Some((1000, other)) => {
-            format!("all that {} needs are there: give --arch {}", other.name(), other.name())
+    others.sort_unstable();
+    let closest = others.last().copied().filter(|&(share, ..)| share > 100 * found / all.max(1));
+    let whole = closest.filter(|&(share, of_other, _)| share == 100 && of_other >= found);
+    let remedy = match (whole, closest) {
+        (Some((_, _, other)), _) => format!("all that {other} needs are there: give --arch {other}"),
+        _ if mostly_there(report, needs) => return Ok(None),
+        (None, Some((share, _, other))) if share > 50 => {
+            format!("it is closest to {other}, of which {share} % are there")
         }
-        Some((share, other)) if share > 500 => {
-            format!("it is closest to {}, of which {} % are there", other.name(), share / 10)
+        _ => {
+            let first: Vec<&str> = file.headers().iter().map(|header| header.name.as_str()).collect();
+            format!("no architecture here has such names: {}", listed(&first, 3))
         }
-        _ => format!("no architecture here has such names: {}", listed(&first, 3)),
     };
-    Ok(Error::model(file.path(), problem, remedy))
+    let problem = format!("holds {found} of the {all} tensors that {} needs, with their shapes", arch.name());
+    Ok(Some(Error::model(file.path(), problem, remedy)))
 }
 
 /// What to say of a file that is for a deeper network, all of whose tensors have the names and shapes of some of its.
