@@ -26,7 +26,7 @@
 //!
 //! | | |
 //! |---|---|
-//! | what a person asks for | [`train`] the loop, [`infer`] predictions and scores, [`explain`] figure and report, [`verify`] reference files against this adapter, [`mod@bench`] how fast it is |
+//! | what a person asks for | [`train`] the loop, [`infer`] predictions and scores, [`explain`] figure and report, [`verify`] reference files against this adapter, [`mod@bench`] how fast it is, [`mod@import`] weights from elsewhere |
 //! | the model | [`model`] backbone and head together, [`data`] images and labels, [`synth`] street scenes of our own making |
 //! | the method | [`head`] and [`proto`] the paper, [`nn`] layers and backbones made of operations |
 //! | the engine | [`ops`] one file per operation, [`tape`] recorded once and replayed, [`gpu`] the device |
@@ -40,6 +40,8 @@ pub mod explain;
 pub mod fs_atomic;
 pub mod gpu;
 pub mod head;
+#[cfg(not(target_family = "wasm"))]
+pub mod import;
 pub mod infer;
 pub mod model;
 pub mod model_file;

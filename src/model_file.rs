@@ -16,6 +16,7 @@ use safetensors::tensor::Dtype;
 use crate::disk;
 use crate::error::{Error, Result};
 
+pub use convert::to_f32;
 pub use write::{encode, encode_with, write};
 
 /// A tensor on the host, row-major.
@@ -66,8 +67,8 @@ impl ModelFile {
     pub fn from_bytes(path: impl AsRef<Path>, bytes: Vec<u8>) -> Result<Self> {
         let path = path.as_ref().to_path_buf();
         let damaged = |e: safetensors::SafeTensorError| {
-            let remedy = "copy or download it again; weights of another kind, such as a .pth, must first be saved \
-                          with safetensors (in Python: safetensors.torch.save_file)";
+            let remedy = "copy or download it again; weights of another kind, such as a .pth, are brought into this form by \
+                          `protoseg import`";
             Error::model(&path, format!("is not a whole safetensors file ({e})"), remedy)
         };
         let (header_bytes, header) = SafeTensors::read_metadata(&bytes).map_err(damaged)?;

@@ -11,13 +11,14 @@ use support::{Source, has_extension, root, sources};
 /// arrows lead to, directly or by way of others, and never what stands above it.
 const LAYERS: &[(&str, &[&str])] = &[
     // Front ends; `bin` is the command line.
-    ("bin", &["viewer", "verify", "bench", "synth"]),
+    ("bin", &["viewer", "verify", "bench", "synth", "import"]),
     ("web", &["viewer", "verify"]),
     ("viewer", &["train", "explain", "synth"]),
     // What a person asks for.
     ("train", &["infer"]),
     ("verify", &["model", "oracle"]),
     ("bench", &["model"]),
+    ("import", &["model"]),
     ("explain", &["infer"]),
     ("infer", &["model", "data"]),
     // A backbone and the paper's head together, and the file that holds them; of the data, the names of the classes.
@@ -61,6 +62,7 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("egui", &["viewer"]),
     ("eframe", &["viewer", "web"]),
     ("winit", &["viewer"]),
+    ("zip", &["import"]),
 ];
 
 /// Parts of names of crates that draw windows.

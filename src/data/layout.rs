@@ -189,7 +189,8 @@ impl Layout {
     }
 
     /// The published classes with the label map of `masks`; `None` for the plain folder, whose `classes.json` says it.
-    pub(super) fn classes(self, masks: MaskKind) -> Option<Classes> {
+    #[must_use]
+    pub fn classes(self, masks: MaskKind) -> Option<Classes> {
         let mut classes = match self {
             Self::Folder => return None,
             Self::Voc => voc::classes(),

@@ -9,6 +9,7 @@ mod folders;
 mod launches;
 pub mod reference;
 mod runs;
+mod torch_file;
 
 pub use device::{gpu, gpu_of};
 pub use dxc::Dxc;
@@ -16,3 +17,4 @@ pub use files::{Source, has_extension, root, sources};
 pub use folders::{TempDir, shared, shared_files};
 pub use launches::{Constants, Launches, launches};
 pub use runs::{CONFIG, bytes, checkpoint, street, train, train_by};
+pub use torch_file::{Py, View, archive, contiguous, entries, legacy};

@@ -53,6 +53,9 @@ pub enum Command {
     Figure(FigureArgs),
     /// Copy a model to a smaller file, with its weights rounded to 16 bits
     Export(ExportArgs),
+    /// Bring weights of other libraries into the form that is used here: .safetensors, .pth, .pt or .bin
+    #[command(after_long_help = IMPORT)]
+    Import(ImportArgs),
     /// Compare golden and parity files with what this adapter computes
     Verify(VerifyArgs),
     /// List adapters, their tiers and limits
@@ -308,6 +311,35 @@ pub enum Dtype {
     /// 32 bits
     F32,
 }
+
+#[derive(Args)]
+pub struct ImportArgs {
+    /// Weights: safetensors, or what torch.save wrote
+    pub source: PathBuf,
+    /// Architecture that they are of, as model.arch names it, or protoseg_hrnet_w48
+    ///
+    /// protoseg_hrnet_w48 is a whole checkpoint of the code that the paper's authors released, and becomes a model file.
+    #[arg(long)]
+    pub arch: String,
+    /// File to write
+    #[arg(long, value_name = "FILE.safetensors")]
+    pub out: PathBuf,
+    /// Print every name
+    #[arg(long, conflicts_with = "json")]
+    pub verbose: bool,
+    /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What `import` reads and writes.
+const IMPORT: &str = "\
+Names of torchvision, timm, transformers, mmsegmentation, mmpretrain and the authors' own repositories are recognised, whatever stands
+before them (state_dict, module, backbone, ...). Everything is converted to f32. Nothing of a PyTorch file is run: it is read for
+tensors, and one that asks for any function beyond making them is refused by the function's name.
+
+Every tensor is accounted for: used, renamed, unused, missing or of wrong shape. What the backbone needs must be there, or nothing is
+written; the classifier is kept where the file has it.";
 
 #[derive(Args)]
 pub struct VerifyArgs {

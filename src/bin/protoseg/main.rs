@@ -19,6 +19,7 @@ mod eval;
 mod export;
 mod figure;
 mod fit;
+mod import;
 mod node_times;
 mod plan;
 mod predict;
@@ -75,6 +76,7 @@ async fn run(cli: &Cli) -> Result<()> {
         Command::Audit(args) => data::audit(args),
         Command::Devices(args) => devices::devices(args).await,
         Command::Export(args) => export::export(args),
+        Command::Import(args) => import::import(args),
         Command::Verify(args) => verify::verify(args, cli).await,
         Command::Ops => {
             devices::ops();
