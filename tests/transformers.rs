@@ -2,14 +2,17 @@
 
 mod support;
 
+use std::collections::BTreeMap;
+
 use protoseg::gpu::Variant;
-use protoseg::model::NetOptions;
+use protoseg::model::{NetOptions, load_backbone};
+use protoseg::model_file::{self, Tensor, Tensors};
 use protoseg::nn::{Arch, Builder, Extent, Mode, StochasticDepth, Weights};
 use protoseg::ops::check;
 use protoseg::ops::table::{Case, Fill, Input};
-use protoseg::tape::{DType, Tape};
+use protoseg::tape::{DType, Store, Tape};
 use protoseg::verify::verify;
-use support::{gpu, gpu_of, reference, shared, shared_files};
+use support::{TempDir, gpu, gpu_of, reference, shared, shared_files};
 
 /// Parameters and tensors of the networks without a classifier, as timm 1.0 and transformers 5 count them, and the channels of
 /// the first and the last map. Swin's have a norm for every stage instead of one, which is taken off.
@@ -141,6 +144,29 @@ fn vit_tiny_agrees_with_pytorch() {
         for name in ["block3", "block6", "block9", "stride16", "logits", "pos_embed"] {
             assert!(tensors.contains(&name), "{name} is not among {tensors:?}");
         }
+    }
+}
+
+/// Weights of images of 384 x 384 in a network for 224 x 224: the positions of a linear grid stay linear.
+#[test]
+fn positions_of_another_grid_are_resampled() {
+    let (gpu, temp) = (gpu(), TempDir::new("grid"));
+    let path = temp.join("grid.safetensors");
+    let (_, mut weights) = recorded(Arch::VitTiny, &[16], [64, 64]);
+    weights.0.retain(|entry| entry.name == "pos_embed");
+    let row = |place: usize| [place as f32; 192];
+    let data = [row(100)].into_iter().chain((0..24 * 24).map(|i| row(i % 24))).flatten().collect();
+    let tensors: Tensors = [("pos_embed".to_owned(), Tensor { shape: vec![1, 577, 192], data })].into();
+    model_file::write(&path, &tensors, &BTreeMap::new()).expect("written");
+    let mut store = Store::new();
+    load_backbone(&gpu, &mut store, &weights, Arch::VitTiny, &path).expect("another grid");
+    let found = &pollster::block_on(weights.tensors(&gpu, &store)).expect("read back")["pos_embed"];
+    assert_eq!(found.shape, [1, 197, 192]);
+    assert_eq!(found.data[..192], row(100), "the class token's is kept");
+    for x in 2..12 {
+        let wanted = (x as f32 + 0.5) * 24.0 / 14.0 - 0.5;
+        let got = found.data[(1 + 5 * 14 + x) * 192];
+        assert!((got - wanted).abs() < 0.1, "column {x}: {got}, about {wanted}");
     }
 }
 

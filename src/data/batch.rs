@@ -7,7 +7,6 @@ use crate::data::classes::Classes;
 use crate::data::dataset::Dataset;
 use crate::data::read::RgbImage;
 use crate::error::{Error, Result};
-use crate::nn::Arch;
 
 /// What turns a colour byte into a network input: `(byte / 255 - mean) / std`, per channel in the order R, G, B.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -27,12 +26,6 @@ impl Default for Normalisation {
 }
 
 impl Normalisation {
-    /// That with which the usual weights of `arch` were trained.
-    #[must_use]
-    pub fn of(arch: Arch) -> Self {
-        if arch.is_trained_on_halves() { Self { mean: [0.5; 3], std: [0.5; 3] } } else { Self::default() }
-    }
-
     /// Checks that every number can be used.
     ///
     /// # Errors

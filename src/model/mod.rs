@@ -27,5 +27,5 @@ pub use objective::{Losses, Objective, Phase, Supervision, record_objective};
 pub use optimiser::{Optimiser, is_optimiser_state};
 pub use record::{HeadSizes, Network, PROTOTYPES, record_head, record_network};
 pub use size::ClassifierSize;
-pub use spec::{ModelSpec, NetOptions, Provenance};
+pub use spec::{ModelSpec, NetOptions, Provenance, usual_normalisation};
 pub use step::{Recompute, TrainOptions, TrainStep};

@@ -145,6 +145,16 @@ impl NetOptions {
     }
 }
 
+/// The normalisation with which the usual weights of `arch` were trained.
+#[must_use]
+pub fn usual_normalisation(arch: Arch) -> Normalisation {
+    if arch.is_trained_on_halves() {
+        Normalisation { mean: [0.5; 3], std: [0.5; 3] }
+    } else {
+        Normalisation::default()
+    }
+}
+
 /// How a model came to be.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Provenance {

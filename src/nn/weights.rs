@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::model_file::{ModelFile, Tensor, Tensors};
+use crate::ops::Resample;
+use crate::ops::resample_positions::resampled;
 use crate::rng::Rng;
 use crate::tape::{DType, Role, Store, Value};
 
@@ -137,7 +139,8 @@ impl Weights {
         Ok(())
     }
 
-    /// Puts the tensors of `file` into the store: those whose names `wanted` accepts, all of which must be there.
+    /// Puts the tensors of `file` into the store: those whose names `wanted` accepts, all of which must be there. Position embeddings of
+    /// another square grid are resampled to the network's, without smoothing.
     ///
     /// # Errors
     /// [`Error::Model`] for a missing tensor or one of another shape.
@@ -149,7 +152,10 @@ impl Weights {
         wanted: impl Fn(&str) -> bool,
     ) -> Result<()> {
         for entry in self.0.iter().filter(|e| wanted(&e.name)) {
-            let tensor = file.get(&entry.name, &entry.disk_shape())?;
+            let tensor = match positions(entry, file)? {
+                Some(resampled) => resampled,
+                None => file.get(&entry.name, &entry.disk_shape())?,
+            };
             if let Some(bad) = tensor.data.iter().position(|x| !x.is_finite()) {
                 return Err(Error::model(
                     file.path(),
@@ -173,6 +179,29 @@ impl Weights {
             out.insert(entry.name.clone(), Tensor { shape: entry.disk_shape(), data: entry.to_disk(&data) });
         }
         Ok(out)
+    }
+}
+
+/// Position embeddings in `file` for another square grid than `entry` has, resampled to that; `None` for any other tensor.
+fn positions(entry: &Entry, file: &ModelFile) -> Result<Option<Tensor>> {
+    let wanted = entry.disk_shape();
+    if !entry.name.ends_with("pos_embed") || !file.contains(&entry.name) {
+        return Ok(None);
+    }
+    let (&[1, to, width], &[1, from, of_file]) = (&wanted[..], file.shape(&entry.name)?) else {
+        return Ok(None);
+    };
+    // The class token has a position in front of the grid's, or has none.
+    let side = |rows: usize| Some(rows.isqrt()).filter(|side| *side > 0 && side * side == rows);
+    let prefix = usize::from(side(to).is_none());
+    let sides = side(to - prefix).zip(from.checked_sub(prefix).and_then(side));
+    match sides {
+        Some((to, from)) if to != from && width == of_file => {
+            let resample = Resample { prefix, from: [from; 2], to: [to; 2] };
+            let data = resampled(&file.f32(&entry.name)?, width, resample);
+            Ok(Some(Tensor { shape: wanted, data }))
+        }
+        _ => Ok(None),
     }
 }
 

@@ -49,6 +49,19 @@ pub fn resample_positions(tape: &mut Tape, x: ValueId, resample: Resample) -> Re
     tape.push1(ResamplePositions(resample), &[x])
 }
 
+/// What [`resample_positions`] gives for `values` `[prefix + from[0] from[1], D]`, computed on the processor: for weights of another
+/// grid than a network's.
+#[must_use]
+pub fn resampled(values: &[f32], width: usize, r: Resample) -> Vec<f32> {
+    let rows = r.prefix + r.from[0] * r.from[1];
+    let x = Array::new(&[rows, width], values.iter().map(|&x| f64::from(x)).collect());
+    oracle::resample_positions::resample(&x, r.prefix, r.from, r.to)
+        .data
+        .into_iter()
+        .map(|x| x as f32)
+        .collect()
+}
+
 /// The shape of `x` with `side` instead of its own grid, which must be `side` too.
 fn check(x: &Value, r: Resample, side: [usize; 2]) -> Result<()> {
     let sides = [r.from, r.to].concat();

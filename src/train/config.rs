@@ -14,7 +14,7 @@ use crate::disk;
 use crate::error::{Error, Result};
 use crate::fs_atomic::write_atomic;
 use crate::head::HeadConfig;
-use crate::model::NetOptions;
+use crate::model::{NetOptions, usual_normalisation};
 
 pub use data::DataConfig;
 pub use optimisation::{OptimiserKind, Schedule, TrainConfig};
@@ -150,7 +150,7 @@ fn parse(text: &str, path: &Path, overrides: &[String]) -> Result<Config> {
         })?
     };
     if !table.contains_key("normalisation") {
-        config.normalisation = Normalisation::of(config.model.arch);
+        config.normalisation = usual_normalisation(config.model.arch);
     }
     Ok(config)
 }

@@ -9,12 +9,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::data::augment::MAX_CROP;
-use crate::data::{AugmentSettings, DataOptions, Dataset, Loader, LoaderSettings, Normalisation, audit_with};
+use crate::data::{AugmentSettings, DataOptions, Dataset, Loader, LoaderSettings, audit_with};
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::head::{HeadOptions, LogitKind, ProjNorm};
 use crate::model::{
-    FeatureStep, ModelSpec, NetOptions, PROTOTYPES, Provenance, load_backbone, record_network, write_model,
+    FeatureStep, ModelSpec, NetOptions, PROTOTYPES, Provenance, load_backbone, record_network,
+    usual_normalisation, write_model,
 };
 use crate::model_file::{self, Tensor, Tensors};
 use crate::nn::{Arch, Builder, LINEAR, Mode, Neck, Upsampling, Weights};
@@ -187,7 +188,7 @@ fn describe(options: &FitOptions, data: &Dataset) -> Result<ModelSpec> {
         crop,
         ..Provenance::default()
     };
-    Ok(ModelSpec { net, head, classes, normalisation: Normalisation::of(options.arch), provenance })
+    Ok(ModelSpec { net, head, classes, normalisation: usual_normalisation(options.arch), provenance })
 }
 
 fn number_of_images(options: &FitOptions, data: &Dataset) -> usize {

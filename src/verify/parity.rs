@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::data::{Normalisation, RgbImage};
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
+use crate::model::usual_normalisation;
 use crate::model_file::{self, ModelFile};
 use crate::nn::{Arch, Builder, Extent, Mode, Tap, Upsampling};
 use crate::tape::{DType, Keep, Plan, Program, Store, Tape, ValueId, tuned_caps};
@@ -30,7 +31,7 @@ pub(super) async fn verify(
     weights: &Path,
     arch: Arch,
 ) -> Result<Vec<TensorReport>> {
-    let picture = Picture::read(file, Normalisation::of(arch))?;
+    let picture = Picture::read(file, usual_normalisation(arch))?;
     let mut tape = Tape::new();
     let image = tape.input("image", &[1, picture.height, picture.width, 3], DType::F32);
     let mut b = Builder::new(&mut tape, Mode::Eval);
