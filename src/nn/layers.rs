@@ -129,9 +129,8 @@ impl<'a> Builder<'a> {
     }
 
     /// Weights of a convolution, `[co, ci / groups, k, k]` on disk under `name.weight`.
-    pub(super) fn conv_weight(&mut self, name: &str, x: ValueId, layer: ConvBn) -> ValueId {
+    pub(super) fn conv_weight(&mut self, name: &str, inputs: usize, layer: ConvBn) -> ValueId {
         let ConvBn { outputs, kernel, conv, .. } = layer;
-        let inputs = self.tape.value(x).channels();
         // He initialisation by fan-out, as torchvision's.
         let fan_out = (kernel * kernel * outputs / conv.groups) as f32;
         let init = Init::Normal((2.0 / fan_out).sqrt());
@@ -236,7 +235,7 @@ impl<'a> Builder<'a> {
         layer: ConvBn,
         skip: Option<ValueId>,
     ) -> Result<ValueId> {
-        self.conv_bn_of(names, x, layer, None, skip)
+        self.conv_bn_of(names, &[x], layer, None, skip)
     }
 
     /// `act(BN(conv(x) + bias))`: as [`Builder::conv_bn_skip`], with the convolution's `bias` beside its weight. A batch's own
@@ -248,18 +247,18 @@ impl<'a> Builder<'a> {
         let fan_in = layer.kernel * layer.kernel * self.tape.value(x).channels();
         let bound = Init::Uniform(1.0 / (fan_in as f32).sqrt());
         let bias = self.param(&format!("{}.bias", names[0]), &[layer.outputs], Layout::Same, bound);
-        self.conv_bn_of(names, x, layer, Some(bias), None)
+        self.conv_bn_of(names, &[x], layer, Some(bias), None)
     }
 
-    fn conv_bn_of(
+    pub(super) fn conv_bn_of(
         &mut self,
         [conv, norm]: [&str; 2],
-        x: ValueId,
+        maps: &[ValueId],
         layer: ConvBn,
         bias: Option<ValueId>,
         skip: Option<ValueId>,
     ) -> Result<ValueId> {
-        let w = self.conv_weight(conv, x, layer);
+        let w = self.conv_weight(conv, self.channels_of(maps), layer);
         let shape = [layer.outputs];
         let fixed = self.frozen_norm();
         let trained = fixed != FreezeNorms::All;
@@ -274,9 +273,9 @@ impl<'a> Builder<'a> {
             let mean = bias.map_or(Ok(mean), |bias| ops::add(self.tape, mean, bias, -1.0))?;
             let (w, bias) = ops::bn_fold(self.tape, w, [gamma, beta], [mean, variance], BN_EPS)?;
             let epilogue = Epilogue { bias: Some(bias), skip, act: layer.act };
-            return ops::conv2d_fused(self.tape, x, w, epilogue, layer.conv);
+            return self.convolve(maps, w, epilogue, layer.conv);
         }
-        let y = ops::conv2d(self.tape, x, w, bias, layer.conv)?;
+        let y = self.convolve(maps, w, Epilogue { bias, skip: None, act: Act::None }, layer.conv)?;
         let act = if skip.is_none() { layer.act } else { Act::None };
         let y = if fixed == FreezeNorms::None {
             self.batch_norm(y, [gamma, beta], [mean, variance], act)?

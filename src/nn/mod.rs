@@ -7,6 +7,7 @@ mod layers;
 mod mit;
 mod mobilenet_v2;
 mod neck;
+mod parts;
 mod resnet;
 mod scratch;
 mod swin;

@@ -109,7 +109,8 @@ impl Builder<'_> {
         [outputs, kernel]: [usize; 2],
         conv: Conv,
     ) -> Result<ValueId> {
-        let w = self.conv_weight(name, x, ConvBn { outputs, kernel, conv, act: Act::None });
+        let inputs = self.tape.value(x).channels();
+        let w = self.conv_weight(name, inputs, ConvBn { outputs, kernel, conv, act: Act::None });
         let bias = self.param(&format!("{name}.bias"), &[outputs], Layout::Same, Init::Constant(0.0));
         ops::conv2d(self.tape, x, w, Some(bias), conv)
     }

@@ -17,7 +17,7 @@ from torch.nn import functional
 
 CHANNELS, SIZES = (5, 6, 7, 9), ((9, 10), (8, 7), (7, 5), (6, 7))
 STRIDES = (4, 8, 16, 32)
-LATERAL, WIDTH = 5, 6
+LATERAL, WIDTH = 8, 6
 
 
 class ConvModule(nn.Module):

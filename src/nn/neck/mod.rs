@@ -123,13 +123,9 @@ pub fn neck(b: &mut Builder<'_>, taps: &[Tap], step: ValueId, options: &NeckOpti
 /// # Errors
 /// Those of the shape rules.
 pub fn stack(b: &mut Builder<'_>, taps: &[Tap]) -> Result<ValueId> {
-    stack_maps(b, &taps.iter().map(|tap| tap.map).collect::<Vec<_>>(), Corners::Align)
-}
-
-/// [`stack`] by either rule of corners.
-fn stack_maps(b: &mut Builder<'_>, maps: &[ValueId], corners: Corners) -> Result<ValueId> {
-    let size = size(b, maps[0]);
-    let maps = maps.iter().map(|&map| ops::resize(b.tape, map, size, corners)).collect::<Result<Vec<_>>>()?;
+    let size = size(b, taps[0].map);
+    let resized = |tap: &Tap| ops::resize(b.tape, tap.map, size, Corners::Align);
+    let maps = taps.iter().map(resized).collect::<Result<Vec<_>>>()?;
     if maps.len() == 1 { Ok(maps[0]) } else { ops::concat(b.tape, &maps) }
 }
 
@@ -153,6 +149,11 @@ fn around(outputs: usize, dilation: usize) -> ConvBn {
 /// Records a convolution and its norm as `name.conv` and `name.bn`, the names of mmcv's `ConvModule`.
 fn conv_module(b: &mut Builder<'_>, name: &str, x: ValueId, layer: ConvBn) -> Result<ValueId> {
     b.conv_bn_skip([&format!("{name}.conv"), &format!("{name}.bn")], x, layer, None)
+}
+
+/// [`conv_module`] of maps side by side, enlarged with half pixels to the largest.
+fn modules(b: &mut Builder<'_>, name: &str, maps: &[ValueId], layer: ConvBn) -> Result<ValueId> {
+    b.conv_bn_parts([&format!("{name}.conv"), &format!("{name}.bn")], maps, layer)
 }
 
 /// Records means of `x` over `bins` by `bins` parts of the image, a 1x1 convolution of them, and that at the size of `x`.

@@ -7,7 +7,7 @@ use crate::tape::ValueId;
 
 use super::super::backbone::Tap;
 use super::super::layers::Builder;
-use super::{NeckOptions, around, conv_module, point, pooled, size, stack_maps};
+use super::{NeckOptions, around, conv_module, modules, point, pooled, size};
 
 /// Bins along each axis of the pyramid pooling.
 const BINS: [usize; 4] = [1, 2, 3, 6];
@@ -38,6 +38,5 @@ pub(super) fn record(b: &mut Builder<'_>, taps: &[Tap], options: &NeckOptions) -
     for (index, level) in levels[..last].iter_mut().enumerate() {
         *level = conv_module(b, &format!("head.fpn_convs.{index}"), *level, around(inside, 1))?;
     }
-    let all = stack_maps(b, &levels, Corners::Half)?;
-    conv_module(b, "head.fpn_bottleneck", all, around(options.width, 1))
+    modules(b, "head.fpn_bottleneck", &levels, around(options.width, 1))
 }

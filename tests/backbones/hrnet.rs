@@ -1,10 +1,9 @@
 //! The high-resolution networks: names and numbers of the authors' code as timm has them, maps at every stride, gradients of
 //! PyTorch. Every node of a small one's training is compared with the oracle in src/nn/hrnet.rs.
 
-mod support;
-
 use std::collections::BTreeMap;
 
+use crate::support::{gpu, reference};
 use protoseg::data::{Classes, Normalisation};
 use protoseg::head::HeadOptions;
 use protoseg::model::{
@@ -13,7 +12,6 @@ use protoseg::model::{
 use protoseg::nn::{Arch, Builder, Extent, Mode, Neck, Upsampling, Weights};
 use protoseg::proto::Profile;
 use protoseg::tape::{DType, Plan, Store, Tape};
-use support::{gpu, reference};
 
 /// Width, and the parameters of the network without its classifier as timm counts them.
 const NETWORKS: [(Arch, usize, usize); 2] =

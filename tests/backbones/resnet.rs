@@ -1,9 +1,8 @@
 //! The residual networks: names and numbers of torchvision's, maps at every output stride, parity with PyTorch, training.
 
-mod support;
-
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::support::{TempDir, gpu, gpu_of, shared, shared_files};
 use protoseg::gpu::Variant;
 use protoseg::model::load_backbone;
 use protoseg::model_file::{self, Tensors};
@@ -12,7 +11,6 @@ use protoseg::ops::check;
 use protoseg::ops::table::{Case, Fill, Input};
 use protoseg::tape::{DType, Keep, Plan, Program, Store, Tape};
 use protoseg::verify::verify;
-use support::{TempDir, gpu, gpu_of, shared, shared_files};
 
 /// Blocks of the four layers, whether they are bottlenecks, and the parameters of the whole network as torchvision counts them.
 const NETWORKS: [(Arch, [usize; 4], bool, usize); 4] = [

@@ -1,8 +1,7 @@
 //! Losses of the first training steps of every family of backbones against PyTorch's, on crops of CamVid and with the same
 //! first weights.
 
-mod support;
-
+use crate::support::{gpu, reference};
 use protoseg::data::{Classes, Normalisation};
 use protoseg::head::{HeadKind, HeadOptions};
 use protoseg::model::{
@@ -12,7 +11,6 @@ use protoseg::model_file;
 use protoseg::nn::{Arch, Freeze, FreezeNorms, Neck};
 use protoseg::proto::Profile;
 use protoseg::tape::{Plan, Store};
-use support::{gpu, reference};
 
 /// As in `tests/reference/two_steps.py`.
 const CLASSES: usize = 11;

@@ -1,9 +1,8 @@
 //! The transformer backbones: numbers of timm's and Hugging Face's, maps of every stride, parity with PyTorch, training.
 
-mod support;
-
 use std::collections::BTreeMap;
 
+use crate::support::{TempDir, gpu, gpu_of, reference, shared, shared_files};
 use protoseg::gpu::Variant;
 use protoseg::model::{NetOptions, load_backbone};
 use protoseg::model_file::{self, Tensor, Tensors};
@@ -12,7 +11,6 @@ use protoseg::ops::check;
 use protoseg::ops::table::{Case, Fill, Input};
 use protoseg::tape::{DType, Store, Tape};
 use protoseg::verify::verify;
-use support::{TempDir, gpu, gpu_of, reference, shared, shared_files};
 
 /// Parameters and tensors of the networks without a classifier, as timm 1.0 and transformers 5 count them, and the channels of
 /// the first and the last map. Swin's have a norm for every stage instead of one, which is taken off.
