@@ -62,7 +62,7 @@ impl fmt::Display for SplitTable<'_> {
 
 impl SplitTable<'_> {
     /// The raw labels of a class, or of what is ignored.
-    fn values(&self, class: Option<u8>) -> String {
+    fn values(&self, class: Option<u16>) -> String {
         let text = in_words(&self.classes.labels.raw_labels(class));
         let cut = text.char_indices().nth(MAX_VALUES).map_or(text.len(), |(at, _)| at);
         if cut < text.len() { format!("{}...", &text[..cut]) } else { text }
