@@ -350,7 +350,7 @@ fn the_same_labels_in_other_forms_train_the_same_model() {
     assert!(weights("colours") == wanted, "colours are not the classes whose colours they are");
 
     for (path, labels) in &masks {
-        let wide: Vec<u16> = labels.iter().map(|&label| 1000 + u16::from(label)).collect();
+        let wide: Vec<u16> = labels.iter().map(|&label| 1000 + label).collect();
         ImageBuffer::<Luma<u16>, _>::from_raw(width, height, wide).expect("full").save(path).expect("mask");
     }
     refused(root, &["audit", "street"], &["has the value 100", "where classes.json names 0..=8"]);
