@@ -11,6 +11,10 @@
 // most N / 4 + C + 1. Ignored pixels are class C, whose factors are 0.
 // Iterations per invocation: N / (32 * segments) if all pixels are of one class, and segments >= N / 2^20, so 2^15;
 // before that `segments` / 8.
+//
+// A row of K numbers is four parts of 16, named and not indexed: an index that is not constant would make memory of what is
+// in registers. The second part is there above K = 16, the other two above 32. At K = 64 what a walk holds (r, the sums and E
+// at four positions, 8 lanes wide) is far more than a processor has registers, and goes through its first-level cache.
 //!include lib/lanes.wgsl
 //!include lib/sinkhorn.wgsl
 //!include lib/total.wgsl
@@ -48,6 +52,7 @@ struct ExpRow {
     a: Exps, b: Exps, c: Exps, d: Exps,
 }
 
+// What a workgroup works on.
 struct Share {
     class_index: u32,
     segment: u32,
@@ -71,6 +76,7 @@ fn share(group: vec3<u32>, groups: vec3<u32>, lane: u32) -> Share {
     return Share(class_index, segment, begin, end, (begin & ~3u) + 32u * segment + 4u * lane);
 }
 
+// vec4s per row of own and q.
 fn quads() -> u32 {
     return (row_count + 3u) / 4u;
 }
@@ -103,6 +109,7 @@ fn over_lanes(v: vec4<f32>) -> vec4<f32> {
     return fours + subgroupShuffleXor(fours, 1u);
 }
 
+// sum_n E[n,k] cn_n of four prototypes over the whole class: each lane adds every eighth segment's.
 fn row_sum(class_index: u32, lane: u32, quad: u32) -> vec4<f32> {
     if (quad >= quads()) {
         return vec4<f32>(0.0);
@@ -114,6 +121,7 @@ fn row_sum(class_index: u32, lane: u32, quad: u32) -> vec4<f32> {
     return over_lanes(sum);
 }
 
+// r of four prototypes.
 fn factor(mass: f32, sum: vec4<f32>, quad: u32, protos: u32) -> vec4<f32> {
     // Not a product with the mask: 0 / 0 must not come through.
     return masked(row_factor(mass, sum, params.exponent), quad, protos);
@@ -128,6 +136,7 @@ fn sum_part(class_index: u32, lane: u32, first: u32) -> Part {
 }
 
 // r of 16 prototypes. Lanes past K hold 0, whatever the quotient is there.
+// A class without a pixel, and the ignored ones, have `protos` 0: all of their factors are then 0.
 fn factor_part(mass: f32, sums: Part, first: u32, protos: u32) -> Part {
     return Part(
         factor(mass, sums.v0, first, protos), factor(mass, sums.v1, first + 1u, protos),
@@ -181,6 +190,7 @@ fn row_step(work: Share, lane: u32) -> Row {
 }
 
 // vec4 number `lane` of four.
+// Chosen by comparisons: an index would go through memory.
 fn of_four(x: Part, lane: u32) -> vec4<f32> {
     return select(select(x.v0, x.v1, lane == 1u), select(x.v2, x.v3, lane == 3u), lane >= 2u);
 }
@@ -201,10 +211,13 @@ fn of_lane_above(x: Row, lane: u32) -> vec4<f32> {
     return of_four(x.c, lane);
 }
 
+// Sums of 16 prototypes over the lanes.
 fn part_over_lanes(x: Part) -> Part {
     return Part(over_lanes(x.v0), over_lanes(x.v1), over_lanes(x.v2), over_lanes(x.v3));
 }
 
+// The lanes write one vec4 each, so a row of more than eight takes two stores. Both are decided by pipeline constants first: a
+// branch that no row needs costs a mask per lane here.
 fn store_sums(work: Share, lane: u32, sums: Row) {
     var all = Row(part_over_lanes(sums.a), Part(), Part(), Part());
     if (wide()) {
@@ -236,6 +249,7 @@ fn fill_row(at: u32, row: u32, s: vec4<f32>, mine: vec4<bool>) -> f32 {
     return total(e);
 }
 
+// The same of four prototypes: four pixels' vec4s, turned so that each prototype's four positions lie together.
 fn fill(at: u32, quad: u32, pixels: vec4<u32>, mine: vec4<bool>) -> vec4<f32> {
     if (quad >= quads()) {
         return vec4<f32>(0.0);
@@ -250,6 +264,7 @@ fn fill(at: u32, quad: u32, pixels: vec4<u32>, mine: vec4<bool>) -> vec4<f32> {
     );
 }
 
+// E of one prototype at four positions; a constant 0 past K.
 fn load_exps(at: u32, row: u32) -> vec4<f32> {
     if (row >= row_count) {
         return vec4<f32>(0.0);
@@ -266,10 +281,12 @@ fn stored(at: u32, quad: u32) -> mat4x4<f32> {
 }
 
 // Reads 16 prototypes at four positions, zeros past K.
+// The rows of a block lie side by side in exps, one vec4 for each prototype.
 fn stored_part(at: u32, first: u32) -> Exps {
     return Exps(stored(at, first), stored(at, first + 1u), stored(at, first + 2u), stored(at, first + 3u));
 }
 
+// Reads all prototypes at four positions. Parts that are not there stay constant zeros and cost no load.
 fn stored_row(at: u32) -> ExpRow {
     var e = ExpRow(stored_part(at, 0u), Exps(), Exps(), Exps());
     if (wide()) {
@@ -286,7 +303,7 @@ fn mass_part(e: Exps, f: Part) -> vec4<f32> {
     return (e.e0 * f.v0 + e.e1 * f.v1) + (e.e2 * f.v2 + e.e3 * f.v3);
 }
 
-// sum_k r_k E[n,k] of four positions.
+// sum_k r_k E[n,k] of four positions. Third and fourth part are added to each other first, so that K up to 32 keeps its bits.
 fn mass_of(e: ExpRow, f: Row) -> vec4<f32> {
     var mass = mass_part(e.a, f.a);
     if (wide()) {
@@ -365,6 +382,7 @@ fn sinkhorn_round(
     store_sums(work, lane, sums);
 }
 
+// One vec4 of a pixel's row of Q, if the row is that long.
 fn store_quad(pixel: u32, quad: u32, value: vec4<f32>) {
     if (quad < quads()) {
         q[pixel * quads() + quad] = value;
@@ -390,6 +408,7 @@ fn store_four(mine: vec4<bool>, pixels: vec4<u32>, first: u32, f: Part, e: Exps,
     store_part(mine.w, pixels.w, first, f, Part(t0[3], t1[3], t2[3], t3[3]), columns.w);
 }
 
+// The largest of 16 factors.
 fn largest_of_part(x: Part) -> f32 {
     let most = max(max(x.v0, x.v1), max(x.v2, x.v3));
     return max(max(most.x, most.y), max(most.z, most.w));
@@ -415,6 +434,7 @@ fn sinkhorn_finish(
         let pixels = order[i / 4u];
         let mine = inside(work, i);
         let e = stored_row(block(work, i));
+        // Every pixel of a class has mass 1 after this, whatever the row step left.
         let columns = 1.0 / select(mass_of(e, f), vec4<f32>(1.0), plain);
         store_four(mine, pixels, 0u, f.a, e.a, columns);
         if (wide()) {

@@ -15,6 +15,10 @@
 // [C, segments, num_quads]. Padding lanes of E are masked, since exp gives no zero there.
 // Workgroup: 64 invocations, neighbouring positions of `order`. Two barriers per workgroup, four above K = 16, eight above 32. Iterations per
 // invocation: at most N / (64 * segments) with segments >= 2, so 31,250 for N = 4 million in one class, plus `segments` and 128.
+//
+// A row of K numbers is four parts of 16: the first always, the second above K = 16, the other two above 32. A dynamic index
+// into an array of registers would push it into memory on most GPUs, so the parts are named and which of them there are is
+// decided when the pipeline is built. K = 64 is as far as that goes: the paper's largest ablation has 50.
 //!include lib/lanes.wgsl
 //!include lib/sinkhorn.wgsl
 //!include lib/total.wgsl
@@ -46,6 +50,7 @@ struct Row {
     a: Part, b: Part, c: Part, d: Part,
 }
 
+// What a workgroup works on.
 struct Share {
     class_index: u32,
     segment: u32,
@@ -71,6 +76,8 @@ fn share(group: vec3<u32>, groups: vec3<u32>, lane: u32) -> Share {
     return Share(class_index, segment, end - begin, begin + segment * 64u + lane, end);
 }
 
+// E of one pixel and four prototypes; a constant 0 past the row's end, which is what lets the compiler drop the rest of a
+// part that is not full.
 fn exponential(pixel: u32, quad: u32) -> vec4<f32> {
     if (quad >= num_quads) {
         return vec4<f32>(0.0);
@@ -80,6 +87,7 @@ fn exponential(pixel: u32, quad: u32) -> vec4<f32> {
     return lane_mask(quad, params.num_protos) * exp((s - vec4<f32>(1.0)) * params.inv_kappa);
 }
 
+// sum_n E[n,k] cn_n of four prototypes over the whole class, from what its workgroups left.
 fn row_sum(class_index: u32, quad: u32) -> vec4<f32> {
     var sum = vec4<f32>(0.0);
     for (var s = 0u; s < params.segments; s++) {
@@ -115,6 +123,7 @@ fn row_step(work: Share, lane: u32) {
     workgroupBarrier();
 }
 
+// r of four prototypes, for every invocation of the workgroup.
 fn factor(quad: u32) -> vec4<f32> {
     if (quad >= num_quads) {
         return vec4<f32>(0.0);
@@ -123,10 +132,12 @@ fn factor(quad: u32) -> vec4<f32> {
     return factors[quad];
 }
 
+// The four vec4s of r from `first` on.
 fn factor_part(first: u32) -> Part {
     return Part(factor(first), factor(first + 1u), factor(first + 2u), factor(first + 3u));
 }
 
+// The four vec4s of E from `first` on.
 fn exponential_part(pixel: u32, first: u32) -> Part {
     return Part(
         exponential(pixel, first), exponential(pixel, first + 1u),
@@ -144,6 +155,8 @@ fn wider() -> bool {
     return num_quads > 8u;
 }
 
+// r of the class: read from workgroup memory once and held in registers for the whole walk. Up to 64 of the numbers that a
+// walk holds are these, up to 64 its sums, and up to 64 the pixel's E: more prototypes would spill on many GPUs.
 fn factor_row() -> Row {
     var r = Row(factor_part(0u), Part(), Part(), Part());
     if (wide()) {
@@ -155,6 +168,8 @@ fn factor_row() -> Row {
     return r;
 }
 
+// E of all prototypes of the pixel's class. It is taken anew in each dispatch: an exp costs less than the memory that would
+// hold it.
 fn exponential_row(pixel: u32) -> Row {
     var e = Row(exponential_part(pixel, 0u), Part(), Part(), Part());
     if (wide()) {
@@ -166,11 +181,12 @@ fn exponential_row(pixel: u32) -> Row {
     return e;
 }
 
+// r_k E[n,k] of 16 prototypes.
 fn scaled_part(e: Part, r: Part) -> Part {
     return Part(r.v0 * e.v0, r.v1 * e.v1, r.v2 * e.v2, r.v3 * e.v3);
 }
 
-// r_k E[n,k].
+// r_k E[n,k] of all prototypes: what the columns are normalised by, and before that the result itself.
 fn scaled(e: Row, r: Row) -> Row {
     var x = Row(scaled_part(e.a, r.a), Part(), Part(), Part());
     if (wide()) {
@@ -187,6 +203,7 @@ fn sum_part(x: Part) -> vec4<f32> {
     return (x.v0 + x.v1) + (x.v2 + x.v3);
 }
 
+// Third and fourth part are added to each other first, so that K up to 32 keeps its bits.
 fn sum_row(x: Row) -> f32 {
     var sum = sum_part(x.a);
     if (wide()) {
@@ -198,6 +215,7 @@ fn sum_row(x: Row) -> f32 {
     return total(sum);
 }
 
+// One pixel more in the sums of 16 prototypes.
 fn added_part(sums: Part, e: Part, column: f32) -> Part {
     return Part(sums.v0 + e.v0 * column, sums.v1 + e.v1 * column, sums.v2 + e.v2 * column, sums.v3 + e.v3 * column);
 }
@@ -220,6 +238,7 @@ fn store_part(work: Share, lane: u32, first: u32, sums: Part) {
     lanes[lane] = sums.v0;
     lanes[64u + lane] = sums.v1; lanes[128u + lane] = sums.v2; lanes[192u + lane] = sums.v3;
     workgroupBarrier();
+    // Four lanes add, each the stretch of one vec4; with 64 terms that is shorter than a tree and its barriers.
     if (lane < 4u && first + lane < num_quads && work.class_index < params.num_classes) {
         var sum = vec4<f32>(0.0);
         for (var i = 0u; i < 64u; i++) {
@@ -229,6 +248,8 @@ fn store_part(work: Share, lane: u32, first: u32, sums: Part) {
     }
 }
 
+// All parts of the row through the same workgroup memory, one after the other. Which parts there are is a pipeline constant, so
+// that every invocation meets the same barriers.
 fn store_sums(work: Share, lane: u32, sums: Row) {
     store_part(work, lane, 0u, sums.a);
     if (wide()) {
@@ -255,6 +276,7 @@ fn sinkhorn_first(
     var sums = Row();
     // Neighbouring invocations take neighbouring positions; pixels of a class lie together in `order`.
     for (var i = work.start; i < work.end; i += 64u * params.segments) {
+        // The column factor is 1 before the first round.
         sums = added(sums, exponential_row(order[i]), 1.0);
     }
     store_sums(work, lane, sums);
@@ -279,17 +301,20 @@ fn sinkhorn_round(
     store_sums(work, lane, sums);
 }
 
+// One vec4 of a pixel's row of Q, if the row is that long.
 fn store_quad(pixel: u32, quad: u32, value: vec4<f32>) {
     if (quad < num_quads) {
         q[pixel * num_quads + quad] = value;
     }
 }
 
+// Four of them, times the pixel's column factor.
 fn store_part_of_q(pixel: u32, first: u32, x: Part, column: f32) {
     store_quad(pixel, first, x.v0 * column); store_quad(pixel, first + 1u, x.v1 * column);
     store_quad(pixel, first + 2u, x.v2 * column); store_quad(pixel, first + 3u, x.v3 * column);
 }
 
+// The whole row.
 fn store_row(pixel: u32, x: Row, column: f32) {
     store_part_of_q(pixel, 0u, x.a, column);
     if (wide()) {
@@ -300,6 +325,7 @@ fn store_row(pixel: u32, x: Row, column: f32) {
     }
 }
 
+// The largest of 16 factors.
 fn largest_of_part(x: Part) -> f32 {
     let most = max(max(x.v0, x.v1), max(x.v2, x.v3));
     return max(max(most.x, most.y), max(most.z, most.w));
@@ -325,6 +351,7 @@ fn sinkhorn_finish(
     for (var i = work.start; i < work.end; i += 64u * params.segments) {
         let pixel = order[i];
         let x = scaled(exponential_row(pixel), factors_of_class);
+        // Every pixel of a class has mass 1 after this, whatever the row step left.
         store_row(pixel, x, 1.0 / select(sum_row(x), 1.0, plain));
     }
     // r is defined up to a factor per class: the largest is written as 1.
