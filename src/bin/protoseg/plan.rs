@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use protoseg::data::{ClassInfo, Classes, Layout, MAX_CLASSES, Source};
+use protoseg::data::{ClassInfo, Classes, Layout, Source};
 use protoseg::gpu::{Caps, Gpu, list_adapters};
 use protoseg::infer::record_inference;
 use protoseg::model::{ClassifierSize, ModelSpec, Phase, Provenance, StepCost, TrainStep, read_spec};
@@ -16,9 +16,10 @@ use serde::Serialize;
 use crate::args::{Cli, PlanArgs};
 use crate::node_times::{self, Times};
 
-/// The most pixels of a step, all images together, that are planned: above, the forecast itself takes seconds and gigabytes, and
-/// no kernel could count so far.
+/// The most pixels of a step, all images together, and the most classes that are planned: above, the forecast itself takes
+/// seconds and gigabytes, and no kernel could count so far.
 const MAX_PIXELS: u128 = 1 << 28;
+const MAX_CLASSES: usize = 1_000_000;
 
 /// The contract's JSON document.
 #[derive(Serialize)]
