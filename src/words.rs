@@ -6,7 +6,7 @@ pub fn counted(number: usize, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
-/// Names in a sentence: at most `limit` of them, and how many more there are. A data set has up to 255 classes.
+/// Names in a sentence: at most `limit` of them, and how many more there are. A data set may have thousands of classes.
 #[must_use]
 pub fn listed<T: AsRef<str>>(names: &[T], limit: usize) -> String {
     let shown: Vec<&str> = names.iter().take(limit).map(AsRef::as_ref).collect();

@@ -150,7 +150,7 @@ fn bad_input_gets_one_sentence_and_leaves_nothing() {
         );
         assert!(!root.join("m.safetensors").exists(), "{part}");
     }
-    for usage in [["--prototypes", "33"], ["--prototypes", "0"], ["--embedding", "5000"]] {
+    for usage in [["--prototypes", "65"], ["--prototypes", "0"], ["--embedding", "5000"]] {
         let output = protoseg(root, &[&FIT[..], &["--out", "m.safetensors"], &usage].concat());
         let told = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.code() == Some(2) && told.contains(usage[0]), "{told}");

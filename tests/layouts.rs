@@ -55,7 +55,7 @@ fn config(root: &Path, data: &str) -> String {
 }
 
 /// The scenes as images and class ids 0..=8.
-fn street(temp: &TempDir) -> Vec<(String, PathBuf, Vec<u8>)> {
+fn street(temp: &TempDir) -> Vec<(String, PathBuf, Vec<u16>)> {
     let root = temp.path().join("street");
     protoseg::synth::write_dataset(&root, 4, 1, SIZE[0] as usize, SIZE[1] as usize).expect("street");
     let scene = |split: &str| {
@@ -98,7 +98,7 @@ fn write(temp: &TempDir, root: &Path, layout: Layout, kind: MaskKind) {
             path
         };
         image::open(&image).expect("a scene").into_rgb8().save(at(&photo)).expect("image");
-        let raw = |label: &u8| if *label == 8 { data.1 } else { data.0[2 * usize::from(*label)] };
+        let raw = |label: &u16| if *label == 8 { data.1 } else { data.0[2 * usize::from(*label)] };
         let raw: Vec<u8> = labels.iter().map(raw).collect();
         GrayImage::from_raw(SIZE[0], SIZE[1], raw).expect("full").save(at(&mask)).expect("mask");
         if layout == Layout::Voc {
@@ -166,7 +166,7 @@ fn works_in_place(layout: Layout, kind: MaskKind, names: [&str; 2]) {
     );
     let written = read_mask(root.join("maps/s3.png")).expect("a mask");
     let (_, image, labels) = of_split("val").remove(0);
-    let class = |value: u8| values.iter().position(|&own| own == value);
+    let class = |value: u16| values.iter().position(|&own| u16::from(own) == value);
     let labelled = labels.iter().zip(&written.labels).filter(|(label, _)| **label != 8);
     let right = labelled.clone().filter(|&(&label, &value)| class(value) == Some(2 * usize::from(label)));
     let accuracy = right.count() as f64 / labelled.count() as f64;
@@ -274,7 +274,8 @@ fn a_bad_data_set_is_one_sentence() {
     done(root, &audit);
     let mask = root.join("street/masks/val/street00003.png");
     let good = fs::read(&mask).expect("a mask");
-    let mut labels = read_mask(&mask).expect("a mask").labels;
+    let labels = read_mask(&mask).expect("a mask").labels;
+    let mut labels: Vec<u8> = labels.into_iter().map(|label| label as u8).collect();
     labels[67] = 17;
     let wrong = GrayImage::from_raw(SIZE[0], SIZE[1], labels).expect("full");
     wrong.save(&mask).expect("mask");
@@ -329,7 +330,7 @@ fn the_same_labels_in_other_forms_train_the_same_model() {
             .collect::<BTreeMap<_, _>>()
     };
     let wanted = weights("plain");
-    let masks: Vec<(PathBuf, Vec<u8>)> = (scenes.into_iter())
+    let masks: Vec<(PathBuf, Vec<u16>)> = (scenes.into_iter())
         .map(|(_, image, labels)| (PathBuf::from(image.to_string_lossy().replace("images", "masks")), labels))
         .collect();
     let [width, height] = SIZE;
@@ -349,7 +350,7 @@ fn the_same_labels_in_other_forms_train_the_same_model() {
     assert!(weights("colours") == wanted, "colours are not the classes whose colours they are");
 
     for (path, labels) in &masks {
-        let wide: Vec<u16> = labels.iter().map(|&label| 1000 + u16::from(label)).collect();
+        let wide: Vec<u16> = labels.iter().map(|&label| 1000 + label).collect();
         ImageBuffer::<Luma<u16>, _>::from_raw(width, height, wide).expect("full").save(path).expect("mask");
     }
     refused(root, &["audit", "street"], &["has the value 100", "where classes.json names 0..=8"]);

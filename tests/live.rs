@@ -8,7 +8,8 @@ use std::sync::{Arc, OnceLock};
 use glam::vec2;
 use protoseg::data::RgbImage;
 use protoseg::explain::live::{
-    Basis, ClassColors, Counts, Layer, Legend, Mode, Photo, Picker, PrototypeColors, Screen, Shading, View,
+    Basis, ClassColors, Counts, Layer, Legend, Mode, Overlap, Photo, Picker, PrototypeColors, Screen,
+    Shading, View,
 };
 use protoseg::explain::palette::blend;
 use protoseg::gpu::Gpu;
@@ -197,14 +198,16 @@ fn counts_are_those_of_the_maps() {
     let seen = seen();
     let counts = pollster::block_on(Counts::of(&seen.gpu, &seen.maps, Some(&seen.truth))).expect("counts");
     let mut expected = vec![0; 9 * 3];
-    let mut pairs = vec![0; 9 * 9];
+    let mut overlaps = vec![Overlap::default(); 9];
     for (index, &class) in seen.found.classes.iter().enumerate() {
         expected[class as usize * 3 + seen.found.prototypes[index] as usize] += 1;
         if let Some(label) = seen.truth[index] {
-            pairs[label as usize * 9 + class as usize] += 1;
+            overlaps[label as usize].labelled += 1;
+            overlaps[class as usize].predicted += 1;
+            overlaps[class as usize].both += u32::from(label == class);
         }
     }
-    assert_eq!((&counts.prototypes, counts.pairs.as_ref()), (&expected, Some(&pairs)));
+    assert_eq!((&counts.prototypes, counts.overlaps.as_ref()), (&expected, Some(&overlaps)));
     assert_eq!(counts.total() as usize, seen.found.classes.len());
     assert!(counts.miou().is_some_and(|miou| (0.1..1.0).contains(&miou)));
 }

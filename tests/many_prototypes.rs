@@ -1,4 +1,4 @@
-//! More prototypes per class than 16, where a row of the clustering takes more than half of what the kernels hold: a run that
+//! More prototypes per class than 16 and than 32, where a row of the clustering has further parts: a run that
 //! is stopped and resumed, and every command that reads its model.
 
 mod support;
@@ -11,23 +11,28 @@ use protoseg::train::Event;
 use support::{CONFIG, TempDir, bytes, gpu, street, train};
 
 #[test]
-fn twenty_prototypes_are_set_moved_and_resumed() {
+fn twenty_and_fifty_prototypes_are_set_moved_and_resumed() {
     let gpu = gpu();
     let temp = TempDir::new("many-resumed");
     let root = temp.path();
     street(root);
-    for (name, more) in [
-        ("equal", &["head.prototype_init=\"kmeans\"", "head.warmup_steps=1"][..]),
-        ("relaxed", &["head.prototype_init=\"random\"", "head.sinkhorn_balance=0.1", "head.revive_every=2"]),
+    for (name, count, more) in [
+        ("equal", 20, &["head.prototype_init=\"kmeans\"", "head.warmup_steps=1"][..]),
+        (
+            "relaxed",
+            50,
+            &["head.prototype_init=\"random\"", "head.sinkhorn_balance=0.1", "head.revive_every=2"],
+        ),
     ] {
-        let sets = [&["model.prototypes=20", "head.momentum=0.5"], more].concat();
+        let prototypes = format!("model.prototypes={count}");
+        let sets = [&[&prototypes[..], "head.momentum=0.5"], more].concat();
         let events = train(&gpu, root, name, &sets, None, false);
         let told = events.iter().rev().find_map(|event| match event {
             Event::Prototypes { classes, .. } => Some(classes),
             _ => None,
         });
         for class in told.expect("told after an evaluation").iter().filter(|c| c.effective.is_some()) {
-            assert_eq!(class.usage.len(), 20, "{name}");
+            assert_eq!(class.usage.len(), count, "{name}");
             assert!((class.usage.iter().sum::<f64>() - 1.0).abs() < 1e-9, "{name}: {:?}", class.usage);
         }
         let last = format!("{name}/last.safetensors");
@@ -42,7 +47,7 @@ fn twenty_prototypes_are_set_moved_and_resumed() {
         }
         let file = model_file::read(root.join(&last)).expect("model");
         let protos = file.f32("prototypes").expect("prototypes");
-        assert_eq!(protos.len() % (20 * 8), 0);
+        assert_eq!(protos.len() % (count * 8), 0);
         for row in protos.chunks_exact(8) {
             let norm: f32 = row.iter().map(|v| v * v).sum();
             assert!((norm - 1.0).abs() < 1e-4, "{name}: a prototype of squared length {norm}");

@@ -21,7 +21,7 @@ const NUM_CLASSES: usize = 3;
 
 /// A network small enough for any adapter.
 fn spec() -> ModelSpec {
-    let class = |id: u8| ClassInfo { id, name: format!("class {id}"), color: [id; 3] };
+    let class = |id: u8| ClassInfo { id: id.into(), name: format!("class {id}"), color: [id; 3] };
     ModelSpec {
         net: NetOptions {
             arch: Arch::Scratch,

@@ -124,7 +124,7 @@ fn parameters(args: &Args) -> Result<Vec<Parameters>> {
         let config = config(args, vec![format!("head.kind={kind}")])?;
         let mut counts = Vec::new();
         for num_classes in [11, 150, 847] {
-            let class = |i: usize| ClassInfo { id: i as u8, name: format!("class {i}"), color: [0; 3] };
+            let class = |i: usize| ClassInfo { id: i as u16, name: format!("class {i}"), color: [0; 3] };
             let spec = ModelSpec {
                 net: config.model.clone(),
                 head: config.head.resolve()?,

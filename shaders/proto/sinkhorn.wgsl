@@ -11,16 +11,20 @@
 // partial row sums in one pass. So a class with most of the pixels is spread over `segments` workgroups, and no float is
 // added by two invocations in an order left to chance. A last dispatch writes Q and r.
 //
-// Layout: own and q are [N] rows of `num_quads` vec4s (K <= 32), zero in the padding; partial sums are
+// Layout: own and q are [N] rows of `num_quads` vec4s (K <= 64), zero in the padding; partial sums are
 // [C, segments, num_quads]. Padding lanes of E are masked, since exp gives no zero there.
-// Workgroup: 64 invocations, neighbouring positions of `order`. Two barriers per workgroup, four above K = 16. Iterations per
+// Workgroup: 64 invocations, neighbouring positions of `order`. Two barriers per workgroup, four above K = 16, eight above 32. Iterations per
 // invocation: at most N / (64 * segments) with segments >= 2, so 31,250 for N = 4 million in one class, plus `segments` and 128.
+//
+// A row of K numbers is four parts of 16: the first always, the second above K = 16, the other two above 32. A dynamic index
+// into an array of registers would push it into memory on most GPUs, so the parts are named and which of them there are is
+// decided when the pipeline is built. K = 64 is as far as that goes: the paper's largest ablation has 50.
 //!include lib/lanes.wgsl
 //!include lib/sinkhorn.wgsl
 //!include lib/total.wgsl
 
 // vec4s per row: a pipeline constant, so that the unused ones vanish from the loops.
-override num_quads: u32 = 8u;
+override num_quads: u32 = 16u;
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> own: array<vec4<f32>>;
@@ -31,16 +35,22 @@ override num_quads: u32 = 8u;
 @group(0) @binding(6) var<storage, read_write> q: array<vec4<f32>>;
 @group(0) @binding(7) var<storage, read_write> r: array<vec4<f32>>;
 
-// r of this workgroup's class, K <= 32; and four vec4s of sums from each of 64 invocations, twice where a row has more than
+// r of this workgroup's class, K <= 64; and four vec4s of sums from each of 64 invocations, again where a row has more than
 // four: twice the memory would halve the workgroups that a processor holds, for every K.
-var<workgroup> factors: array<vec4<f32>, 8>;
+var<workgroup> factors: array<vec4<f32>, 16>;
 var<workgroup> lanes: array<vec4<f32>, 256>;
 
-// Numbers of 16 prototypes: half of the largest row.
-struct Half {
+// Numbers of 16 prototypes: a quarter of the largest row.
+struct Part {
     v0: vec4<f32>, v1: vec4<f32>, v2: vec4<f32>, v3: vec4<f32>,
 }
 
+// A number for each prototype. Above K = 16 there is a second part, above 32 the other two.
+struct Row {
+    a: Part, b: Part, c: Part, d: Part,
+}
+
+// What a workgroup works on.
 struct Share {
     class_index: u32,
     segment: u32,
@@ -66,6 +76,8 @@ fn share(group: vec3<u32>, groups: vec3<u32>, lane: u32) -> Share {
     return Share(class_index, segment, end - begin, begin + segment * 64u + lane, end);
 }
 
+// E of one pixel and four prototypes; a constant 0 past the row's end, which is what lets the compiler drop the rest of a
+// part that is not full.
 fn exponential(pixel: u32, quad: u32) -> vec4<f32> {
     if (quad >= num_quads) {
         return vec4<f32>(0.0);
@@ -75,6 +87,7 @@ fn exponential(pixel: u32, quad: u32) -> vec4<f32> {
     return lane_mask(quad, params.num_protos) * exp((s - vec4<f32>(1.0)) * params.inv_kappa);
 }
 
+// sum_n E[n,k] cn_n of four prototypes over the whole class, from what its workgroups left.
 fn row_sum(class_index: u32, quad: u32) -> vec4<f32> {
     var sum = vec4<f32>(0.0);
     for (var s = 0u; s < params.segments; s++) {
@@ -110,6 +123,7 @@ fn row_step(work: Share, lane: u32) {
     workgroupBarrier();
 }
 
+// r of four prototypes, for every invocation of the workgroup.
 fn factor(quad: u32) -> vec4<f32> {
     if (quad >= num_quads) {
         return vec4<f32>(0.0);
@@ -118,52 +132,114 @@ fn factor(quad: u32) -> vec4<f32> {
     return factors[quad];
 }
 
-fn factor_half(first: u32) -> Half {
-    return Half(factor(first), factor(first + 1u), factor(first + 2u), factor(first + 3u));
+// The four vec4s of r from `first` on.
+fn factor_part(first: u32) -> Part {
+    return Part(factor(first), factor(first + 1u), factor(first + 2u), factor(first + 3u));
 }
 
-fn exponential_half(pixel: u32, first: u32) -> Half {
-    return Half(
+// The four vec4s of E from `first` on.
+fn exponential_part(pixel: u32, first: u32) -> Part {
+    return Part(
         exponential(pixel, first), exponential(pixel, first + 1u),
         exponential(pixel, first + 2u), exponential(pixel, first + 3u),
     );
 }
 
-// Whether the upper halves hold anything. What depends on it is left out by hand: no compiler has to know that 0 x + y is y.
+// Whether the second part holds anything. What depends on it is left out by hand: no compiler has to know that 0 x + y is y.
 fn wide() -> bool {
     return num_quads > 4u;
 }
 
-// r_k E[n,k] of 16 prototypes.
-fn scaled(e: Half, r: Half) -> Half {
-    return Half(r.v0 * e.v0, r.v1 * e.v1, r.v2 * e.v2, r.v3 * e.v3);
+// The same of the third and fourth.
+fn wider() -> bool {
+    return num_quads > 8u;
 }
 
-// In pairs, for every K in the same order: the bits up to K = 16 do not know of the upper half.
-fn sum_half(x: Half) -> vec4<f32> {
+// r of the class: read from workgroup memory once and held in registers for the whole walk. Up to 64 of the numbers that a
+// walk holds are these, up to 64 its sums, and up to 64 the pixel's E: more prototypes would spill on many GPUs.
+fn factor_row() -> Row {
+    var r = Row(factor_part(0u), Part(), Part(), Part());
+    if (wide()) {
+        r.b = factor_part(4u);
+    }
+    if (wider()) {
+        r.c = factor_part(8u); r.d = factor_part(12u);
+    }
+    return r;
+}
+
+// E of all prototypes of the pixel's class. It is taken anew in each dispatch: an exp costs less than the memory that would
+// hold it.
+fn exponential_row(pixel: u32) -> Row {
+    var e = Row(exponential_part(pixel, 0u), Part(), Part(), Part());
+    if (wide()) {
+        e.b = exponential_part(pixel, 4u);
+    }
+    if (wider()) {
+        e.c = exponential_part(pixel, 8u); e.d = exponential_part(pixel, 12u);
+    }
+    return e;
+}
+
+// r_k E[n,k] of 16 prototypes.
+fn scaled_part(e: Part, r: Part) -> Part {
+    return Part(r.v0 * e.v0, r.v1 * e.v1, r.v2 * e.v2, r.v3 * e.v3);
+}
+
+// r_k E[n,k] of all prototypes: what the columns are normalised by, and before that the result itself.
+fn scaled(e: Row, r: Row) -> Row {
+    var x = Row(scaled_part(e.a, r.a), Part(), Part(), Part());
+    if (wide()) {
+        x.b = scaled_part(e.b, r.b);
+    }
+    if (wider()) {
+        x.c = scaled_part(e.c, r.c); x.d = scaled_part(e.d, r.d);
+    }
+    return x;
+}
+
+// In pairs, for every K in the same order: the bits up to K = 16 do not know of the other parts.
+fn sum_part(x: Part) -> vec4<f32> {
     return (x.v0 + x.v1) + (x.v2 + x.v3);
 }
 
-fn sum_halves(low: Half, high: Half) -> f32 {
-    var sum = sum_half(low);
+// Third and fourth part are added to each other first, so that K up to 32 keeps its bits.
+fn sum_row(x: Row) -> f32 {
+    var sum = sum_part(x.a);
     if (wide()) {
-        sum += sum_half(high);
+        sum += sum_part(x.b);
+    }
+    if (wider()) {
+        sum += sum_part(x.c) + sum_part(x.d);
     }
     return total(sum);
 }
 
+// One pixel more in the sums of 16 prototypes.
+fn added_part(sums: Part, e: Part, column: f32) -> Part {
+    return Part(sums.v0 + e.v0 * column, sums.v1 + e.v1 * column, sums.v2 + e.v2 * column, sums.v3 + e.v3 * column);
+}
+
 // sum_n E[n,k] cn_n, one pixel more.
-fn added(sums: Half, e: Half, column: f32) -> Half {
-    return Half(sums.v0 + e.v0 * column, sums.v1 + e.v1 * column, sums.v2 + e.v2 * column, sums.v3 + e.v3 * column);
+fn added(sums: Row, e: Row, column: f32) -> Row {
+    var x = Row(added_part(sums.a, e.a, column), Part(), Part(), Part());
+    if (wide()) {
+        x.b = added_part(sums.b, e.b, column);
+    }
+    if (wider()) {
+        x.c = added_part(sums.c, e.c, column); x.d = added_part(sums.d, e.d, column);
+    }
+    return x;
 }
 
 // Sums of the 64 invocations, added in the order of the lanes.
-fn store_half(work: Share, lane: u32, first: u32, sums: Half) {
+fn store_part(work: Share, lane: u32, first: u32, sums: Part) {
     // One stretch of 64 for each vec4, so that each of the first lanes then reads its own stretch.
     lanes[lane] = sums.v0;
     lanes[64u + lane] = sums.v1; lanes[128u + lane] = sums.v2; lanes[192u + lane] = sums.v3;
     workgroupBarrier();
-    if (lane < min(num_quads - first, 4u) && work.class_index < params.num_classes) {
+    // Four lanes add, each the stretch of one vec4; with 64 terms that is shorter than a tree and its barriers.
+    if (lane < 4u && first + lane < num_quads && work.class_index < params.num_classes) {
         var sum = vec4<f32>(0.0);
         for (var i = 0u; i < 64u; i++) {
             sum += lanes[64u * lane + i];
@@ -172,12 +248,20 @@ fn store_half(work: Share, lane: u32, first: u32, sums: Half) {
     }
 }
 
-fn store_sums(work: Share, lane: u32, low: Half, high: Half) {
-    store_half(work, lane, 0u, low);
+// All parts of the row through the same workgroup memory, one after the other. Which parts there are is a pipeline constant, so
+// that every invocation meets the same barriers.
+fn store_sums(work: Share, lane: u32, sums: Row) {
+    store_part(work, lane, 0u, sums.a);
     if (wide()) {
-        // The first sums must have been read before `lanes` is written again.
+        // The sums before must have been read when `lanes` is written again.
         workgroupBarrier();
-        store_half(work, lane, 4u, high);
+        store_part(work, lane, 4u, sums.b);
+    }
+    if (wider()) {
+        workgroupBarrier();
+        store_part(work, lane, 8u, sums.c);
+        workgroupBarrier();
+        store_part(work, lane, 12u, sums.d);
     }
 }
 
@@ -189,16 +273,13 @@ fn sinkhorn_first(
     @builtin(local_invocation_index) lane: u32,
 ) {
     let work = share(group, groups, lane);
-    var low = Half(); var high = Half();
+    var sums = Row();
     // Neighbouring invocations take neighbouring positions; pixels of a class lie together in `order`.
     for (var i = work.start; i < work.end; i += 64u * params.segments) {
-        let pixel = order[i];
-        low = added(low, exponential_half(pixel, 0u), 1.0);
-        if (wide()) {
-            high = added(high, exponential_half(pixel, 4u), 1.0);
-        }
+        // The column factor is 1 before the first round.
+        sums = added(sums, exponential_row(order[i]), 1.0);
     }
-    store_sums(work, lane, low, high);
+    store_sums(work, lane, sums);
 }
 
 // Row step from the last sums, then column step and next sums in one walk.
@@ -210,35 +291,49 @@ fn sinkhorn_round(
 ) {
     let work = share(group, groups, lane);
     row_step(work, lane);
-    let r_low = factor_half(0u); let r_high = factor_half(4u);
-    var low = Half(); var high = Half();
+    let factors_of_class = factor_row();
+    var sums = Row();
     for (var i = work.start; i < work.end; i += 64u * params.segments) {
-        let pixel = order[i];
-        let e_low = exponential_half(pixel, 0u); let e_high = exponential_half(pixel, 4u);
+        let e = exponential_row(order[i]);
         // cn = 1 / sum_k r_k E[n,k], and at once its share of the next sum_n E[n,k] cn_n.
-        let column = 1.0 / sum_halves(scaled(e_low, r_low), scaled(e_high, r_high));
-        low = added(low, e_low, column);
-        if (wide()) {
-            high = added(high, e_high, column);
-        }
+        sums = added(sums, e, 1.0 / sum_row(scaled(e, factors_of_class)));
     }
-    store_sums(work, lane, low, high);
+    store_sums(work, lane, sums);
 }
 
+// One vec4 of a pixel's row of Q, if the row is that long.
 fn store_quad(pixel: u32, quad: u32, value: vec4<f32>) {
     if (quad < num_quads) {
         q[pixel * num_quads + quad] = value;
     }
 }
 
-fn store_row(pixel: u32, first: u32, x: Half, column: f32) {
+// Four of them, times the pixel's column factor.
+fn store_part_of_q(pixel: u32, first: u32, x: Part, column: f32) {
     store_quad(pixel, first, x.v0 * column); store_quad(pixel, first + 1u, x.v1 * column);
     store_quad(pixel, first + 2u, x.v2 * column); store_quad(pixel, first + 3u, x.v3 * column);
 }
 
-fn largest(x: Half) -> f32 {
+// The whole row.
+fn store_row(pixel: u32, x: Row, column: f32) {
+    store_part_of_q(pixel, 0u, x.a, column);
+    if (wide()) {
+        store_part_of_q(pixel, 4u, x.b, column);
+    }
+    if (wider()) {
+        store_part_of_q(pixel, 8u, x.c, column); store_part_of_q(pixel, 12u, x.d, column);
+    }
+}
+
+// The largest of 16 factors.
+fn largest_of_part(x: Part) -> f32 {
     let most = max(max(x.v0, x.v1), max(x.v2, x.v3));
     return max(max(most.x, most.y), max(most.z, most.w));
+}
+
+// Factors are not negative: parts that are not there, all 0, do not count.
+fn largest(x: Row) -> f32 {
+    return max(max(largest_of_part(x.a), largest_of_part(x.b)), max(largest_of_part(x.c), largest_of_part(x.d)));
 }
 
 // Last row step, last column step, Q; rows of ignored pixels are zero because their factors are.
@@ -250,20 +345,18 @@ fn sinkhorn_finish(
 ) {
     let work = share(group, groups, lane);
     row_step(work, lane);
-    let r_low = factor_half(0u); let r_high = factor_half(4u);
+    let factors_of_class = factor_row();
     // Without rounds columns are not normalised; ignored pixels have sum 0, and 0 / 0 must not arise.
     let plain = params.rounds == 0u || work.class_index >= params.num_classes;
     for (var i = work.start; i < work.end; i += 64u * params.segments) {
         let pixel = order[i];
-        let low = scaled(exponential_half(pixel, 0u), r_low);
-        let high = scaled(exponential_half(pixel, 4u), r_high);
-        let column = 1.0 / select(sum_halves(low, high), 1.0, plain);
-        store_row(pixel, 0u, low, column);
-        store_row(pixel, 4u, high, column);
+        let x = scaled(exponential_row(pixel), factors_of_class);
+        // Every pixel of a class has mass 1 after this, whatever the row step left.
+        store_row(pixel, x, 1.0 / select(sum_row(x), 1.0, plain));
     }
     // r is defined up to a factor per class: the largest is written as 1.
     if (work.segment == 0u && lane < num_quads && work.class_index < params.num_classes) {
-        let top = max(largest(r_low), largest(r_high));
+        let top = largest(factors_of_class);
         r[work.class_index * num_quads + lane] = factors[lane] / select(top, 1.0, work.count == 0u);
     }
 }

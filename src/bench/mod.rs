@@ -9,9 +9,12 @@ mod job;
 mod network;
 pub mod peak;
 mod time;
+mod vocabulary;
 mod work;
 
+pub use head::{HeadSize, head_inference, head_training};
 pub use job::{Bound, Direction, Job};
 pub use network::{inference, training};
 pub use time::{Timing, time};
+pub use vocabulary::{CLASSES, HeadNumbers};
 pub use work::{Work, works};

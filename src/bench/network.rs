@@ -19,7 +19,7 @@ const CLASSES: u8 = 11;
 
 /// The default model, with eleven nameless classes.
 fn spec() -> ModelSpec {
-    let class = |id: u8| ClassInfo { id, name: format!("class {id}"), color: [id; 3] };
+    let class = |id: u8| ClassInfo { id: id.into(), name: format!("class {id}"), color: [id; 3] };
     ModelSpec {
         net: NetOptions::default(),
         head: HeadOptions::profile(Profile::Rec),

@@ -4,7 +4,7 @@ use crate::error::Result;
 use crate::ops::table::{Case, Fill, Input, TABLE};
 use crate::ops::{self, Conv};
 
-use super::head::head_step;
+use super::head::{HeadSize, head_training};
 use super::job::{Direction, Job};
 use super::network::{inference, training};
 
@@ -49,7 +49,8 @@ pub fn works() -> Vec<Work> {
         (847, "head-step-847", "the same with C = 847"),
     ];
     for (classes, name, about) in heads {
-        add(name, about, Box::new(move || head_step(classes)));
+        let size = HeadSize { classes, prototypes: 10, dimension: 256, side: 128 };
+        add(name, about, Box::new(move || head_training(size)));
     }
     let step = || training(8, [360, 480]);
     add(

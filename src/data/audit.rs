@@ -156,7 +156,7 @@ pub struct ValueUse {
     /// Masks in which it occurs.
     pub num_masks: usize,
     /// The class that it is; absent where it is none.
-    pub class: Option<u8>,
+    pub class: Option<u16>,
     /// Whether the label map says that it is ignored.
     pub ignored: bool,
 }
@@ -165,7 +165,7 @@ pub struct ValueUse {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ClassShare {
     /// The class id.
-    pub id: u8,
+    pub id: u16,
     /// The class name.
     pub name: String,
     /// Its pixels.

@@ -147,7 +147,7 @@ pub struct Padding {
     /// The colour, 0 to 255; the normalisation's mean, so that the network sees zeros.
     pub rgb: [f32; 3],
     /// The label, the ignore index.
-    pub label: u8,
+    pub label: u16,
 }
 
 /// One augmented sample.
@@ -160,7 +160,7 @@ pub struct Crop {
     /// `height * width * 3` values from 0 to 255, R, G, B.
     pub rgb: Vec<f32>,
     /// `height * width` labels as stored in the mask, [`Padding::label`] outside the image.
-    pub labels: Vec<u8>,
+    pub labels: Vec<u16>,
 }
 
 /// Places that are tried for a crop within [`AugmentSettings::max_class_share`].
@@ -247,10 +247,10 @@ pub fn augment(sample: &Sample, settings: &AugmentSettings, padding: Padding, rn
 }
 
 /// The share of the most frequent class among the labelled pixels; 1 where none is labelled.
-fn largest_share(labels: &[u8], ignored: u8) -> f32 {
-    let mut counts = [0_u32; 256];
-    labels.iter().for_each(|&label| counts[usize::from(label)] += 1);
-    counts[usize::from(ignored)] = 0;
+fn largest_share(labels: &[u16], ignored: u16) -> f32 {
+    let highest = labels.iter().filter(|&&label| label != ignored).max();
+    let mut counts = vec![0_u32; highest.map_or(0, |&label| usize::from(label) + 1)];
+    labels.iter().filter(|&&label| label != ignored).for_each(|&label| counts[usize::from(label)] += 1);
     let labelled: u32 = counts.iter().sum();
     let most = counts.iter().max().copied().unwrap_or(0);
     if labelled == 0 { 1.0 } else { most as f32 / labelled as f32 }

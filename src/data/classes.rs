@@ -12,11 +12,21 @@ use crate::error::{Error, Result};
 use crate::fs_atomic::write_atomic;
 use json::RawClasses;
 
+/// The most classes of a data set: labels are numbers of 16 bits, and one of them stands for ignored pixels.
+pub const MAX_CLASSES: usize = 65_535;
+
+/// The label of ignored pixels among `num_classes` classes, where nothing else is said: 255 as far as masks of 8 bits reach,
+/// 65535 beyond.
+#[must_use]
+pub const fn ignored_label(num_classes: usize) -> u16 {
+    if num_classes <= 255 { 255 } else { 65_535 }
+}
+
 /// One class.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ClassInfo {
     /// The label of its pixels in memory, in `0..C`; [`Classes::labels`] says what they are in a mask file.
-    pub id: u8,
+    pub id: u16,
     /// Its name, unique in the data set.
     pub name: String,
     /// Its colour in pictures, RGB.
@@ -28,7 +38,7 @@ pub struct ClassInfo {
 #[serde(try_from = "RawClasses", into = "RawClasses")]
 pub struct Classes {
     /// The label, in memory, of pixels that belong to no class.
-    pub ignore_index: u8,
+    pub ignore_index: u16,
     /// The classes; the position is the id.
     pub classes: Vec<ClassInfo>,
     /// Which raw labels of the mask files are which class.
@@ -73,12 +83,12 @@ impl Classes {
         serde_json::from_str::<RawClasses>(text).map_err(|e| bad(e.to_string()))?.check()
     }
 
-    /// Classes whose ids are the values in the masks, with 255 for ignored pixels. Masks tell 255 classes apart; more are for
-    /// plans and benchmarks, which read none.
+    /// Classes whose ids are the values in the masks, with [`ignored_label`] for ignored pixels.
     #[must_use]
     pub fn new(classes: Vec<ClassInfo>) -> Self {
-        let labels = LabelMap::identity(classes.len(), 255);
-        Self { ignore_index: 255, classes, labels }
+        let ignore_index = ignored_label(classes.len());
+        let labels = LabelMap::identity(classes.len(), ignore_index);
+        Self { ignore_index, classes, labels }
     }
 
     /// Whether a colour was given to any class, so that pictures of colours can be masks.
@@ -134,13 +144,13 @@ impl Classes {
 
     /// The label as training uses it: the class id, or -1 for the ignore index.
     #[must_use]
-    pub fn training_label(&self, value: u8) -> i32 {
+    pub fn training_label(&self, value: u16) -> i32 {
         if usize::from(value) < self.classes.len() { i32::from(value) } else { -1 }
     }
 }
 
 /// A colour for a class that names none: hues a golden ratio apart, so that neighbours differ whatever C is.
-pub(super) fn default_color(id: u8) -> [u8; 3] {
+pub(super) fn default_color(id: u16) -> [u8; 3] {
     let hue = (f32::from(id) * 0.618_034).fract() * 6.0;
     let value = if id.is_multiple_of(2) { 230.0 } else { 170.0 };
     [5.0, 3.0, 1.0].map(|offset: f32| {
@@ -181,6 +191,34 @@ mod tests {
     }
 
     #[test]
+    fn labels_take_16_bits_from_256_classes_on() {
+        for (count, ignored) in [(255, 255), (256, 65_535), (MAX_CLASSES, 65_535)] {
+            let id = |id: usize| format!(r#"{{"id": {id}, "name": "{id}"}}"#);
+            let list: Vec<_> = (0..count).map(id).collect();
+            let classes = Classes::parse(&format!(r#"{{"classes": [{}]}}"#, list.join(","))).unwrap();
+            assert_eq!((classes.len(), classes.ignore_index), (count, ignored));
+            let labels = [0, count as u16 - 1, ignored];
+            assert_eq!(labels.map(|label| classes.training_label(label)), [0, count as i32 - 1, -1]);
+            assert_eq!(Classes::parse(&classes.to_json()).unwrap(), classes);
+            assert_eq!(Classes::new(classes.classes.clone()), classes);
+        }
+    }
+
+    /// The ignored value of a data set with values of its own is another one than that in memory.
+    #[test]
+    fn ids_as_values_with_an_ignored_value_elsewhere_come_back() {
+        for ignore in [200, 65_535] {
+            let text = format!(
+                r#"{{"ignore": [{ignore}], "classes": [{{"id": 0, "name": "a", "values": [0]}},
+                {{"id": 1, "name": "b", "values": [1]}}]}}"#
+            );
+            let classes = Classes::parse(&text).unwrap();
+            assert_eq!(classes.ignore_index, 255);
+            assert_eq!(Classes::parse(&classes.to_json()).unwrap(), classes);
+        }
+    }
+
+    #[test]
     fn lookup_names_what_there_is() {
         let text =
             r#"{"classes": [{"id": 0, "name": "Road"}, {"id": 1, "name": "Car"}, {"id": 2, "name": "car"}]}"#;
@@ -217,7 +255,18 @@ mod tests {
         assert!(
             problem(r#"{"ignore_index": 0, "classes": [{"id": 0, "name": "a"}]}"#).contains("label 0 both")
         );
-        assert!(problem(r#"{"ignore_index": 300, "classes": [{"id": 0, "name": "a"}]}"#).contains("300"));
+        assert!(problem(r#"{"ignore_index": 70000, "classes": [{"id": 0, "name": "a"}]}"#).contains("70000"));
+        let many = |count: usize, ignore_index: &str| {
+            let list: Vec<_> = (0..count).map(|id| format!(r#"{{"id": {id}, "name": "{id}"}}"#)).collect();
+            problem(&format!(r#"{{{ignore_index}"classes": [{}]}}"#, list.join(",")))
+        };
+        let message = many(70_000, "");
+        assert!(
+            message.contains("names 70000 classes; merge classes until there are at most 65535"),
+            "{message}"
+        );
+        let message = many(300, r#""ignore_index": 255, "#);
+        assert!(message.contains("label 255 both to the class `255`") && message.contains("usually 65535"));
         let dir = TempDir::new("classes");
         let message = Classes::open(dir.path()).unwrap_err().to_string();
         assert!(message.contains("cannot read the class names"), "{message}");

@@ -253,7 +253,7 @@ mod tests {
         let dir = TempDir::new("dataset");
         fixture::classes(&dir, 3);
         for (name, size) in [("b", (5, 4)), ("a.1", (7, 3)), ("c", (1, 1))] {
-            fixture::pair(&dir, "train", name, size.0, size.1, |x, y| ((x + y) % 3) as u8);
+            fixture::pair(&dir, "train", name, size.0, size.1, |x, y| ((x + y) % 3) as u16);
         }
         std::fs::write(dir.join("images/train/.hidden.jpg"), "").unwrap();
         std::fs::write(dir.join("images/train/notes.txt"), "").unwrap();
@@ -342,7 +342,7 @@ mod tests {
         let dir = TempDir::new("dataset");
         fixture::classes(&dir, 2);
         fixture::pair(&dir, "val", "a", 4, 4, |x, y| if (x, y) == (1, 2) { 200 } else { 255 });
-        fixture::pair(&dir, "val", "b", 4, 4, |x, _| x as u8 % 2);
+        fixture::pair(&dir, "val", "b", 4, 4, |x, _| x as u16 % 2);
         let data = Dataset::open(dir.path(), "val").unwrap();
         let message = data.load(0).unwrap_err().to_string();
         assert!(

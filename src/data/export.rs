@@ -8,21 +8,22 @@ use crate::fs_atomic::write_atomic;
 
 /// Writes a label map (class ids; every other label counts as ignored) as a PNG whose values are those that stand for the
 /// classes in the data set's own masks: indexed, with the classes' colours as palette and black for every other value, or
-/// grey with 16 bits where a value is above 255.
+/// grey with 16 bits where one of these values is above 255.
 ///
 /// # Errors
 /// [`Error::Shape`] where `labels` is not `width * height` long; [`Error::Io`] where the file cannot be written.
 pub fn write_mask_png(
     path: impl AsRef<Path>,
-    labels: &[u8],
+    labels: &[u16],
     width: usize,
     height: usize,
     classes: &Classes,
 ) -> Result<()> {
     let (png_width, png_height) = check(labels.len(), width, height, 1)?;
-    let own: Vec<u16> = (0..=u8::MAX).map(|label| classes.labels.own_value(label)).collect();
-    let values = labels.iter().map(|&label| own[usize::from(label)]);
-    if own.iter().any(|&value| value > 255) {
+    let own = &classes.labels.own;
+    let ignored = classes.labels.ignored_value().unwrap_or(classes.ignore_index);
+    let values = labels.iter().map(|&label| own.get(usize::from(label)).copied().unwrap_or(ignored));
+    if own.iter().chain([&ignored]).any(|&value| value > 255) {
         let bytes: Vec<u8> = values.flat_map(u16::to_be_bytes).collect();
         let (color, depth) = (png::ColorType::Grayscale, png::BitDepth::Sixteen);
         return write_atomic(path, &encode_png(png_width, png_height, color, depth, None, &bytes));
@@ -103,6 +104,22 @@ mod tests {
         assert_eq!(read_mask(&path).unwrap().labels, [0, 1, 255, 1, 1, 0]);
         let colours = read_image(&path).unwrap();
         assert_eq!(colours.rgb, [1, 2, 3, 4, 5, 6, 0, 0, 0, 4, 5, 6, 4, 5, 6, 1, 2, 3]);
+    }
+
+    #[test]
+    fn more_classes_than_bytes_are_written_with_16_bits() {
+        let class = |id: u16| format!(r#"{{"id": {id}, "name": "{id}"}}"#);
+        let dir = TempDir::new("export");
+        for (count, wide) in [(255, false), (256, true), (847, true)] {
+            let list: Vec<_> = (0..count).map(class).collect();
+            let classes = Classes::parse(&format!(r#"{{"classes": [{}]}}"#, list.join(","))).unwrap();
+            let path = dir.join("mask.png");
+            let labels = [0, 1, count - 1, classes.ignore_index, 7, 200];
+            write_mask_png(&path, &labels, 3, 2, &classes).unwrap();
+            assert_eq!(read_mask(&path).unwrap().labels, labels);
+            // Bit depth of the header.
+            assert_eq!(std::fs::read(&path).unwrap()[24], if wide { 16 } else { 8 });
+        }
     }
 
     #[test]

@@ -19,7 +19,7 @@ pub fn pair(
     name: &str,
     width: usize,
     height: usize,
-    label: impl Fn(usize, usize) -> u8,
+    label: impl Fn(usize, usize) -> u16,
 ) {
     let tone = name.bytes().fold(0u8, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte));
     let rgb: Vec<u8> =
@@ -28,17 +28,20 @@ pub fn pair(
     mask(dir, split, name, width, height, label);
 }
 
-/// The mask alone, grey.
+/// The mask alone, grey; with 16 bits where a label needs them.
 pub fn mask(
     dir: &TempDir,
     split: &str,
     name: &str,
     width: usize,
     height: usize,
-    label: impl Fn(usize, usize) -> u8,
+    label: impl Fn(usize, usize) -> u16,
 ) {
-    let labels: Vec<u8> = (0..width * height).map(|i| label(i % width, i / width)).collect();
-    let (color, depth) = (png::ColorType::Grayscale, png::BitDepth::Eight);
-    let bytes = encode_png(width as u32, height as u32, color, depth, None, &labels);
+    let labels: Vec<u16> = (0..width * height).map(|i| label(i % width, i / width)).collect();
+    let wide = labels.iter().any(|&label| label > 255);
+    let depth = if wide { png::BitDepth::Sixteen } else { png::BitDepth::Eight };
+    let data: Vec<u8> =
+        labels.iter().flat_map(|label| label.to_be_bytes()[usize::from(!wide)..].to_vec()).collect();
+    let bytes = encode_png(width as u32, height as u32, png::ColorType::Grayscale, depth, None, &data);
     std::fs::write(dir.join(&format!("masks/{split}/{name}.png")), bytes).unwrap();
 }

@@ -21,7 +21,7 @@ pub struct LabelMap {
     pub masks: MaskKind,
     /// What a configuration changed in the data set's own map.
     pub given: Option<Given>,
-    pub(super) entries: BTreeMap<RawLabel, Option<u8>>,
+    pub(super) entries: BTreeMap<RawLabel, Option<u16>>,
     /// What stands for each class in a mask that is written: its first value.
     pub(super) own: Vec<u16>,
 }
@@ -29,10 +29,10 @@ pub struct LabelMap {
 impl LabelMap {
     /// Values that are class ids, and one that is ignored: the plain folder's map.
     #[must_use]
-    pub fn identity(num_classes: usize, ignore_index: u8) -> Self {
-        let id = |class: usize| (RawLabel::Value(class as u16), Some(class as u8));
-        let mut entries: BTreeMap<RawLabel, Option<u8>> = (0..num_classes).map(id).collect();
-        entries.insert(RawLabel::Value(u16::from(ignore_index)), None);
+    pub fn identity(num_classes: usize, ignore_index: u16) -> Self {
+        let id = |class: usize| (RawLabel::Value(class as u16), Some(class as u16));
+        let mut entries: BTreeMap<RawLabel, Option<u16>> = (0..num_classes).map(id).collect();
+        entries.insert(RawLabel::Value(ignore_index), None);
         Self {
             layout: Layout::Folder,
             masks: MaskKind::Values,
@@ -43,13 +43,16 @@ impl LabelMap {
     }
 
     /// Each class's own value, first the one that is written, and the labels that are ignored.
-    pub(super) fn of_values(values: impl IntoIterator<Item = (RawLabel, Option<u8>)>, own: Vec<u16>) -> Self {
+    pub(super) fn of_values(
+        values: impl IntoIterator<Item = (RawLabel, Option<u16>)>,
+        own: Vec<u16>,
+    ) -> Self {
         Self { entries: values.into_iter().collect(), own, ..Self::identity(0, 255) }
     }
 
     /// The raw labels of a class, or those that are ignored for `None`, in their order.
     #[must_use]
-    pub fn raw_labels(&self, class: Option<u8>) -> Vec<RawLabel> {
+    pub fn raw_labels(&self, class: Option<u16>) -> Vec<RawLabel> {
         let of_class = self.entries.iter().filter(|&(_, &meaning)| meaning == class);
         of_class.map(|(&label, _)| label).collect()
     }
@@ -59,8 +62,7 @@ impl LabelMap {
     pub fn is_identity(&self) -> bool {
         let ignored = self.raw_labels(None);
         match ignored[..] {
-            [RawLabel::Value(value)] => u8::try_from(value)
-                .is_ok_and(|value| self.entries == Self::identity(self.own.len(), value).entries),
+            [RawLabel::Value(value)] => self.entries == Self::identity(self.own.len(), value).entries,
             _ => false,
         }
     }
@@ -72,15 +74,29 @@ impl LabelMap {
 
     /// The value that stands for a class in the data set's own masks. A label that is no class becomes an ignored value.
     #[must_use]
-    pub fn own_value(&self, class: u8) -> u16 {
-        let ignored = || {
-            let value = |label: &RawLabel| match label {
-                RawLabel::Value(value) => Some(*value),
-                RawLabel::Color(_) => None,
-            };
-            self.raw_labels(None).iter().find_map(value).unwrap_or(u16::from(class))
-        };
+    pub fn own_value(&self, class: u16) -> u16 {
+        let ignored = || self.ignored_value().unwrap_or(class);
         self.own.get(usize::from(class)).copied().unwrap_or_else(ignored)
+    }
+
+    /// The lowest value that is ignored.
+    pub(super) fn ignored_value(&self) -> Option<u16> {
+        self.entries.iter().find_map(|(label, meaning)| match (label, meaning) {
+            (RawLabel::Value(value), None) => Some(*value),
+            _ => None,
+        })
+    }
+
+    /// The raw labels of every class, each class's in their order: one look at the map, where [`LabelMap::raw_labels`] of
+    /// every class would be as many as there are classes.
+    pub(super) fn by_class(&self) -> Vec<Vec<RawLabel>> {
+        let mut lists = vec![Vec::new(); self.own.len()];
+        for (&label, meaning) in &self.entries {
+            if let Some(list) = meaning.and_then(|class| lists.get_mut(usize::from(class))) {
+                list.push(label);
+            }
+        }
+        lists
     }
 
     /// Whether the map names a colour.

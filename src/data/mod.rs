@@ -23,7 +23,7 @@ pub mod source;
 pub use audit::{Audit, audit, audit_splits, audit_with};
 pub use augment::{AugmentSettings, Crop, Padding, augment};
 pub use batch::{Batch, Normalisation, eval_batch};
-pub use classes::{ClassInfo, Classes};
+pub use classes::{ClassInfo, Classes, MAX_CLASSES};
 pub use dataset::{Dataset, Sample, SampleFiles, list_images, list_splits};
 pub use export::{write_mask_png, write_rgb_png};
 pub use label_map::{Given, LabelMap};

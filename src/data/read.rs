@@ -1,4 +1,4 @@
-//! One image file to RGB bytes, one mask file to label bytes.
+//! One image file to RGB bytes, one mask file to labels.
 
 mod jpeg;
 mod mask;
@@ -47,7 +47,7 @@ impl RgbImage {
     }
 }
 
-/// A label map: one byte per pixel, row by row.
+/// A label map: one number per pixel, row by row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mask {
     /// Pixels per row.
@@ -56,7 +56,7 @@ pub struct Mask {
     pub height: usize,
     /// `height * width` labels. In a [`Sample`](super::Sample) they are class ids and the ignore index, whatever the file's raw
     /// labels are; [`read_mask`] alone gives them as stored.
-    pub labels: Vec<u8>,
+    pub labels: Vec<u16>,
 }
 
 /// Reads a JPEG or PNG image; grey, palette and 16-bit pictures become 8-bit RGB, transparency is dropped. The pixels are

@@ -10,7 +10,7 @@ pub const UNLABELLED: [u8; 3] = [24, 24, 28];
 /// A `w` x `h` picture of `labels` (row major, class indices): label `c` gets `colors[c]`, every other value and every
 /// missing label gets [`UNLABELLED`].
 #[must_use]
-pub fn class_map(labels: &[u8], w: u32, h: u32, colors: &[[u8; 3]]) -> RgbImage {
+pub fn class_map(labels: &[u16], w: u32, h: u32, colors: &[[u8; 3]]) -> RgbImage {
     RgbImage::from_fn(w, h, |x, y| {
         let label = labels.get(y as usize * w as usize + x as usize);
         Rgb(label.and_then(|&c| colors.get(usize::from(c))).copied().unwrap_or(UNLABELLED))

@@ -67,7 +67,7 @@ mod tests {
     use crate::model::{NetOptions, Provenance};
 
     fn size(classes: usize, head: &str) -> ClassifierSize {
-        let class = |i: usize| ClassInfo { id: i as u8, name: format!("class {i}"), color: [0; 3] };
+        let class = |i: usize| ClassInfo { id: i as u16, name: format!("class {i}"), color: [0; 3] };
         let spec = ModelSpec {
             net: NetOptions { embedding: 48, prototypes: 5, ..NetOptions::default() },
             head: toml::from_str::<HeadConfig>(head).expect("keys").resolve().expect("valid"),

@@ -48,7 +48,7 @@ pub struct NetOptions {
     pub drop_path: f32,
     /// Dimension D of the embedding.
     pub embedding: usize,
-    /// Prototypes K per class, 1 to 32.
+    /// Prototypes K per class, 1 to 64.
     pub prototypes: usize,
 }
 

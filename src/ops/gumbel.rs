@@ -74,6 +74,8 @@ pub(super) fn cases() -> Vec<Case> {
         case("K 20", [300, 20], 3.0),
         case("K 31", [7, 31], 4.0),
         case("K 32", [90, 32], 5.0),
+        case("K 50", [90, 50], 6.0),
+        case("K 64", [33, 64], 7.0),
         // Wide enough to meet both ends of the uniform numbers.
         case("many", [60_000, 16], 1.0),
     ]

@@ -119,6 +119,8 @@ pub(super) fn cases() -> Vec<Case> {
         on("K 20", [70, 5, 20, 16], 0.1, 0.1, true),
         on("K 31, D 7", [41, 3, 31, 7], 0.1, 0.1, true),
         on("K 32, one class", [33, 1, 32, 13], 0.1, 0.1, true),
+        on("K 50", [70, 3, 50, 16], 0.1, 0.1, true),
+        on("K 64, D 7", [41, 5, 64, 7], 0.1, 0.1, true),
         on("150 classes, D 64", [45, 150, 10, 64], 0.1, 0.1, true),
         on("several blocks and tiles", [1061, 60, 10, 7], 0.1, 0.1, true),
         on("several dispatches, D 1024", [9, 206, 20, 1024], 0.1, 0.1, true),

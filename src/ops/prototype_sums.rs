@@ -181,6 +181,8 @@ pub(super) fn cases() -> Vec<Case> {
         on("right pixels, K 20", [3000, 11, 20, 16], random(11, 0.1), random(20, 0.0), true),
         on("K 31, D 5", [700, 2, 31, 5], random(2, 0.2), random(31, 0.0), true),
         on("K 32, most absent", [500, 150, 32, 13], random(150, 0.1), random(32, 0.0), false),
+        on("K 50, D 5", [700, 2, 50, 5], random(2, 0.2), random(50, 0.0), true),
+        on("K 64, most absent", [500, 150, 64, 13], random(150, 0.1), random(64, 0.0), false),
         on(
             "one class holds nearly all",
             [60_000, 11, 1, 16],

@@ -22,7 +22,7 @@ uniform! {
 }
 
 /// Most prototypes per class: the kernels hold a row of them in registers.
-pub const MAX_PROTOS: usize = 32;
+pub const MAX_PROTOS: usize = 64;
 
 /// Inputs `own [N,K]`, `gt i32 [N]`, `order u32 [N]`, `offsets u32 [C+1]`; outputs `q [N,K]` and `r [C,K]`.
 #[derive(Clone, Copy, Debug)]
@@ -200,6 +200,10 @@ pub(super) fn cases() -> Vec<Case> {
         on("K 20, fewer pixels than K, one, none", [4, 20, 16], 40, few(), 3, 0.05),
         on("K 31, 0 rounds", [3, 31, 7], 500, random(3, 0.1), 0, 0.05),
         on("K 32, 16 workgroups for each class", [2, 32, 16], 40_000, random(2, 0.1), 3, 0.05),
+        on("K 33", [5, 33, 16], 700, random(5, 0.1), 3, 0.05),
+        on("K 48, fewer pixels than K, one, none", [4, 48, 16], 40, few(), 3, 0.05),
+        on("K 50, 0 rounds", [3, 50, 7], 500, random(3, 0.1), 0, 0.05),
+        on("K 64, 16 workgroups for each class", [2, 64, 16], 40_000, random(2, 0.1), 3, 0.05),
         on("150 classes", [150, 10, 64], 5000, random(150, 0.1), 3, 0.05),
         on("600 classes, most absent, kappa 1", [600, 7, 16], 300, random(600, 0.1), 10, 1.0),
         on("two classes, 16 workgroups for each", [2, 5, 16], 40_000, random(2, 0.1), 3, 0.05),
@@ -214,6 +218,9 @@ pub(super) fn cases() -> Vec<Case> {
         relaxed("rho 0.01, K 20, 1 round", [4, 20, 64], 900, random(4, 0.1), rho(0.01, 1, 0.05)),
         relaxed("rho 0.2, K 31, 0 rounds", [3, 31, 7], 500, random(3, 0.1), rho(0.2, 0, 0.05)),
         relaxed("rho kappa, K 32, few and no pixels", [4, 32, 16], 40, few(), rho(0.05, 3, 0.05)),
+        relaxed("rho 0.2, K 33, 1 round", [4, 33, 64], 900, random(4, 0.1), rho(0.2, 1, 0.05)),
+        relaxed("rho 0.1, K 50", [3, 50, 16], 700, random(3, 0.1), rho(0.1, 3, 0.05)),
+        relaxed("rho kappa, K 64, few and no pixels", [4, 64, 16], 40, few(), rho(0.05, 3, 0.05)),
         relaxed("rho 1, D 2, kappa 0.03", [2, 5, 2], 333, random(2, 0.1), rho(1.0, 3, 0.03)),
         relaxed("rho 0.1, 150 classes", [150, 10, 64], 5000, random(150, 0.1), rho(0.1, 3, 0.05)),
         relaxed("rho 0.1, one class nearly all", [11, 10, 16], 60_000, nearly_one(), rho(0.1, 3, 0.05)),

@@ -1,6 +1,6 @@
 //! When prototypes have collapsed: what is said of it once, until it is over.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -91,11 +91,11 @@ impl CollapseWatch {
                 for_directions(now)
             )
         });
-        let pointing: Vec<String> = self.told.get(&Sign::Same).cloned().unwrap_or_default();
+        let pointing: BTreeSet<String> = self.told.get(&Sign::Same).into_iter().flatten().cloned().collect();
         let twins = classes().map(|(name, h)| {
             // Where all are alike, each pair's being so is no news.
             let (is, was) = above(h.max_cosine, TWIN_COSINE);
-            (name, (is && !pointing.iter().any(|p| p == name), was), format!("{:.3}", h.max_cosine))
+            (name, (is && !pointing.contains(name), was), format!("{:.3}", h.max_cosine))
         });
         let twins = self.news(Sign::Twins, twins, |what| {
             format!(
@@ -126,18 +126,20 @@ impl CollapseWatch {
         sentence: impl FnOnce(&str) -> String,
     ) -> Option<String> {
         let told = self.told.entry(sign).or_default();
-        let mut new = Vec::new();
+        // A set beside the list: with thousands of classes, looking each up in the list is thousands of times thousands.
+        let known: BTreeSet<String> = told.iter().cloned().collect();
+        let (mut new, mut over_now) = (Vec::new(), BTreeSet::new());
         for (name, (is, over), number) in classes {
-            let known = told.iter().position(|told| told == name);
-            match known {
-                Some(at) if over => drop(told.remove(at)),
-                None if is => {
+            match known.contains(name) {
+                true if over => drop(over_now.insert(name)),
+                false if is => {
                     told.push(name.to_owned());
                     new.push(format!("{name} {number}"));
                 }
                 _ => {}
             }
         }
+        told.retain(|name| !over_now.contains(&name[..]));
         if new.is_empty() {
             return None;
         }

@@ -8,6 +8,9 @@ use super::kmeans::{nearest, seeds, spherical_kmeans};
 /// Embeddings kept per class: some 50 for each of 10 prototypes, which places a mean well and costs little.
 const MAX_SAMPLES: usize = 512;
 
+/// Embeddings of all classes together, 1 GiB: thousands of classes keep fewer each.
+const MAX_BYTES: usize = 1 << 30;
+
 /// Keeps these draws apart from those of weights, order and augmentation.
 const STREAM: u32 = 0x6b6d_6e73;
 
@@ -31,7 +34,12 @@ impl ClassSamples {
     /// No pixel yet, of `num_classes` classes and embeddings of `d` numbers.
     #[must_use]
     pub fn new(num_classes: usize, d: usize, seed: u32) -> Self {
-        Self::of_at_most(MAX_SAMPLES, num_classes, d, seed)
+        Self::of_at_most(
+            (MAX_BYTES / (4 * num_classes * d).max(1)).clamp(1, MAX_SAMPLES),
+            num_classes,
+            d,
+            seed,
+        )
     }
 
     /// The same with up to `most` pixels of each class.

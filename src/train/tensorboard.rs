@@ -206,6 +206,9 @@ fn scalars(event: &Event) -> Vec<(Cow<'static, str>, f64)> {
     }
 }
 
+/// Classes whose prototypes get curves of their own, at most: of 10,000 they would be 120,000.
+const MAX_TAGGED: usize = 256;
+
 fn prototypes(mean_cosine: f64, classes: &[ClassPrototypes]) -> Vec<(Cow<'static, str>, f64)> {
     let mut out = vec![("prototypes/cosine_mean".into(), mean_cosine)];
     out.extend(classes.iter().map(|c| c.max).reduce(f64::max).map(|x| ("prototypes/cosine_max".into(), x)));
@@ -213,6 +216,9 @@ fn prototypes(mean_cosine: f64, classes: &[ClassPrototypes]) -> Vec<(Cow<'static
     if let Some(min) = effective.iter().copied().reduce(f64::min) {
         let mean = effective.iter().sum::<f64>() / effective.len() as f64;
         out.extend([("prototypes/effective_mean".into(), mean), ("prototypes/effective_min".into(), min)]);
+    }
+    if classes.len() > MAX_TAGGED {
+        return out;
     }
     for class in classes {
         let name = &class.name;

@@ -37,7 +37,7 @@ pub enum Origin {
 #[derive(Clone, Debug)]
 pub struct Truth {
     /// `[H*W]`, indices into `names`.
-    pub labels: Vec<u8>,
+    pub labels: Vec<u16>,
     /// Names of the data set's classes.
     pub names: Vec<String>,
 }
@@ -79,7 +79,7 @@ impl Origin {
                 let scene = synth::scene(SCENE[0], SCENE[1], *seed, *index);
                 let image = RgbImage { width: scene.width, height: scene.height, rgb: scene.rgb };
                 let names = synth::CLASSES.iter().map(|(name, _)| (*name).to_owned()).collect();
-                Ok((image, Some(Truth { labels: scene.labels, names })))
+                Ok((image, Some(Truth { labels: scene.labels.into_iter().map(u16::from).collect(), names })))
             }
         }
     }

@@ -192,8 +192,11 @@ async fn look(
 /// The labels at the size of the analysis, as classes of the model: those of the same name.
 fn known(truth: &Truth, whole: &RgbImage, [height, width]: [usize; 2], spec: &ModelSpec) -> Vec<Option<u32>> {
     let classes = &spec.classes.classes;
-    let same = |name: &String| classes.iter().position(|class| class.name.eq_ignore_ascii_case(name));
-    let map: Vec<Option<u32>> = truth.names.iter().map(|name| same(name).map(|c| c as u32)).collect();
+    // The first of a name is its class.
+    let ids: BTreeMap<String, u32> =
+        classes.iter().rev().map(|class| (class.name.to_ascii_lowercase(), class.id.into())).collect();
+    let map: Vec<Option<u32>> =
+        truth.names.iter().map(|name| ids.get(&name.to_ascii_lowercase()).copied()).collect();
     let at = |i: usize, from: usize, to: usize| ((2 * i + 1) * from / (2 * to)).min(from - 1);
     let columns: Vec<usize> = (0..width).map(|x| at(x, whole.width, width)).collect();
     let row = |y: usize| {

@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     fn counts(prototypes: &[u32]) -> Counts {
-        Counts { prototypes: prototypes.to_vec(), pairs: None, shape: [1, 2] }
+        Counts { prototypes: prototypes.to_vec(), overlaps: None, shape: [1, 2] }
     }
 
     #[test]

@@ -155,13 +155,13 @@ impl Page {
     ///
     /// # Errors
     /// Those of the device.
-    pub async fn mask(&self) -> Result<Option<Vec<u8>>, JsValue> {
+    pub async fn mask(&self) -> Result<Option<Vec<u16>>, JsValue> {
         let Some(maps) = self.with(|viewer| viewer.shown_maps())? else { return Ok(None) };
         let [height, width] = maps.size;
         let bytes = self.gpu.read(&maps.label, (4 * height * width) as u64).await.map_err(failed)?;
         let labels: Vec<u32> = bytemuck::pod_collect_to_vec(&bytes);
-        // Classes in the low half; a class number that no byte holds is none of an 8-bit mask.
-        Ok(Some(labels.into_iter().map(|label| u8::try_from(label & 0xffff).unwrap_or(u8::MAX)).collect()))
+        // Classes lie in the low half.
+        Ok(Some(labels.into_iter().map(|label| label as u16).collect()))
     }
 
     /// Starts the training that a configuration (TOML) describes; its run lies in the folder `out`.

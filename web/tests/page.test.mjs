@@ -13,7 +13,7 @@ const visit = site({ args: ["--use-fake-device-for-media-stream", "--use-fake-ui
 const EXAMPLE = join(ROOT, "web/page/example.jpg");
 const SIZE = "480x360"; // of the streets that the page draws
 
-/** The class of every pixel that the page shows. */
+/** The class of every pixel that the page shows; the shipped models have few. */
 const mask = async (page) => {
   const text = await page.evaluate(async () => {
     const labels = (await globalThis.protoseg.mask()) ?? [];

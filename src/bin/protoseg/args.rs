@@ -400,6 +400,12 @@ pub struct BenchArgs {
     /// Time spent on each, at least; three samples are taken in any case
     #[arg(long, value_name = "SECONDS", default_value_t = 0.5, value_parser = seconds)]
     pub seconds: f64,
+    /// Dimension D of the embeddings of `large_vocabulary`; 64 by default
+    #[arg(long, value_name = "D", value_parser = clap::value_parser!(u16).range(1..=4096))]
+    pub dimension: Option<u16>,
+    /// Side of the square embedding map of `large_vocabulary`; 32 by default
+    #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u16).range(4..=512))]
+    pub side: Option<u16>,
     /// Print the names of everything that can be timed
     #[arg(long)]
     pub list: bool,

@@ -11,6 +11,10 @@ use serde::Serialize;
 
 use crate::args::{BenchArgs, Cli};
 use crate::start::{self, FIRST_STEP, START, Start};
+use crate::vocabulary::{self, LARGE_VOCABULARY};
+
+/// What is timed only when it is asked for, and with documents of its own.
+const ALONE: [&str; 2] = [FIRST_STEP, LARGE_VOCABULARY];
 
 /// The document of `--json`.
 #[derive(Serialize)]
@@ -58,6 +62,15 @@ pub async fn bench(args: &BenchArgs, cli: &Cli) -> Result<()> {
     check_names(&args.names)?;
     if args.names == [FIRST_STEP] {
         return start::first_step(args.json, cli).await;
+    }
+    if args.names == [LARGE_VOCABULARY] {
+        return vocabulary::large_vocabulary(args, cli).await;
+    }
+    if args.dimension.or(args.side).is_some() {
+        return Err(Error::config(
+            "--dimension and --side are sizes of large_vocabulary, and something else is to be timed",
+            format!("leave them out, or give {LARGE_VOCABULARY} as the only name"),
+        ));
     }
     let gpu = crate::open(cli).await?;
     let peak = peak::measure(&gpu, args.seconds)?;
@@ -194,6 +207,9 @@ fn list() {
         say!("  {:24} {}", work.name, work.about);
     }
     say!("  {START:24} this program started twice, with an empty and a filled cache of the driver's");
+    say!(
+        "  {LARGE_VOCABULARY:24} learnable numbers, memory and time of the heads from 150 to 10,000 classes; by name alone"
+    );
     say!("  {FIRST_STEP:24} what is started there: from nothing to the end of the first training step");
 }
 
@@ -203,11 +219,11 @@ fn check_names(names: &[String]) -> Result<()> {
         TABLE.iter().any(|row| row.stem == name)
             || works().iter().any(|work| work.name == name)
             || name == START
-            || (name == FIRST_STEP && names.len() == 1)
+            || (ALONE.contains(&name.as_str()) && names.len() == 1)
     };
     match names.iter().find(|name| !known(name)) {
         None => Ok(()),
-        Some(name) if name == FIRST_STEP => {
+        Some(name) if ALONE.contains(&name.as_str()) => {
             Err(Error::config(format!("`{name}` is not alone"), "give it as the only name"))
         }
         Some(name) => Err(Error::config(

@@ -46,11 +46,18 @@ struct ClassDocument<'a> {
     boundary_f: Option<f64>,
 }
 
+/// Most classes whose whole confusion matrix is told; of more, the pairs that occur.
+const MAX_MATRIX: usize = 256;
+
 /// Rows are true classes, columns predicted ones, both in the order of `classes`.
 #[derive(Serialize)]
 struct ConfusionDocument<'a> {
     classes: Vec<&'a str>,
-    pixels: Vec<&'a [u64]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pixels: Option<Vec<Vec<u64>>>,
+    /// Numbers of the true and of the predicted class, and their pixels.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pairs: Option<Vec<[u64; 3]>>,
 }
 
 pub async fn eval(args: &EvalArgs, cli: &Cli) -> Result<()> {
@@ -117,11 +124,12 @@ pub async fn eval(args: &EvalArgs, cli: &Cli) -> Result<()> {
 fn document<'a>(
     scores: &'a Scores,
     boundary: &BoundaryF,
-    confusion: &'a Confusion,
+    confusion: &Confusion,
     prototypes: Option<prototypes::Document<'a>>,
     (images, seconds, adapter): (usize, f64, &'a str),
 ) -> Document<'a> {
     let classes = std::iter::zip(&scores.classes, boundary.scores());
+    let is_small = scores.classes.len() <= MAX_MATRIX;
     Document {
         miou: scores.miou,
         macc: scores.macc,
@@ -132,7 +140,8 @@ fn document<'a>(
         absent: absent(scores),
         confusion: ConfusionDocument {
             classes: scores.classes.iter().map(|c| c.name.as_str()).collect(),
-            pixels: confusion.rows().collect(),
+            pixels: is_small.then(|| confusion.rows()),
+            pairs: (!is_small).then(|| confusion.pairs().collect()),
         },
         prototypes,
         images,
@@ -149,7 +158,7 @@ fn absent(scores: &Scores) -> Vec<&str> {
 /// Writes what was predicted as a mask of the data set.
 fn save(data: &Dataset, seen: &Evaluated<'_>, folder: &Path) -> Result<()> {
     let path = folder.join(format!("{}.png", data.samples()[seen.index].name));
-    let ids: Vec<u8> = seen.predicted.iter().map(|&class| class as u8).collect();
+    let ids: Vec<u16> = seen.predicted.iter().map(|&class| class as u16).collect();
     let [height, width] = seen.size;
     write_mask_png(path, &ids, width, height, data.classes())
 }

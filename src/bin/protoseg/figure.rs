@@ -52,7 +52,7 @@ pub async fn draw(
 }
 
 /// One image, with what the model finds of `class` in it.
-async fn row(model: &mut Model, data: &Dataset, class: u8, index: usize) -> Result<FigureRow> {
+async fn row(model: &mut Model, data: &Dataset, class: u16, index: usize) -> Result<FigureRow> {
     let sample = data.load(index)?;
     let found = model.predict(&sample.image).await?;
     let inside = |c: u32, k: u32| if c == u32::from(class) { k as u8 } else { OUTSIDE };
@@ -67,7 +67,7 @@ async fn row(model: &mut Model, data: &Dataset, class: u8, index: usize) -> Resu
 
 /// Images that show the class well, by label and by prediction, and are not neighbours: frames of one sequence look
 /// alike. Only those with the most labelled pixels are predicted.
-async fn choose(model: &mut Model, data: &Dataset, class: u8, rows: usize) -> Result<Vec<usize>> {
+async fn choose(model: &mut Model, data: &Dataset, class: u16, rows: usize) -> Result<Vec<usize>> {
     let count =
         |i: usize| -> Result<usize> { Ok(data.load(i)?.mask.labels.iter().filter(|&&l| l == class).count()) };
     let counts: Vec<usize> = (0..data.len()).map(count).collect::<Result<_>>()?;

@@ -30,6 +30,7 @@ mod start;
 mod train;
 mod verify;
 mod view;
+mod vocabulary;
 
 use std::process::ExitCode;
 use std::sync::Arc;

@@ -239,7 +239,7 @@ fn spec(config: &Config, count: Option<usize>) -> Result<ModelSpec> {
             return Err(Error::config(format!("--classes is {count}"), remedy));
         }
         Some(count) => {
-            let class = |i| ClassInfo { id: i as u8, name: format!("class {i}"), color: [0; 3] };
+            let class = |i| ClassInfo { id: i as u16, name: format!("class {i}"), color: [0; 3] };
             Classes::new((0..count).map(class).collect())
         }
     };

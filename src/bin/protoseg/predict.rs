@@ -42,7 +42,7 @@ pub async fn predict(args: &PredictArgs, cli: &Cli) -> Result<()> {
             } else {
                 ensemble.classes(&mut model.predictor, &mut model.store, &image).await?
             };
-            let labels: Vec<u8> = classes.iter().map(|&c| c as u8).collect();
+            let labels: Vec<u16> = classes.iter().map(|&c| c as u16).collect();
             write_mask_png(&path, &labels, image.width, image.height, &model.spec().classes)?;
         } else {
             let found = model.predict(&image).await?;

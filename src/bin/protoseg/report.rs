@@ -113,7 +113,7 @@ fn show(
     let colors: Vec<[u8; 3]> = data.classes().classes.iter().map(|c| c.color).collect();
     let (width, height) = (found.width as u32, found.height as u32);
     let truth = class_map(&sample.mask.labels, width, height, &colors);
-    let labels: Vec<u8> = found.classes.iter().map(|&c| c as u8).collect();
+    let labels: Vec<u16> = found.classes.iter().map(|&c| c as u16).collect();
     let nearest = (found.classes.as_slice(), found.prototypes.as_slice());
     let in_shades = || prototype_map(nearest, width, height, &colors, num_prototypes);
     Ok(Overlay {

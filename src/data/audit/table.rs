@@ -1,10 +1,11 @@
 //! One split of an audit as a table: its classes with their raw labels, and what else its masks hold.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use super::{SplitAudit, ValueUse};
 use crate::data::classes::Classes;
-use crate::data::raw::in_words;
+use crate::data::raw::{RawLabel, in_words};
 use crate::words::counted;
 
 /// Raw labels of a class that are listed at most, in characters.
@@ -29,8 +30,9 @@ impl fmt::Display for SplitTable<'_> {
             write!(f, " and {}", counted(split.sizes.len() - 3, "more size"))?;
         }
         let width = split.classes.iter().map(|class| class.name.chars().count()).max().unwrap_or(0).max(7);
-        let values: Vec<String> = split.classes.iter().map(|class| self.values(Some(class.id))).collect();
-        let ignored = self.values(None);
+        let labels = &self.classes.labels;
+        let values: Vec<String> = labels.by_class().iter().map(|labels| values_of(labels)).collect();
+        let ignored = values_of(&labels.raw_labels(None));
         let wide = values.iter().chain([&ignored]).map(String::len).max().unwrap_or(0).max(5);
         writeln!(
             f,
@@ -60,20 +62,21 @@ impl fmt::Display for SplitTable<'_> {
     }
 }
 
-impl SplitTable<'_> {
-    /// The raw labels of a class, or of what is ignored.
-    fn values(&self, class: Option<u8>) -> String {
-        let text = in_words(&self.classes.labels.raw_labels(class));
-        let cut = text.char_indices().nth(MAX_VALUES).map_or(text.len(), |(at, _)| at);
-        if cut < text.len() { format!("{}...", &text[..cut]) } else { text }
-    }
+/// Raw labels, of a class or of what is ignored, as far as there is room.
+fn values_of(labels: &[RawLabel]) -> String {
+    let text = in_words(labels);
+    let cut = text.char_indices().nth(MAX_VALUES).map_or(text.len(), |(at, _)| at);
+    if cut < text.len() { format!("{}...", &text[..cut]) } else { text }
+}
 
+impl SplitTable<'_> {
     /// Raw labels one by one, where the rows of the classes do not show them already.
     fn histogram(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let several = |value: &ValueUse| {
-            let same = |other: &&ValueUse| (other.class, other.ignored) == (value.class, value.ignored);
-            self.split.values.iter().filter(same).count() > 1
-        };
+        let mut num_of: BTreeMap<(Option<u16>, bool), usize> = BTreeMap::new();
+        for value in &self.split.values {
+            *num_of.entry((value.class, value.ignored)).or_default() += 1;
+        }
+        let several = |value: &ValueUse| num_of[&(value.class, value.ignored)] > 1;
         let shown = |value: &&ValueUse| value.class.is_none() && !value.ignored || several(value);
         for value in self.split.values.iter().filter(shown) {
             let class = value.class.map(|id| self.classes.classes[usize::from(id)].name.as_str());

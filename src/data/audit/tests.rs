@@ -10,7 +10,7 @@ fn good(dir: &TempDir) {
     fixture::classes(dir, 3);
     fixture::pair(dir, "train", "a", 10, 10, |x, _| if x < 5 { 0 } else { 1 });
     fixture::pair(dir, "train", "b", 10, 10, |x, _| if x < 8 { 2 } else { 255 });
-    fixture::pair(dir, "val", "c", 4, 5, |x, _| x as u8 % 3);
+    fixture::pair(dir, "val", "c", 4, 5, |x, _| x as u16 % 3);
 }
 
 fn sentence(dir: &TempDir) -> String {
@@ -45,7 +45,7 @@ fn unknown_values_name_the_worst_mask() {
     let dir = TempDir::new("audit");
     good(&dir);
     fixture::mask(&dir, "train", "a", 10, 10, |x, y| if (x, y) == (0, 0) { 17 } else { 0 });
-    fixture::mask(&dir, "train", "b", 10, 10, |x, y| if y == 0 { 3 } else { x as u8 % 3 });
+    fixture::mask(&dir, "train", "b", 10, 10, |x, y| if y == 0 { 3 } else { x as u16 % 3 });
     let audit = audit(dir.path()).unwrap();
     let unknown = &audit.splits[0].unknown_values;
     assert_eq!((unknown[0].mask.as_str(), unknown[0].pixels), ("masks/train/b.png", 10));
@@ -114,7 +114,7 @@ fn raw_values_are_counted_by_what_they_mean() {
 fn a_mask_that_is_ignored_for_the_most_part_is_named() {
     let dir = TempDir::new("audit");
     good(&dir);
-    fixture::mask(&dir, "val", "c", 4, 5, |x, y| if y > 0 { 255 } else { x as u8 % 3 });
+    fixture::mask(&dir, "val", "c", 4, 5, |x, y| if y > 0 { 255 } else { x as u16 % 3 });
     let warnings = audit(dir.path()).unwrap().warnings();
     assert_eq!(warnings, ["split val: masks that are ignored for the most part: `masks/val/c.png` (80 %)"]);
 }

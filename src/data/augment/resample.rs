@@ -113,7 +113,7 @@ pub fn image(image: &RgbImage, rows: &Axis, columns: &Axis, outside: [f32; 3]) -
 }
 
 /// The crop of `mask`, `outside` where the image does not reach.
-pub fn labels(mask: &Mask, rows: &Axis, columns: &Axis, outside: u8) -> Vec<u8> {
+pub fn labels(mask: &Mask, rows: &Axis, columns: &Axis, outside: u16) -> Vec<u16> {
     let mut crop = vec![outside; rows.len * columns.len];
     for (y, row) in rows.inside().zip(&rows.taps) {
         let source = &mask.labels[row.nearest * mask.width..][..mask.width];

@@ -67,7 +67,7 @@ impl Turn {
     }
 
     /// The turned crop of the larger `labels`, each the nearest.
-    pub fn labels(&self, labels: &[u8], outside: u8) -> Vec<u8> {
+    pub fn labels(&self, labels: &[u16], outside: u16) -> Vec<u16> {
         let at = |[y, x]: [f32; 2]| labels.get(y as usize * self.larger_width() + x as usize).copied();
         self.positions().map(|position| at(position).unwrap_or(outside)).collect()
     }

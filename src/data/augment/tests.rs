@@ -10,7 +10,7 @@ fn sample(width: usize, height: usize) -> Sample {
     let pixels = (0..width * height).map(|i| (i % width, i / width));
     let rgb =
         pixels.clone().flat_map(|(x, y)| [(x * 255 / width) as u8, (y * 255 / height) as u8, 40]).collect();
-    let labels = pixels.map(|(x, y)| u8::from(x >= width / 2) + 2 * u8::from(y >= height / 2)).collect();
+    let labels = pixels.map(|(x, y)| u16::from(x >= width / 2) + 2 * u16::from(y >= height / 2)).collect();
     Sample { image: RgbImage { width, height, rgb }, mask: Mask { width, height, labels } }
 }
 
@@ -187,7 +187,7 @@ fn stretched_images_keep_their_area() {
     let mut ratios = Vec::new();
     for stream in 0..100 {
         let crop = augment(&sample, &settings, PADDING, &mut Rng::new(6, stream));
-        let held = |line: &mut dyn Iterator<Item = &u8>| line.filter(|&&label| label != 255).count();
+        let held = |line: &mut dyn Iterator<Item = &u16>| line.filter(|&&label| label != 255).count();
         let width =
             (0..200).map(|y| held(&mut crop.labels[y * 200..(y + 1) * 200].iter())).max().unwrap_or(0);
         let height = (0..200).map(|x| held(&mut crop.labels.iter().skip(x).step_by(200))).max().unwrap_or(0);
@@ -201,9 +201,9 @@ fn stretched_images_keep_their_area() {
 #[test]
 fn no_class_has_more_than_its_share_where_a_place_allows_it() {
     // Class 0 but for a corner of class 1 and an ignored stripe.
-    let label = |(x, y): (usize, usize)| if y < 8 { 255 } else { u8::from(x > 60 && y > 60) };
+    let label = |(x, y): (usize, usize)| if y < 8 { 255 } else { u16::from(x > 60 && y > 60) };
     let (width, height) = (100, 100);
-    let labels: Vec<u8> = (0..width * height).map(|i| label((i % width, i / width))).collect();
+    let labels: Vec<u16> = (0..width * height).map(|i| label((i % width, i / width))).collect();
     let image = sample(width, height).image;
     let sample = Sample { image, mask: Mask { width, height, labels } };
     let settings = AugmentSettings { max_class_share: 0.75, ..AugmentSettings::none(40, 40) };

@@ -1,8 +1,10 @@
 //! `classes.json`: what people and other tools write, and what we write.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
-use super::{ClassInfo, Classes, default_color};
+use super::{ClassInfo, Classes, MAX_CLASSES, default_color, ignored_label};
 use crate::data::label_map::{Given, LabelMap};
 use crate::data::layout::{Layout, MaskKind};
 use crate::data::raw::{RawLabel, RawLabels, in_words};
@@ -63,11 +65,11 @@ impl TryFrom<RawClasses> for Classes {
 impl From<Classes> for RawClasses {
     fn from(classes: Classes) -> Self {
         let labels = &classes.labels;
-        let identity = labels.is_identity();
-        let class = |class: &ClassInfo| {
+        let identity = labels.is_identity() && labels.ignored_value() == Some(classes.ignore_index);
+        let class = |(class, raw_labels): (&ClassInfo, Vec<RawLabel>)| {
             let own = RawLabel::Value(labels.own_value(class.id));
             let (mut values, mask_colors): (Vec<_>, Vec<_>) =
-                labels.raw_labels(Some(class.id)).into_iter().partition(|l| matches!(l, RawLabel::Value(_)));
+                raw_labels.into_iter().partition(|l| matches!(l, RawLabel::Value(_)));
             // The first one is that which is written.
             values.sort_by_key(|label| (*label != own, *label));
             RawClass {
@@ -84,7 +86,7 @@ impl From<Classes> for RawClasses {
             layout: labels.layout,
             masks: labels.masks,
             given: labels.given.clone(),
-            classes: classes.classes.iter().map(class).collect(),
+            classes: classes.classes.iter().zip(labels.by_class()).map(class).collect(),
         }
     }
 }
@@ -92,26 +94,32 @@ impl From<Classes> for RawClasses {
 impl RawClasses {
     /// Checks what the JSON said.
     pub(super) fn check(mut self) -> Answer<Classes> {
+        if self.classes.len() > MAX_CLASSES {
+            let problem = format!("names {} classes", self.classes.len());
+            return Err((problem, format!("merge classes until there are at most {MAX_CLASSES}")));
+        }
+        let none = ignored_label(self.classes.len());
         let explicit = self.classes.iter().any(|class| !class.values.is_empty());
         let mut ignored = self.ignore.0.clone();
-        let mut ignore_index = 255;
+        let mut ignore_index = none;
         if let Some(index) = self.ignore_index {
-            let Ok(index) = u8::try_from(index) else {
+            let Ok(index) = u16::try_from(index) else {
                 return Err((
                     format!("has the ignore index {index}"),
-                    "choose a label in 0..=255 that is no class, usually 255".into(),
+                    format!("choose a label in 0..=65535 that is no class, usually {none}"),
                 ));
             };
-            ignored.push(RawLabel::Value(u16::from(index)));
-            // With values of their own the classes' ids say nothing about labels, and 255 is never an id.
-            ignore_index = if explicit { 255 } else { index };
+            ignored.push(RawLabel::Value(index));
+            // With values of their own the classes' ids say nothing about labels, and that one is never an id.
+            ignore_index = if explicit { none } else { index };
         } else if !explicit {
-            ignored.push(RawLabel::Value(255));
+            ignored.push(RawLabel::Value(none));
         }
         self.classes.sort_by_key(|class| class.id);
         let mut classes: Vec<ClassInfo> = Vec::with_capacity(self.classes.len());
-        for (expected, class) in self.classes.iter().enumerate() {
-            classes.push(checked(class, expected, &classes, ignore_index)?);
+        let mut names = BTreeMap::new();
+        for (expected, class) in (0..).zip(&self.classes) {
+            classes.push(checked(class, expected, &mut names, [ignore_index, none])?);
         }
         if classes.is_empty() {
             return Err(("names no class".into(), "list at least one class".into()));
@@ -123,10 +131,10 @@ impl RawClasses {
 
     /// Every raw label that the file names, once.
     fn labels(&self, explicit: bool, ignored: &[RawLabel]) -> Answer<LabelMap> {
-        let mut entries = std::collections::BTreeMap::new();
+        let mut entries = BTreeMap::new();
         let mut own = Vec::new();
-        for (id, class) in (0u8..).zip(&self.classes) {
-            let by_id = [RawLabel::Value(u16::from(id))];
+        for (id, class) in (0u16..).zip(&self.classes) {
+            let by_id = [RawLabel::Value(id)];
             let values = if explicit { &class.values.0[..] } else { &by_id };
             let number = |label: &RawLabel| matches!(label, RawLabel::Value(_));
             if !values.iter().all(number) || class.mask_colors.0.iter().any(number) {
@@ -164,7 +172,7 @@ impl RawClasses {
                         "gives the label {} both to the class `{name}` and to ignored pixels",
                         in_words(&[label])
                     ),
-                    "ignore a value that is no class, usually 255".into(),
+                    format!("ignore a value that is no class, usually {}", ignored_label(self.classes.len())),
                 ));
             }
         }
@@ -172,30 +180,37 @@ impl RawClasses {
     }
 }
 
-/// The class that is to have the id `expected`, after the `others`.
-fn checked(class: &RawClass, expected: usize, others: &[ClassInfo], ignore_index: u8) -> Answer<ClassInfo> {
-    // 255 stands for ignored pixels in memory, so it is never a class.
-    let Some(id) = u8::try_from(class.id).ok().filter(|&id| usize::from(id) == expected && id < 255) else {
+/// The class that is to have the id `expected`, after those that have `names`. Of the two last numbers the first is the
+/// label of ignored pixels, the second the one that it usually is.
+fn checked<'a>(
+    class: &'a RawClass,
+    expected: u16,
+    names: &mut BTreeMap<&'a str, u16>,
+    [ignore_index, usual]: [u16; 2],
+) -> Answer<ClassInfo> {
+    let Some(id) = u16::try_from(class.id).ok().filter(|&id| id == expected) else {
         return Err((
             format!("has a class `{}` with id {} where id {expected} is expected", class.name, class.id),
-            "number the classes 0, 1, 2, ... without gap or repetition, at most 255 of them".into(),
+            format!(
+                "number the classes 0, 1, 2, ... without gap or repetition, at most {MAX_CLASSES} of them"
+            ),
         ));
     };
     if id == ignore_index {
         return Err((
             format!("gives the label {id} both to the class `{}` and to ignored pixels", class.name),
-            "choose an ignore_index that is no class, usually 255".into(),
+            format!("choose an ignore_index that is no class, usually {usual}"),
         ));
     }
-    let name = class.name.trim().to_owned();
+    let name = class.name.trim();
     if name.is_empty() {
         return Err((format!("has no name for class {id}"), "give every class a name".into()));
     }
-    if let Some(other) = others.iter().find(|other| other.name == name) {
+    if let Some(other) = names.insert(name, id) {
         return Err((
-            format!("names both class {} and class {id} `{name}`", other.id),
+            format!("names both class {other} and class {id} `{name}`"),
             "give every class a name of its own".into(),
         ));
     }
-    Ok(ClassInfo { id, name, color: class.color.unwrap_or_else(|| default_color(id)) })
+    Ok(ClassInfo { id, name: name.to_owned(), color: class.color.unwrap_or_else(|| default_color(id)) })
 }

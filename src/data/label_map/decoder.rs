@@ -9,8 +9,8 @@ use crate::data::raw::{RawLabel, RawMask, RawPixels};
 #[derive(Clone, Debug)]
 pub(in crate::data) struct Decoder {
     /// By value; `None` for unknown ones, as is every value beyond the end.
-    values: Vec<Option<u8>>,
-    colors: BTreeMap<[u8; 3], u8>,
+    values: Vec<Option<u16>>,
+    colors: BTreeMap<[u8; 3], u16>,
 }
 
 impl Decoder {
@@ -32,11 +32,13 @@ impl Decoder {
                 }
             }
         }
+        let mut num_with: BTreeMap<[u8; 3], usize> = BTreeMap::new();
         for class in &classes.classes {
-            let own = classes.labels.raw_labels(Some(class.id));
+            *num_with.entry(class.color).or_default() += 1;
+        }
+        for (class, own) in classes.classes.iter().zip(classes.labels.by_class()) {
             let named = own.iter().any(|label| matches!(label, RawLabel::Color(_)));
-            let unique = classes.classes.iter().filter(|other| other.color == class.color).count() == 1;
-            if !named && unique {
+            if !named && num_with[&class.color] == 1 {
                 colors.entry(class.color).or_insert(class.id);
             }
         }
@@ -44,7 +46,7 @@ impl Decoder {
     }
 
     /// The label in memory; `None` for an unknown raw label.
-    pub fn meaning(&self, label: RawLabel) -> Option<u8> {
+    pub fn meaning(&self, label: RawLabel) -> Option<u16> {
         match label {
             RawLabel::Value(value) => self.values.get(usize::from(value)).copied().flatten(),
             RawLabel::Color(color) => self.colors.get(&color).copied(),
@@ -52,7 +54,7 @@ impl Decoder {
     }
 
     /// The labels of a whole mask; `None` where one of them is unknown.
-    pub fn decode(&self, mask: &RawMask) -> Option<Vec<u8>> {
+    pub fn decode(&self, mask: &RawMask) -> Option<Vec<u16>> {
         match &mask.pixels {
             RawPixels::Values(values) => {
                 values.iter().map(|&value| self.values.get(usize::from(value)).copied().flatten()).collect()

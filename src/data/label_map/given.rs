@@ -1,11 +1,11 @@
 //! The label map of a configuration, laid over the data set's own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use super::LabelMap;
-use crate::data::classes::{ClassInfo, Classes, default_color};
+use crate::data::classes::{ClassInfo, Classes, MAX_CLASSES, default_color, ignored_label};
 use crate::data::raw::RawLabel;
 use crate::error::{Error, Result};
 
@@ -36,7 +36,7 @@ impl Classes {
         }
         let mut out = if names.is_empty() { self.clone() } else { self.renamed(names)? };
         out.labels.given = Some(given.clone());
-        let mut said: BTreeMap<RawLabel, (&str, Option<u8>)> = BTreeMap::new();
+        let mut said: BTreeMap<RawLabel, (&str, Option<u16>)> = BTreeMap::new();
         for (key, name) in map {
             let class = out.meant(key, name)?;
             let wrong = |problem| Error::config(format!("data.label_map: {problem}"), "correct the key");
@@ -51,7 +51,8 @@ impl Classes {
             }
         }
         out.labels.entries.extend(said.into_iter().map(|(label, (_, class))| (label, class)));
-        let without = |class: &&ClassInfo| out.labels.raw_labels(Some(class.id)).is_empty();
+        let raw_labels = out.labels.by_class();
+        let without = |class: &&ClassInfo| raw_labels[usize::from(class.id)].is_empty();
         if let Some(class) = out.classes.iter().find(without) {
             return Err(Error::config(
                 format!("data.label_map leaves the class `{}` without a raw value", class.name),
@@ -59,8 +60,8 @@ impl Classes {
             ));
         }
         let mut values = Vec::new();
-        for class in &out.classes {
-            values.push(own(&out.labels, class.id, &values));
+        for (class, list) in out.classes.iter().zip(&raw_labels) {
+            values.push(own(&out.labels, class.id, list, &values));
         }
         out.labels.own = values;
         Ok(out)
@@ -69,16 +70,18 @@ impl Classes {
     /// Another list of classes: those with a known name keep colour and raw labels; the raw labels of the others become
     /// unknown until the label map says what they are.
     fn renamed(&self, names: &[String]) -> Result<Self> {
-        let wrong =
-            |problem: String| Err(Error::config(problem, "list every class once, at most 255 of them"));
-        if names.len() > 255 {
+        let wrong = |problem: String| {
+            Err(Error::config(problem, format!("list every class once, at most {MAX_CLASSES} of them")))
+        };
+        if names.len() > MAX_CLASSES {
             return wrong(format!("data.classes has {} names", names.len()));
         }
         let mut classes: Vec<ClassInfo> = Vec::new();
+        let mut said = BTreeSet::new();
         let mut ids = BTreeMap::new();
-        for (id, name) in (0u8..).zip(names) {
+        for (id, name) in (0u16..).zip(names) {
             let name = name.trim();
-            if name.is_empty() || name == IGNORE || classes.iter().any(|class| class.name == name) {
+            if name.is_empty() || name == IGNORE || !said.insert(name) {
                 return wrong(format!("data.classes has the name `{name}` twice, or it means no class"));
             }
             let known = self.by_name(name).ok();
@@ -93,14 +96,15 @@ impl Classes {
                 Some(class) => ids.get(class).map(|&id| (label, Some(id))),
             })
             .collect();
-        let value =
-            |id: u8| ids.iter().find(|&(_, &new)| new == id).map(|(&old, _)| self.labels.own_value(old));
-        labels.own = classes.iter().map(|class| value(class.id).unwrap_or(u16::from(class.id))).collect();
-        Ok(Self { ignore_index: 255, classes, labels })
+        labels.own = classes.iter().map(|class| class.id).collect();
+        for (&old, &new) in &ids {
+            labels.own[usize::from(new)] = self.labels.own_value(old);
+        }
+        Ok(Self { ignore_index: ignored_label(classes.len()), classes, labels })
     }
 
     /// The class that an entry of a label map names.
-    fn meant(&self, key: &str, name: &str) -> Result<Option<u8>> {
+    fn meant(&self, key: &str, name: &str) -> Result<Option<u16>> {
         if name.trim() == IGNORE {
             return Ok(None);
         }
@@ -117,7 +121,7 @@ impl Classes {
 
 /// The value that stands for a class: still the same one where it is still that class, else the lowest; for a class of
 /// colours alone one that means nothing else and is not `taken`.
-fn own(labels: &LabelMap, class: u8, taken: &[u16]) -> u16 {
+fn own(labels: &LabelMap, class: u16, raw_labels: &[RawLabel], taken: &[u16]) -> u16 {
     let meaning = |value: u16| labels.entries.get(&RawLabel::Value(value));
     let before = labels.own[usize::from(class)];
     if meaning(before) == Some(&Some(class)) {
@@ -128,7 +132,7 @@ fn own(labels: &LabelMap, class: u8, taken: &[u16]) -> u16 {
         RawLabel::Color(_) => None,
     };
     let free = || (0..u16::MAX).find(|&value| meaning(value).is_none() && !taken.contains(&value));
-    labels.raw_labels(Some(class)).iter().find_map(value).or_else(free).unwrap_or(before)
+    raw_labels.iter().find_map(value).or_else(free).unwrap_or(before)
 }
 
 #[cfg(test)]

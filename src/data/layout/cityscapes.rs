@@ -67,7 +67,7 @@ pub(super) fn classes(kind: MaskKind) -> Classes {
     let labels = if kind == MaskKind::LabelTrainIds {
         LabelMap::identity(list.len(), 255)
     } else {
-        let class = |value: u16| LABEL_IDS.iter().position(|&id| id == value).map(|id| id as u8);
+        let class = |value: u16| LABEL_IDS.iter().position(|&id| id == value).map(|id| id as u16);
         let values = (0..=33).chain([255]).map(|value| (RawLabel::Value(value), class(value)));
         LabelMap::of_values(values, LABEL_IDS.to_vec())
     };

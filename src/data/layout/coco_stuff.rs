@@ -70,12 +70,12 @@ pub(super) fn files(base: &Path, split: &str, kind: MaskKind) -> Result<SplitFil
 
 /// 171 classes. No colours are published with them; these are VOC's for the category id, so that all differ.
 pub(super) fn classes(kind: MaskKind) -> Classes {
-    let used = || RAW.split(", ").zip(0u8..).filter(|&(name, _)| name != "-");
-    let list = class_list(used().map(|(name, value)| (name, color(value + 1))));
+    let used = || RAW.split(", ").zip(0u16..).filter(|&(name, _)| name != "-");
+    let list = class_list(used().map(|(name, value)| (name, color(value as u8 + 1))));
     let labels = if kind == MaskKind::LabelTrainIds {
         LabelMap::identity(list.len(), 255)
     } else {
-        let own: Vec<u16> = used().map(|(_, value)| u16::from(value)).collect();
+        let own: Vec<u16> = used().map(|(_, value)| value).collect();
         let values = own.iter().zip(&list).map(|(&value, class)| (RawLabel::Value(value), Some(class.id)));
         LabelMap::of_values(values.chain([(RawLabel::Value(255), None)]), own.clone())
     };

@@ -4,7 +4,7 @@ use crate::data::classes::ClassInfo;
 
 /// Names and colours, in the order of the ids.
 pub(super) fn class_list<'a>(classes: impl Iterator<Item = (&'a str, [u8; 3])>) -> Vec<ClassInfo> {
-    (0u8..).zip(classes).map(|(id, (name, color))| ClassInfo { id, name: name.to_owned(), color }).collect()
+    (0u16..).zip(classes).map(|(id, (name, color))| ClassInfo { id, name: name.to_owned(), color }).collect()
 }
 
 /// The colour that VOC gives to value `id`: its bits, three at a time, are the highest bits of R, G and B that are left.

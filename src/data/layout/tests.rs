@@ -101,7 +101,7 @@ fn voc_knows_its_colours_and_every_list_has_its_names_once() {
 
 /// An image and its mask, as PNG files.
 fn pair(dir: &TempDir, image: &str, mask: &str) {
-    fixture::pair(dir, "spare", "x", 4, 4, |x, _| x as u8);
+    fixture::pair(dir, "spare", "x", 4, 4, |x, _| x as u16);
     std::fs::copy(dir.join("images/spare/x.png"), dir.join(image)).unwrap();
     std::fs::copy(dir.join("masks/spare/x.png"), dir.join(mask)).unwrap();
     for part in ["images/spare", "masks"] {

@@ -67,7 +67,7 @@ impl Recipe {
             return Ok(Arc::clone(sample));
         }
         let sample = Arc::new(self.dataset.load(index)?);
-        let num_bytes = sample.image.rgb.len() + sample.mask.labels.len();
+        let num_bytes = sample.image.rgb.len() + size_of_val(&sample.mask.labels[..]);
         let grown = |total: usize| Some(total + num_bytes).filter(|&total| total <= CACHE_BYTES);
         // Two threads that decode the same image at once count it twice: the cache is then a little smaller than allowed.
         if self.decoded_bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, grown).is_ok() {

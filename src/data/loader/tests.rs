@@ -55,7 +55,7 @@ fn batches_depend_on_seed_and_step_alone() {
 fn an_epoch_takes_every_image_once_in_an_order_of_its_own() {
     let dir = TempDir::new("loader");
     fixture::classes(&dir, 6);
-    for i in 0..6u8 {
+    for i in 0..6u16 {
         fixture::pair(&dir, "train", &format!("{i}"), 8, 8, move |_, _| i);
     }
     let data = Arc::new(Dataset::open(dir.path(), "train").unwrap());

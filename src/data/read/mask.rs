@@ -68,19 +68,16 @@ pub fn read_raw_mask(path: impl AsRef<Path>, by_color: bool) -> Result<RawMask> 
     Ok(RawMask { width, height, pixels })
 }
 
-/// Reads a mask of numbers below 256 as they are stored, without a label map.
+/// Reads a mask of numbers as they are stored, without a label map.
 ///
 /// # Errors
-/// As [`read_raw_mask`], and [`Error::Data`] where the file holds colours or a larger number.
+/// As [`read_raw_mask`], and [`Error::Data`] where the file holds colours.
 pub fn read_mask(path: impl AsRef<Path>) -> Result<Mask> {
     let path = path.as_ref();
     let RawMask { width, height, pixels } = read_raw_mask(path, false)?;
-    let RawPixels::Values(values) = pixels else {
+    let RawPixels::Values(labels) = pixels else {
         return Err(not_a_label_map(path, png::ColorType::Rgb, png::BitDepth::Eight));
     };
-    let labels: std::result::Result<Vec<u8>, _> = values.into_iter().map(u8::try_from).collect();
-    let labels = labels
-        .map_err(|_| Error::data(path, "holds values above 255", "read it with a data set's label map"))?;
     Ok(Mask { width, height, labels })
 }
 
@@ -92,7 +89,7 @@ fn not_a_label_map(path: &Path, color: png::ColorType, depth: png::BitDepth) -> 
         png::ColorType::Grayscale | png::ColorType::Indexed => "a grey picture",
     };
     let remedy =
-        "save the mask as a palette or grey PNG of 8 bits whose value is the class id (255 = ignore)";
+        "save the mask as a palette or grey PNG of 8 bits, or a grey one of 16, whose value is the class id";
     Error::data(path, format!("is {kind} with {} bits per channel, not a label map", depth as u8), remedy)
 }
 

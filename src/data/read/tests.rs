@@ -82,10 +82,9 @@ fn smallest_and_large_pictures_are_read_and_absurd_ones_refused() {
     std::fs::write(dir.join("large.jpg"), jpeg(6000, 4000)).unwrap();
     let image = read_image(dir.join("large.jpg")).unwrap();
     assert_eq!((image.width, image.height, image.rgb.len()), (6000, 4000, 72_000_000));
-    let labels = vec![3; 24_000_000];
-    let mask = png(png::ColorType::Grayscale, png::BitDepth::Eight, 6000, 4000, &labels);
+    let mask = png(png::ColorType::Grayscale, png::BitDepth::Eight, 6000, 4000, &vec![3; 24_000_000]);
     std::fs::write(dir.join("large.png"), mask).unwrap();
-    assert_eq!(read_mask(dir.join("large.png")).unwrap().labels, labels);
+    assert_eq!(read_mask(dir.join("large.png")).unwrap().labels, vec![3; 24_000_000]);
     // Only the header claims the size: nothing of it may be allocated.
     let mut absurd = png(png::ColorType::Grayscale, png::BitDepth::Eight, 1, 1, &[0]);
     absurd[16..20].copy_from_slice(&1_000_000u32.to_be_bytes());
@@ -112,7 +111,7 @@ fn crc32(bytes: &[u8]) -> u32 {
 fn masks_keep_their_stored_values() {
     let dir = TempDir::new("read");
     let path = dir.join("mask.png");
-    let check = |color, depth, width, height, data: &[u8], labels: &[u8]| {
+    let check = |color, depth, width, height, data: &[u8], labels: &[u16]| {
         std::fs::write(&path, png(color, depth, width, height, data)).unwrap();
         let mask = read_mask(&path).unwrap();
         assert_eq!((mask.width, mask.height), (width as usize, height as usize));
@@ -168,7 +167,6 @@ fn pictures_in_place_of_masks_are_refused_in_words() {
     let rgb = message(&png(Rgb, Eight, 1, 1, &[1, 2, 3]));
     assert!(rgb.contains("an RGB picture with 8 bits") && rgb.contains("value is the class id"), "{rgb}");
     assert!(message(&png(Rgba, Eight, 1, 1, &[1, 2, 3, 4])).contains("an RGB picture"));
-    assert!(message(&png(Grayscale, Sixteen, 1, 1, &[1, 3])).contains("holds values above 255"));
     assert!(message(&png(Rgb, Sixteen, 1, 1, &[0, 1, 0, 2, 0, 3])).contains("an RGB picture with 16 bits"));
     assert!(message(&png(GrayscaleAlpha, Eight, 1, 1, &[0, 3])).contains("with transparency"));
     assert!(message(&jpeg(8, 8)).contains("is not a whole PNG"));

@@ -16,7 +16,7 @@ mod screen;
 mod still;
 
 pub use basis::Basis;
-pub use count::Counts;
+pub use count::{Counts, Overlap};
 pub use layer::{Layer, Mode, Shading};
 pub use legend::{ClassColors, Legend, PrototypeColors};
 pub use patches::{Patch, nearest_patches};

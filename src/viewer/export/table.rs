@@ -52,7 +52,7 @@ mod tests {
 
     #[test]
     fn a_row_per_class_and_prototype() {
-        let counts = Counts { prototypes: vec![6, 2, 0, 0], pairs: None, shape: [2, 2] };
+        let counts = Counts { prototypes: vec![6, 2, 0, 0], overlaps: None, shape: [2, 2] };
         let names = ["Road, wet".to_owned(), "say \"no\"".to_owned()];
         let text = counts_csv(&[("a.png", &counts)], &names, true);
         let lines: Vec<&str> = text.lines().collect();
@@ -60,7 +60,7 @@ mod tests {
         assert_eq!(lines[1], "a.png,\"Road, wet\",0,6,0.750000,0.750000");
         assert_eq!(lines[4], "a.png,\"say \"\"no\"\"\",1,0,,0.000000");
         assert_eq!(lines.len(), 5);
-        let rival = Counts { prototypes: vec![3, 1], pairs: None, shape: [2, 1] };
+        let rival = Counts { prototypes: vec![3, 1], overlaps: None, shape: [2, 1] };
         let text = counts_csv(&[("b", &rival)], &["x".into(), "y".into()], false);
         assert_eq!(text.lines().nth(1), Some("b,x,,3,1.000000,0.750000"));
     }
