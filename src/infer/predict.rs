@@ -60,7 +60,7 @@ pub(super) struct Logits {
 
 /// What is known of the prototypes, for a model that has some.
 #[derive(Clone, Copy)]
-pub(super) struct Nearest {
+pub(crate) struct Nearest {
     /// Nearest of the predicted class's prototypes, and the cosines to all of them.
     pub nearest: ValueId,
     pub sims: ValueId,
@@ -68,7 +68,7 @@ pub(super) struct Nearest {
     coarse: (ValueId, ValueId),
 }
 
-pub(super) struct Recorded {
+pub(crate) struct Recorded {
     pub tape: Tape,
     pub image: ValueId,
     pub pred: ValueId,
@@ -176,7 +176,7 @@ pub fn record_inference(spec: &ModelSpec, height: usize, width: usize) -> Result
 }
 
 /// Records inference for an image of `height` x `width`.
-pub(super) fn record(spec: &ModelSpec, height: usize, width: usize) -> Result<Recorded> {
+pub(crate) fn record(spec: &ModelSpec, height: usize, width: usize) -> Result<Recorded> {
     let mut tape = Tape::new();
     let image = tape.input("image", &[1, height, width, 3], DType::F32);
     let step = tape.input("step", &[1], DType::U32);

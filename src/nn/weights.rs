@@ -102,6 +102,22 @@ impl Entry {
         self.places().map(|place| device[place]).collect()
     }
 
+    /// Its values in `file`, in device order.
+    ///
+    /// # Errors
+    /// [`Error::Model`] for a missing tensor, one of another shape and one that holds what is not finite.
+    pub fn read(&self, file: &ModelFile) -> Result<Vec<f32>> {
+        let tensor = file.get(&self.name, &self.disk_shape())?;
+        if let Some(bad) = tensor.data.iter().position(|x| !x.is_finite()) {
+            return Err(Error::model(
+                file.path(),
+                format!("`{}` holds {} at element {bad}", self.name, tensor.data[bad]),
+                "use a file that was saved by a healthy run",
+            ));
+        }
+        Ok(self.to_device(&tensor.data))
+    }
+
     fn value(&self) -> Value {
         let role = if self.trained { Role::Param } else { Role::State };
         Value { name: self.name.clone(), shape: self.shape.clone(), dtype: DType::F32, role }
@@ -149,15 +165,7 @@ impl Weights {
         wanted: impl Fn(&str) -> bool,
     ) -> Result<()> {
         for entry in self.0.iter().filter(|e| wanted(&e.name)) {
-            let tensor = file.get(&entry.name, &entry.disk_shape())?;
-            if let Some(bad) = tensor.data.iter().position(|x| !x.is_finite()) {
-                return Err(Error::model(
-                    file.path(),
-                    format!("`{}` holds {} at element {bad}", entry.name, tensor.data[bad]),
-                    "use a file that was saved by a healthy run",
-                ));
-            }
-            store.set(gpu, &entry.value(), &entry.to_device(&tensor.data))?;
+            store.set(gpu, &entry.value(), &entry.read(file)?)?;
         }
         Ok(())
     }
