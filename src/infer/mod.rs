@@ -6,6 +6,7 @@ mod evaluate;
 mod inspect;
 mod metrics;
 mod predict;
+mod tensors;
 mod window;
 
 pub use boundary::{BOUNDARY_TOLERANCE, BoundaryF};

@@ -147,11 +147,6 @@ impl Graph {
         self.initializers.retain(|i| needed.contains(&i.name));
     }
 
-    /// Bytes of all constants.
-    pub fn constant_bytes(&self) -> usize {
-        self.initializers.iter().map(Initializer::bytes).sum()
-    }
-
     /// The file; `weight` fetches parts of the model in the shape given.
     ///
     /// # Errors

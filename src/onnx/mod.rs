@@ -33,7 +33,7 @@ use crate::ops::MAX_EXTENT;
 use crate::tape::ValueId;
 
 use emit::Emitter;
-use graph::{Attribute, Data, Graph, Port};
+use graph::{Attribute, Graph, Port};
 use translate::translate_all;
 use weight::Constants;
 

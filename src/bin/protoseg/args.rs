@@ -266,6 +266,8 @@ pub enum Map {
     Confidence,
     /// Distance to the nearest prototype, white = far from all
     Unknown,
+    /// No picture but NAME.safetensors, for other programs: classes, prototypes, logits and embedding, as `export --onnx` names them
+    Tensors,
 }
 
 #[derive(Args)]
