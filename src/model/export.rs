@@ -44,7 +44,8 @@ pub fn export_model(from: &Path, to: &Path, part: Part, precision: Precision) ->
     let mut metadata = file.metadata().clone();
     if part == Part::Backbone {
         tensors.retain(|name, _| arch.owns(name) || arch.may_own(name));
-        metadata = BTreeMap::from([("arch".to_owned(), arch.name().to_owned())]);
+        // transformers reads no file that does not say whose order of axes its tensors have.
+        metadata = [("arch", arch.name()), ("format", "pt")].map(|(k, v)| (k.to_owned(), v.to_owned())).into();
     }
     let is_half = |name: &str, tensor: &Tensor| {
         precision == Precision::F16 && tensor.shape.len() > 1 && name != PROTOTYPES
@@ -124,7 +125,8 @@ mod tests {
             ("head.proj.0.weight".to_owned(), tensor(2.0)),
             (PROTOTYPES.to_owned(), tensor(3.0)),
         ]);
-        super::super::file::write_model(&tensors, &super::super::file::tests::spec(), &from).expect("written");
+        super::super::file::write_model(&tensors, &super::super::file::tests::spec(), &from)
+            .expect("written");
         export_model(&from, &to, Part::Backbone, Precision::F32).expect("exported");
         let file = model_file::read(&to).expect("a file");
         assert_eq!(file.names().collect::<Vec<_>>(), ["features.0.0.weight"]);
@@ -136,8 +138,9 @@ mod tests {
     fn what_cannot_be_exported_is_answered_in_words() {
         let dir = TempDir::new("export-bad");
         let from = model(&dir, "m", Tensor { shape: vec![1, 1], data: vec![7e4] });
-        let message =
-            |from: &Path, to: &Path| export_model(from, to, Part::Model, Precision::F16).expect_err("refused").to_string();
+        let message = |from: &Path, to: &Path| {
+            export_model(from, to, Part::Model, Precision::F16).expect_err("refused").to_string()
+        };
         let large = message(&from, &dir.join("out"));
         assert!(large.contains("`a.weight` holds 70000") && large.contains("--dtype f32"), "{large}");
         assert!(message(&from, &from).contains("is the model itself"));

@@ -181,10 +181,8 @@ impl Graph {
             .bytes(field::model::OPSET_IMPORT, &opset.finish());
         for (key, value) in metadata {
             let entry = Message::default().bytes(field::entry::KEY, key.as_bytes());
-            model = model.bytes(
-                field::model::METADATA,
-                &entry.bytes(field::entry::VALUE, value.as_bytes()).finish(),
-            );
+            model = model
+                .bytes(field::model::METADATA, &entry.bytes(field::entry::VALUE, value.as_bytes()).finish());
         }
         let mut out = model.announce(field::model::GRAPH, graph_bytes).finish();
         if out.len() + graph_bytes > MAX_BYTES {

@@ -17,9 +17,8 @@ pub(super) fn tokens(_: &Tokens, e: &mut Emitter<'_>, node: &Node) -> Result<()>
     let &[images, count, width] = e.shape(patches) else { unreachable!("the shape rule has seen it") };
     let extra = e.shape(prefix)[0];
     let placed = e.shape(pos)[0] - count;
-    let mut rows = |id: ValueId, first: usize, n: usize| {
-        e.weight(id, first * width, &[1, n, width], Arrangement::Rows)
-    };
+    let mut rows =
+        |id: ValueId, first: usize, n: usize| e.weight(id, first * width, &[1, n, width], Arrangement::Rows);
     let of_patches = rows(pos, placed, count)?;
     let (class, of_class) = (rows(prefix, 0, placed)?, rows(pos, 0, placed)?);
     let others = rows(prefix, placed, extra - placed)?;

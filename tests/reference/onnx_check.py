@@ -26,7 +26,7 @@ TOLERANCE = 1e-4
 FAMILIES = {
     "scratch, mix": ["model.arch='scratch'", "model.taps=[4,8,16]", "model.output_stride=16"],
     "scratch, softmax": ["model.arch='scratch'", "model.taps=[4,8,16]", "model.output_stride=16", "head.kind='softmax'"],
-    "scratch, query": ["model.arch='scratch'", "model.taps=[4,8,16]", "model.output_stride=16", "head.kind='query'"],
+    "scratch, query": ["model.arch='scratch'", "model.taps=[4,8,16]", "model.output_stride=16", "head.kind='query'", "head.query_heads=3"],
     "scratch, scaled": ["model.arch='scratch'", "model.taps=[4,8]", "model.output_stride=8", "head.class_logit='scaled'"],
     "scratch, plain": ["model.arch='scratch'", "model.taps=[4,8]", "model.output_stride=8", "head.class_logit='plain'"],
     "scratch, width norm": ["model.arch='scratch'", "model.taps=[4,8]", "model.output_stride=8", "head.proj_norm='width'"],

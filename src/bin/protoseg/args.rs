@@ -51,7 +51,7 @@ pub enum Command {
     View(ViewArgs),
     /// Draw the sub-prototype figure: classes in the colours of their prototypes
     Figure(FigureArgs),
-    /// Copy a model to a smaller file, with its weights rounded to 16 bits
+    /// Write a model for others: smaller, with weights in 16 bits; as an ONNX graph; or its backbone alone
     Export(ExportArgs),
     /// Bring weights of other libraries into the form that is used here: .safetensors, .pth, .pt or .bin
     #[command(after_long_help = IMPORT)]
