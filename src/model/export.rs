@@ -45,7 +45,8 @@ pub fn export_model(from: &Path, to: &Path, part: Part, precision: Precision) ->
     if part == Part::Backbone {
         tensors.retain(|name, _| arch.owns(name) || arch.may_own(name));
         // transformers reads no file that does not say whose order of axes its tensors have.
-        metadata = [("arch", arch.name()), ("format", "pt")].map(|(k, v)| (k.to_owned(), v.to_owned())).into();
+        metadata =
+            [("arch", arch.name()), ("format", "pt")].map(|(k, v)| (k.to_owned(), v.to_owned())).into();
     }
     let is_half = |name: &str, tensor: &Tensor| {
         precision == Precision::F16 && tensor.shape.len() > 1 && name != PROTOTYPES
