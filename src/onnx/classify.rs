@@ -33,8 +33,8 @@ fn over(e: &mut Emitter<'_>, op: &'static str, x: &str, axis: i64) -> String {
 fn products(e: &mut Emitter<'_>, emb: ValueId, protos: ValueId, classes: &Range<usize>) -> Result<String> {
     let &[_, k, d] = e.shape(protos) else { unreachable!("the shape rule has seen it") };
     let rows = e.tape.value(emb).rows();
-    let x = e.rows(emb)?;
-    let x = if e.shape(emb).len() == 2 { x } else { e.reshape(&x, &[rows, d]) };
+    let (x, shape) = e.lines(emb)?;
+    let x = if shape.len() == 2 { x } else { e.reshape(&x, &[rows, d]) };
     let rows_of = [classes.len() * k, d];
     let vectors = e.weight(protos, classes.start * k * d, &rows_of, Arrangement::Rows)?;
     let y = e.op("Gemm", &[&x, &vectors], &[("transB", int(1))]);

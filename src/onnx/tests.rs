@@ -184,7 +184,7 @@ fn weights_are_those_of_the_file() {
                 assert!(back, "{}", entry.name);
                 matrices += 1;
             }
-            _ => assert_eq!(found.len(), initializer.shape.iter().product()),
+            _ => assert_eq!(found.len(), initializer.shape.iter().product::<usize>()),
         }
     }
     assert!(kernels > 8 && matrices > 40, "{kernels} kernels and {matrices} matrices");
