@@ -1,6 +1,5 @@
 //! Model files for others: smaller ones.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::disk;
@@ -75,6 +74,8 @@ pub fn refuse_itself(from: &Path, to: &Path) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
     use crate::model_file::Tensors;
     use crate::testing::TempDir;
