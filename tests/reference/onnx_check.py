@@ -100,8 +100,8 @@ def check(protoseg, image, model, title, folder):
     Image.fromarray(pixels).save(image)
     file = folder / "model.onnx"
     run(protoseg, "export", model, "--onnx", "--size", f"{height}x{width}", "--out", file)
-    run(protoseg, "predict", model, image, "--map", "tensors", "--out", folder)
-    ours = load_file(folder / "image.safetensors")
+    run(protoseg, "predict", model, image, "--map", "tensors", "--out", folder / "ours")
+    ours = load_file(folder / "ours" / "image.safetensors")
     onnx.checker.check_model(str(file), full_check=True)
     session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
     names = [output.name for output in session.get_outputs()]

@@ -30,8 +30,10 @@ pub async fn predict(args: &PredictArgs, cli: &Cli) -> Result<()> {
         ));
     }
     std::fs::create_dir_all(&args.out).map_err(|e| Error::io("create the folder", &args.out, e))?;
-    let images = files.values().map(PathBuf::as_path);
-    keep_files(images, files.keys().map(String::as_str), &args.out, "--out")?;
+    if args.map != Map::Tensors {
+        let images = files.values().map(PathBuf::as_path);
+        keep_files(images, files.keys().map(String::as_str), &args.out, "--out")?;
+    }
     let ending = if args.map == Map::Tensors { "safetensors" } else { "png" };
     let bar = crate::progress::bar(files.len() as u64, "predict");
     for (name, file) in &files {
