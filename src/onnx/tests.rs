@@ -218,7 +218,7 @@ fn what_follows_from_weights_is_computed() {
     assert!((kernel[0] - factor).abs() < 1e-6, "{}", kernel[0]);
 }
 
-fn only<'a>(message: &'a [u8], field: u64) -> Vec<&'a [u8]> {
+fn only(message: &[u8], field: u64) -> Vec<&[u8]> {
     let bytes = |(number, value)| match value {
         Field::Bytes(bytes) if number == field => Some(bytes),
         _ => None,

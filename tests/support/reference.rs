@@ -29,7 +29,7 @@ pub fn gradients(gpu: &Arc<Gpu>, arch: Arch, name: &str, prepare: impl Fn(&mut B
         return;
     }
     let file = model_file::read(&path).expect("a reference file");
-    let source = model_file::read(&folder.join(format!("{name}.weights.safetensors"))).expect("weights");
+    let source = model_file::read(folder.join(format!("{name}.weights.safetensors"))).expect("weights");
     let [batch, _, height, width] = *file.shape("input").expect("the image") else { panic!("rank") };
     let mut tape = Tape::new();
     let image = tape.input("image", &[batch, height, width, 3], DType::F32);
