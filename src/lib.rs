@@ -26,11 +26,11 @@
 //!
 //! | | |
 //! |---|---|
-//! | what a person asks for | [`train`] the loop, [`infer`] predictions and scores, [`explain`] figure and report, [`verify`] reference files against this adapter, [`mod@bench`] how fast it is, [`mod@import`] weights from elsewhere |
+//! | what a person asks for | [`train`] the loop, [`infer`] predictions and scores, [`explain`] figure and report, [`verify`] reference files against this adapter, [`mod@bench`] how fast it is, [`mod@import`] weights from elsewhere, [`mod@onnx`] models for elsewhere |
 //! | the model | [`model`] backbone and head together, [`data`] images and labels, [`synth`] street scenes of our own making |
 //! | the method | [`head`] and [`proto`] the paper, [`nn`] layers and backbones made of operations |
 //! | the engine | [`ops`] one file per operation, [`tape`] recorded once and replayed, [`gpu`] the device |
-//! | leaves | [`oracle`] the operations again in plain `f64`, [`disk`], [`fs_atomic`] and [`model_file`] files, [`pause`], [`rng`], [`words`], [`error`] |
+//! | leaves | [`oracle`] the operations again in plain `f64`, [`disk`], [`fs_atomic`] and [`model_file`] files, protobuf, [`pause`], [`rng`], [`words`], [`error`] |
 
 pub mod bench;
 pub mod data;
@@ -46,10 +46,13 @@ pub mod infer;
 pub mod model;
 pub mod model_file;
 pub mod nn;
+#[cfg(not(target_family = "wasm"))]
+pub mod onnx;
 pub mod ops;
 pub mod oracle;
 pub mod pause;
 pub mod proto;
+mod protobuf;
 pub mod rng;
 pub mod synth;
 pub mod tape;

@@ -11,11 +11,12 @@ use support::{Source, has_extension, root, sources};
 /// arrows lead to, directly or by way of others, and never what stands above it.
 const LAYERS: &[(&str, &[&str])] = &[
     // Front ends; `bin` is the command line.
-    ("bin", &["viewer", "verify", "bench", "synth", "import"]),
+    ("bin", &["viewer", "verify", "bench", "synth", "import", "onnx"]),
     ("web", &["viewer", "verify"]),
     ("viewer", &["train", "explain", "synth"]),
     // What a person asks for.
-    ("train", &["infer"]),
+    ("train", &["infer", "protobuf"]),
+    ("onnx", &["infer", "protobuf"]),
     ("verify", &["model", "oracle"]),
     ("bench", &["model"]),
     ("import", &["model"]),
@@ -40,6 +41,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("oracle", &["rng"]),
     ("rng", &["error"]),
     ("disk", &[]),
+    ("protobuf", &[]),
     ("pause", &[]),
     ("words", &[]),
     ("error", &[]),

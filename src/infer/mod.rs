@@ -6,6 +6,7 @@ mod evaluate;
 mod inspect;
 mod metrics;
 mod predict;
+mod tensors;
 mod window;
 
 pub use boundary::{BOUNDARY_TOLERANCE, BoundaryF};
@@ -14,3 +15,5 @@ pub use evaluate::{Evaluated, Evaluation, evaluate, evaluate_ensemble};
 pub use inspect::{Inspector, Maps};
 pub use metrics::{ClassScore, Confusion, Mistake, Scores};
 pub use predict::{Model, Prediction, Predictor, record_inference};
+#[cfg(not(target_family = "wasm"))]
+pub(crate) use predict::{Recorded, record};

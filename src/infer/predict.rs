@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::head;
 use crate::model::{ModelSpec, load_model, record_network};
-use crate::model_file::{self, ModelFile};
+use crate::model_file::{self, ModelFile, Tensors};
 use crate::nn::{Builder, Mode, Weights};
 use crate::ops::{self, Corners};
 use crate::tape::{DType, Keep, Plan, Program, Store, Tape, ValueId, tuned_caps};
@@ -49,6 +49,8 @@ pub(super) enum Want {
     Everything,
     /// Class logits at feature resolution, for ensembles.
     Logits,
+    /// Class map, nearest prototypes, logits and embeddings, for other programs.
+    Tensors,
 }
 
 /// Class logits of a part of an image, `[h, w, C]`.
@@ -60,7 +62,7 @@ pub(super) struct Logits {
 
 /// What is known of the prototypes, for a model that has some.
 #[derive(Clone, Copy)]
-pub(super) struct Nearest {
+pub(crate) struct Nearest {
     /// Nearest of the predicted class's prototypes, and the cosines to all of them.
     pub nearest: ValueId,
     pub sims: ValueId,
@@ -68,7 +70,7 @@ pub(super) struct Nearest {
     coarse: (ValueId, ValueId),
 }
 
-pub(super) struct Recorded {
+pub(crate) struct Recorded {
     pub tape: Tape,
     pub image: ValueId,
     pub pred: ValueId,
@@ -156,6 +158,14 @@ impl Model {
         self.predictor.predict(&mut self.store, image).await
     }
 
+    /// Classes, prototypes, logits and embeddings of one image as tensors; see [`Predictor::tensors`].
+    ///
+    /// # Errors
+    /// As [`Predictor::tensors`].
+    pub async fn tensors(&mut self, image: &RgbImage) -> Result<Tensors> {
+        self.predictor.tensors(&mut self.store, image).await
+    }
+
     /// The class map of one image `[H * W]`, for less work than [`Model::predict`].
     ///
     /// # Errors
@@ -176,7 +186,7 @@ pub fn record_inference(spec: &ModelSpec, height: usize, width: usize) -> Result
 }
 
 /// Records inference for an image of `height` x `width`.
-pub(super) fn record(spec: &ModelSpec, height: usize, width: usize) -> Result<Recorded> {
+pub(crate) fn record(spec: &ModelSpec, height: usize, width: usize) -> Result<Recorded> {
     let mut tape = Tape::new();
     let image = tape.input("image", &[1, height, width, 3], DType::F32);
     let step = tape.input("step", &[1], DType::U32);
@@ -369,10 +379,19 @@ impl Predictor {
     /// Class logits `[h, w, C]` of one image, which must fit the device (see [`Predictor::window`]), at the resolution of
     /// the features.
     pub(super) async fn logits(&mut self, store: &mut Store, image: &RgbImage) -> Result<Logits> {
+        self.logits_as(store, image, Want::Logits).await
+    }
+
+    /// [`Predictor::logits`] by a plan that keeps what `want` says, logits among it.
+    pub(super) async fn logits_as(
+        &mut self,
+        store: &mut Store,
+        image: &RgbImage,
+        want: Want,
+    ) -> Result<Logits> {
         let pixels = self.spec.normalisation.image(image);
         let num_classes = self.spec.num_classes();
-        let Sized { recorded: r, plan, .. } =
-            self.plan(store, image.height, image.width, Want::Logits).await?;
+        let Sized { recorded: r, plan, .. } = self.plan(store, image.height, image.width, want).await?;
         plan.write_padded(r.image, &pixels);
         plan.run_in_turns().await?;
         let mut out = vec![0.0; r.size[0] * r.size[1] * num_classes];
@@ -402,6 +421,10 @@ impl Recorded {
                 [self.pred, self.best, self.second].into_iter().chain(nearest.into_iter().flatten()).collect()
             }
             Want::Logits => self.logits.clone(),
+            Want::Tensors => {
+                let nearest = self.prototypes.map(|p| p.nearest);
+                [self.pred, self.emb].into_iter().chain(nearest).chain(self.logits.iter().copied()).collect()
+            }
         }
     }
 }

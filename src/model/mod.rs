@@ -19,7 +19,7 @@ pub use auxiliary::AUX_STRIDE;
 pub use average::{average_name, averaged_weight};
 pub use descent::{StepCost, Update, is_gradient_sum};
 pub use embed_step::EmbedStep;
-pub use export::{Precision, export_model};
+pub use export::{Part, Precision, export_model, refuse_itself};
 pub use extras::Extras;
 pub use feature_step::FeatureStep;
 pub use file::{load_backbone, load_model, read_spec, save_model, write_model};

@@ -104,6 +104,26 @@ impl Entry {
         self.places().map(|place| device[place]).collect()
     }
 
+    /// Its values in `file`, in device order. Position embeddings of another square grid are resampled to the network's, without
+    /// smoothing.
+    ///
+    /// # Errors
+    /// [`Error::Model`] for a missing tensor, one of another shape and one that holds what is not finite.
+    pub fn read(&self, file: &ModelFile) -> Result<Vec<f32>> {
+        let tensor = match positions(self, file)? {
+            Some(resampled) => resampled,
+            None => file.get(&self.name, &self.disk_shape())?,
+        };
+        if let Some(bad) = tensor.data.iter().position(|x| !x.is_finite()) {
+            return Err(Error::model(
+                file.path(),
+                format!("`{}` holds {} at element {bad}", self.name, tensor.data[bad]),
+                "use a file that was saved by a healthy run",
+            ));
+        }
+        Ok(self.to_device(&tensor.data))
+    }
+
     fn value(&self) -> Value {
         let role = if self.trained { Role::Param } else { Role::State };
         Value { name: self.name.clone(), shape: self.shape.clone(), dtype: DType::F32, role }
@@ -139,8 +159,7 @@ impl Weights {
         Ok(())
     }
 
-    /// Puts the tensors of `file` into the store: those whose names `wanted` accepts, all of which must be there. Position embeddings of
-    /// another square grid are resampled to the network's, without smoothing.
+    /// Puts the tensors of `file` into the store: those whose names `wanted` accepts, all of which must be there.
     ///
     /// # Errors
     /// [`Error::Model`] for a missing tensor or one of another shape.
@@ -152,18 +171,7 @@ impl Weights {
         wanted: impl Fn(&str) -> bool,
     ) -> Result<()> {
         for entry in self.0.iter().filter(|e| wanted(&e.name)) {
-            let tensor = match positions(entry, file)? {
-                Some(resampled) => resampled,
-                None => file.get(&entry.name, &entry.disk_shape())?,
-            };
-            if let Some(bad) = tensor.data.iter().position(|x| !x.is_finite()) {
-                return Err(Error::model(
-                    file.path(),
-                    format!("`{}` holds {} at element {bad}", entry.name, tensor.data[bad]),
-                    "use a file that was saved by a healthy run",
-                ));
-            }
-            store.set(gpu, &entry.value(), &entry.to_device(&tensor.data))?;
+            store.set(gpu, &entry.value(), &entry.read(file)?)?;
         }
         Ok(())
     }

@@ -6,7 +6,8 @@ use super::value::Role;
 /// True for every live node that depends on nothing but stored values that no live node writes.
 ///
 /// Values that several nodes write have no one content that could be kept, so their writers are not constant.
-pub(super) fn constant_nodes(tape: &Tape, live: &[bool]) -> Vec<bool> {
+#[must_use]
+pub fn constant_nodes(tape: &Tape, live: &[bool]) -> Vec<bool> {
     let mut writers = vec![0_usize; tape.values().len()];
     let nodes = || tape.nodes().iter().enumerate().filter(|(index, _)| live[*index]);
     for (_, node) in nodes() {

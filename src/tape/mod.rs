@@ -23,6 +23,7 @@ mod tune;
 mod value;
 
 pub use backward::Linear;
+pub use constant::constant_nodes;
 pub use interpret::Memory;
 pub use launch::Launch;
 pub use layout::{pack, padded, unpack};

@@ -1,5 +1,6 @@
 //! What the tape asks of an operation.
 
+use std::any::Any;
 use std::fmt::Debug;
 use std::sync::Arc;
 
@@ -60,8 +61,9 @@ pub struct Gradient<'a> {
     pub wanted: &'a [bool],
 }
 
-/// An operation: shape rule, launch, oracle, gradient, cost.
-pub trait Op: Debug + Send + Sync + 'static {
+/// An operation: shape rule, launch, oracle, gradient, cost. It is [`Any`] so that a translation into another format finds out which
+/// it is, and no operation needs to know that format.
+pub trait Op: Any + Debug + Send + Sync {
     /// The stem that names shader, op and oracle files.
     fn stem(&self) -> &'static str;
 

@@ -26,9 +26,10 @@ use web_time::{SystemTime, UNIX_EPOCH};
 
 use crate::disk;
 use crate::error::{Error, Result};
+use crate::protobuf::{Field, Message, fields};
 
 use super::event::{ClassPrototypes, Event};
-use record::{Field, Message, fields, frame, messages};
+use record::{frame, messages};
 
 /// TensorBoard looks for `tfevents` in a file's name and reads the files of a folder in the order of their names. Files
 /// without our ending are not touched.

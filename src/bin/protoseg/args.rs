@@ -51,7 +51,7 @@ pub enum Command {
     View(ViewArgs),
     /// Draw the sub-prototype figure: classes in the colours of their prototypes
     Figure(FigureArgs),
-    /// Copy a model to a smaller file, with its weights rounded to 16 bits
+    /// Write a model for others: smaller, with weights in 16 bits; as an ONNX graph; or its backbone alone
     Export(ExportArgs),
     /// Bring weights of other libraries into the form that is used here: .safetensors, .pth, .pt or .bin
     #[command(after_long_help = IMPORT)]
@@ -266,6 +266,8 @@ pub enum Map {
     Confidence,
     /// Distance to the nearest prototype, white = far from all
     Unknown,
+    /// No picture but NAME.safetensors, for other programs: classes, prototypes, logits and embedding, as `export --onnx` names them
+    Tensors,
 }
 
 #[derive(Args)]
@@ -295,12 +297,41 @@ pub struct FigureArgs {
 pub struct ExportArgs {
     /// Model file
     pub model: PathBuf,
-    /// File to write
-    #[arg(long, value_name = "FILE.safetensors")]
+    /// File to write: .safetensors, or .onnx with --onnx
+    #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
-    /// f16: kernels and other matrices in 16 bits; what there is one of per channel, and the prototypes, stay in 32. f32: all as it is
-    #[arg(long, value_enum, default_value = "f16")]
-    pub dtype: Dtype,
+    /// f16: kernels and other matrices in 16 bits; what there is one of per channel, and the prototypes, stay in 32. f32: all as it is.
+    /// By default f16 for a model and f32 for --backbone
+    #[arg(long, value_enum, conflicts_with = "onnx")]
+    pub dtype: Option<Dtype>,
+    /// Write the backbone's weights alone, under the names of the library that has the network: torchvision, timm or Hugging Face
+    #[arg(long, conflicts_with = "onnx")]
+    pub backbone: bool,
+    /// Write the network with its head as a graph of standard ONNX operators (opset 17), for ONNX Runtime and others
+    ///
+    /// The input `image` is float32 [1,3,H,W], RGB from 0 to 1: normalisation is in the graph. Names and colours of the classes are in the
+    /// file's metadata.
+    #[arg(long)]
+    pub onnx: bool,
+    /// Height and width of the images that the ONNX graph takes; by default those of the crops that the model was trained on
+    #[arg(long, value_name = "HxW", value_parser = size, requires = "onnx")]
+    pub size: Option<[usize; 2]>,
+    /// What the ONNX graph computes; by default all that the model has
+    #[arg(long, value_name = "OUTPUT,OUTPUT", value_enum, value_delimiter = ',', requires = "onnx")]
+    pub outputs: Vec<Output>,
+}
+
+/// What an ONNX graph computes.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// Class of every pixel, int64 [1,H,W]
+    Classes,
+    /// Nearest of that class's prototypes, counted from 0, int64 [1,H,W]
+    Prototypes,
+    /// Class logits at the resolution of the embeddings, float32 [1,h,w,C]
+    Logits,
+    /// Embeddings, float32 [1,h,w,D]
+    Embedding,
 }
 
 /// How `export` stores weights.

@@ -8,7 +8,7 @@ use protoseg::data::{list_images, read_upright, write_mask_png, write_rgb_png};
 use protoseg::explain::overlay::prototype_map;
 use protoseg::infer::{Ensemble, Model, Prediction};
 use protoseg::words::counted;
-use protoseg::{Error, Result};
+use protoseg::{Error, Result, model_file};
 
 use crate::args::{Cli, Map, PredictArgs};
 
@@ -30,12 +30,15 @@ pub async fn predict(args: &PredictArgs, cli: &Cli) -> Result<()> {
         ));
     }
     std::fs::create_dir_all(&args.out).map_err(|e| Error::io("create the folder", &args.out, e))?;
-    let images = files.values().map(PathBuf::as_path);
-    keep_files(images, files.keys().map(String::as_str), &args.out, "--out")?;
+    if args.map != Map::Tensors {
+        let images = files.values().map(PathBuf::as_path);
+        keep_files(images, files.keys().map(String::as_str), &args.out, "--out")?;
+    }
+    let ending = if args.map == Map::Tensors { "safetensors" } else { "png" };
     let bar = crate::progress::bar(files.len() as u64, "predict");
     for (name, file) in &files {
         let image = read_upright(file)?;
-        let path = args.out.join(format!("{name}.png"));
+        let path = args.out.join(format!("{name}.{ending}"));
         if args.map == Map::Classes {
             let classes = if ensemble.is_plain() {
                 model.classes(&image).await?
@@ -44,6 +47,8 @@ pub async fn predict(args: &PredictArgs, cli: &Cli) -> Result<()> {
             };
             let labels: Vec<u16> = classes.iter().map(|&c| c as u16).collect();
             write_mask_png(&path, &labels, image.width, image.height, &model.spec().classes)?;
+        } else if args.map == Map::Tensors {
+            model_file::write(&path, &model.tensors(&image).await?, &BTreeMap::new())?;
         } else {
             let found = model.predict(&image).await?;
             write_rgb_png(&path, &picture(args.map, &found, &model), found.width, found.height)?;
@@ -116,5 +121,6 @@ fn picture(map: Map, found: &Prediction, model: &Model) -> Vec<u8> {
         // A logit ahead by 4 is a probability of 98 % against the runner-up.
         Map::Confidence => found.margin.iter().flat_map(|m| grey(m / 4.0)).collect(),
         Map::Unknown => found.similarity.iter().flat_map(|s| grey(1.0 - s)).collect(),
+        Map::Tensors => unreachable!("tensors are no picture"),
     }
 }
