@@ -45,16 +45,17 @@ fn norms(arch: Arch) -> FreezeNorms {
     if pretrained { FreezeNorms::None } else { FreezeNorms::Statistics }
 }
 
-/// Files of `tests/reference/two_steps.py` in the folder `PROTOSEG_REFERENCE`, if that is set: the loss before the first step within
+/// Files of `tests/reference/two_steps.py` in the folder `PROTOSEG_REFERENCE`: the loss before the first step within
 /// 1e-4 of PyTorch's, and what the steps change of it within 1 %.
 #[test]
+#[ignore = "needs the files of tests/reference in the folder PROTOSEG_REFERENCE"]
 fn losses_of_the_first_steps_are_pytorchs() {
-    let Some(folder) = reference::folder() else { return };
+    let folder = reference::folder();
     let gpu = gpu();
     for arch in Arch::all() {
         let path = folder.join(format!("{}.steps.safetensors", arch.name()));
         if !path.exists() {
-            println!("skipped: `{}` is absent", path.display());
+            println!("not compared: `{}` is absent", path.display());
             continue;
         }
         let file = model_file::read(&path).expect("a reference file");

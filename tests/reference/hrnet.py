@@ -3,7 +3,7 @@
     python -m venv /tmp/venv && /tmp/venv/bin/pip install torch timm safetensors
     /tmp/venv/bin/python tests/reference/hrnet.py OUT [hrnet_w18|hrnet_w48 ...]
     protoseg verify --weights OUT/hrnet_w18.align.weights.safetensors --arch hrnet_w18 OUT/hrnet_w18.align.maps.*
-    PROTOSEG_REFERENCE=OUT cargo test --release --test backbones
+    PROTOSEG_REFERENCE=OUT cargo test --release --test backbones -- --ignored
 
 The network is timm's, with random weights. Its batch norms get the statistics of random images, moved at random so that
 they are nobody's own. timm enlarges coarse branches by an integer factor with the nearest pixel, so that its own forward

@@ -2,7 +2,7 @@
 
     python -m venv /tmp/venv && /tmp/venv/bin/pip install torch torchvision timm transformers safetensors
     /tmp/venv/bin/python tests/reference/two_steps.py OUT CAMVID WEIGHTS [ARCH ...]
-    PROTOSEG_REFERENCE=OUT cargo test --release --test backbones
+    PROTOSEG_REFERENCE=OUT cargo test --release --test backbones -- --ignored
 
 CAMVID is the data set in protoseg's folder layout, WEIGHTS a folder with pretrained ARCH.safetensors for those that have one;
 the others start at random. Behind the backbone stands what `model.neck = "linear"` and `head.kind = "softmax"` stand for: the maps

@@ -9,23 +9,20 @@ use protoseg::nn::{Arch, Builder, Extent, Freeze, FreezeNorms, Mode};
 use protoseg::ops::{Sums, check};
 use protoseg::tape::{DType, Keep, Plan, Program, Store, Tape};
 
-/// The folder `PROTOSEG_REFERENCE`, if it is set; says that a test is skipped otherwise.
-pub fn folder() -> Option<PathBuf> {
+/// The folder `PROTOSEG_REFERENCE`. Tests that need it are ignored unless asked for (`-- --ignored`).
+pub fn folder() -> PathBuf {
     let folder = std::env::var_os("PROTOSEG_REFERENCE").map(PathBuf::from);
-    if folder.is_none() {
-        println!("skipped: PROTOSEG_REFERENCE names no folder that a script in tests/reference has written");
-    }
-    folder
+    folder.expect("PROTOSEG_REFERENCE names a folder that a script in tests/reference has written")
 }
 
 /// Compares the gradient of every weight of `arch`, of the maps times the seeds in the file and with the norms' statistics as
-/// they are, with the file `NAME.gradients.safetensors`: each within 1e-3 of its largest element. Skipped if there is no such
-/// file.
+/// they are, with the file `NAME.gradients.safetensors`: each within 1e-3 of its largest element. Nothing is compared where there is
+/// no such file.
 pub fn gradients(gpu: &Arc<Gpu>, arch: Arch, name: &str, prepare: impl Fn(&mut Builder<'_>)) {
-    let Some(folder) = folder() else { return };
+    let folder = folder();
     let path = folder.join(format!("{name}.gradients.safetensors"));
     if !path.exists() {
-        println!("skipped: `{}` is absent", path.display());
+        println!("not compared: `{}` is absent", path.display());
         return;
     }
     let file = model_file::read(&path).expect("a reference file");
