@@ -128,7 +128,7 @@ pub struct FitArgs {
     /// Backbone weights (safetensors, torchvision names), or a model file, whose backbone is taken
     #[arg(long, value_name = "WEIGHTS")]
     pub backbone: PathBuf,
-    /// Their architecture: mobilenet_v2, resnet18, resnet34, resnet50, resnet101, hrnet_w18, hrnet_w48 or scratch
+    /// Their architecture, as model.arch names it; `protoseg train --help` lists them
     #[arg(long)]
     pub arch: String,
     /// How an HRNet enlarges its coarse branches: align, half, or nearest, which the published ImageNet weights are trained with
@@ -380,7 +380,7 @@ pub struct VerifyArgs {
     /// Backbone weights, for parity files
     #[arg(long, requires = "arch")]
     pub weights: Option<PathBuf>,
-    /// Architecture of the weights: mobilenet_v2, resnet18, resnet34, resnet50, resnet101, hrnet_w18 or hrnet_w48
+    /// Architecture of the weights, as model.arch names it; `protoseg train --help` lists them
     #[arg(long, requires = "weights")]
     pub arch: Option<String>,
     /// Print one JSON document
