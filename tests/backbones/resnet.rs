@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::support::{TempDir, gpu, gpu_of, shared, shared_files};
+use crate::support::{TempDir, gpu, gpu_of, reference, shared, shared_files};
 use protoseg::gpu::Variant;
 use protoseg::model::load_backbone;
 use protoseg::model_file::{self, Tensors};
@@ -227,5 +227,15 @@ fn resnet18_agrees_with_pytorch() {
         assert!(found.files.len() >= 2 && found.ok());
         let maps = found.files.iter().flat_map(|f| &f.tensors).filter(|t| t.name.starts_with("stride"));
         assert_eq!(maps.count(), 3 * found.files.len());
+    }
+}
+
+/// Files of `tests/reference/resnet.py` in the folder `PROTOSEG_REFERENCE`.
+#[test]
+#[ignore = "needs the files of tests/reference in the folder PROTOSEG_REFERENCE"]
+fn gradients_agree_with_pytorch() {
+    let gpu = gpu();
+    for (arch, ..) in NETWORKS {
+        reference::gradients(&gpu, arch, arch.name(), |_| {});
     }
 }

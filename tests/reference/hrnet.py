@@ -58,10 +58,8 @@ def enlarge_by(network, kind):
             module.register_forward_pre_hook(sizes)
 
 
-def network(name):
-    """The network with random weights and statistics, and its names without those of the classifier."""
-    torch.manual_seed(sum(name.encode()))
-    net = timm.create_model(name, pretrained=False).double()
+def randomise(net, forward):
+    """Random norms, with the statistics of `forward`'s images moved at random; everything is a float."""
     norms = [m for m in net.modules() if isinstance(m, nn.BatchNorm2d)]
     with torch.no_grad():
         for norm in norms:
@@ -69,7 +67,7 @@ def network(name):
             norm.bias.uniform_(-0.5, 0.5)
             norm.momentum = 1.0
         net.train()
-        net.stages(stem(net, torch.randn(2, 3, 96, 128, dtype=torch.float64)))
+        forward()
         for norm in norms:
             deviation = norm.running_var.sqrt()
             norm.running_mean += 0.3 * deviation * torch.randn_like(deviation)
@@ -78,6 +76,13 @@ def network(name):
         for tensor in [*net.parameters(), *net.buffers()]:
             if tensor.is_floating_point():
                 tensor.copy_(tensor.float().double())
+
+
+def network(name):
+    """The network with random weights and statistics, and its names without those of the classifier."""
+    torch.manual_seed(sum(name.encode()))
+    net = timm.create_model(name, pretrained=False).double()
+    randomise(net, lambda: net.stages(stem(net, torch.randn(2, 3, 96, 128, dtype=torch.float64))))
     return net.eval()
 
 
@@ -96,7 +101,7 @@ def backbone(named):
     return {k: v for k, v in named if not k.startswith(head) and "num_batches_tracked" not in k}
 
 
-def relus(net):
+def relus_of(net):
     """Every ReLU with the norms whose shift moves its input: one for each of its calls."""
     for act, norm in ((net.act1, net.bn1), (net.act2, net.bn2)):
         yield act, [norm]
@@ -115,7 +120,7 @@ def relus(net):
             yield module.fuse_act, norms
 
 
-def away_from_kinks(net, x):
+def away_from_kinks(net, x, relus=relus_of, maps=maps):
     """Moves the shifts so that no input of a ReLU is near 0 for the images `x`; returns the smallest, in deviations."""
     nearest, handles = [], []
     for act, norms in relus(net):
