@@ -5,26 +5,54 @@
 
 //!include lib/conv_rows.wgsl
 
-// Stages depth quads 4 * round and on. `invocations` is a multiple of STEP: an invocation's quad of the round is the same
-// for all its rows, and so is the tap.
+// Row `row` of the tile at depth quad k = (tap, q); zeros outside the image and beyond the depth.
+fn left_quad(first: u32, row: u32, k: u32, tap: u32, q: u32, real: bool) -> vec4<f32> {
+    let at = source_quad(first, row, k, tap, q);
+    // A select and not a product: beyond the end of the depth anything may lie.
+    return select(vec4<f32>(0.0), x[max(at, 0)], (at >= 0) & real);
+}
+
+// Number `i` of the round's quads of w: one input channel of one tap. Columns beyond the last repeat it and are not stored.
+fn right_quad(first_quad: u32, round: u32, i: u32, depth: u32) -> vec4<f32> {
+    let row = 4u * STEP * round + i / (COLUMNS / 4u);
+    let at = row * params.quads_out + min(first_quad + i % (COLUMNS / 4u), params.quads_out - 1u);
+    let real = row < 4u * depth;
+    return select(vec4<f32>(0.0), w[select(0u, at, real)], real);
+}
+
+// Stages depth quads 4 * round and on.
 fn stage(first: u32, first_quad: u32, round: u32, place: u32, invocations: u32) {
     let depth = params.kernel_h * params.kernel_w * params.quads_in;
-    let k = round * STEP + place % STEP;
-    let tap = k / params.quads_in;
-    for (var i = place; i < ROWS * STEP; i += invocations) {
-        let row = i / STEP;
-        let at = source_quad(first, row, k, tap, k - tap * params.quads_in);
-        let real = (at >= 0) & (k < depth);
-        // A select and not a product: beyond the end of the depth anything may lie.
-        left[row * PITCH + place % STEP] = vec4<Staged>(select(vec4<f32>(0.0), x[max(at, 0)], real));
+    let r0 = right_quad(first_quad, round, place, depth);
+    var r1 = r0; var r2 = r0; var r3 = r0;
+    if (right_share() > 1u) {
+        r1 = right_quad(first_quad, round, place + invocations, depth);
     }
-    let quads = COLUMNS / 4u;
-    for (var i = place; i < 4u * COLUMNS; i += invocations) {
-        // Row of w: one input channel of one tap. Columns beyond the last repeat it and are not stored.
-        let row = 4u * STEP * round + i / quads;
-        let column = min(first_quad + i % quads, params.quads_out - 1u);
-        let real = row < 4u * depth;
-        right[i] = vec4<Staged>(select(vec4<f32>(0.0), w[select(0u, row * params.quads_out + column, real)], real));
+    if (right_share() > 2u) {
+        r2 = right_quad(first_quad, round, place + 2u * invocations, depth);
+        r3 = right_quad(first_quad, round, place + 3u * invocations, depth);
+    }
+    // One block of four rows for each of the first ROWS invocations: there are as many or more.
+    if (place < ROWS) {
+        let k = round * STEP + place % STEP;
+        let tap = k / params.quads_in;
+        let q = k - tap * params.quads_in;
+        let row = place / STEP * 4u;
+        let real = k < depth;
+        put_left(place / STEP, place % STEP, mat4x4<f32>(
+            left_quad(first, row, k, tap, q, real),
+            left_quad(first, row + 1u, k, tap, q, real),
+            left_quad(first, row + 2u, k, tap, q, real),
+            left_quad(first, row + 3u, k, tap, q, real),
+        ));
+    }
+    right[place] = vec4<Staged>(r0);
+    if (right_share() > 1u) {
+        right[place + invocations] = vec4<Staged>(r1);
+    }
+    if (right_share() > 2u) {
+        right[place + 2u * invocations] = vec4<Staged>(r2);
+        right[place + 3u * invocations] = vec4<Staged>(r3);
     }
 }
 
@@ -69,17 +97,17 @@ fn conv2d_8(
         workgroupBarrier();
 //!include lib/gemm_8.wgsl
     }
-    // Rows of the square stand DOWN apart, as lib/gemm_8.wgsl read them.
-    let pixel = first + local.y;
-    let apart = DOWN;
+    // Rows 0 to 3 of the square are those of quad local.y, 4 to 7 those of quad local.y + DOWN.
+    let pixel = first + 4u * local.y;
+    let later = pixel + 4u * DOWN;
     store(pixel, first_quad + near, c00); store(pixel, first_quad + far, c01);
-    store(pixel + apart, first_quad + near, c10); store(pixel + apart, first_quad + far, c11);
-    store(pixel + 2u * apart, first_quad + near, c20); store(pixel + 2u * apart, first_quad + far, c21);
-    store(pixel + 3u * apart, first_quad + near, c30); store(pixel + 3u * apart, first_quad + far, c31);
-    store(pixel + 4u * apart, first_quad + near, c40); store(pixel + 4u * apart, first_quad + far, c41);
-    store(pixel + 5u * apart, first_quad + near, c50); store(pixel + 5u * apart, first_quad + far, c51);
-    store(pixel + 6u * apart, first_quad + near, c60); store(pixel + 6u * apart, first_quad + far, c61);
-    store(pixel + 7u * apart, first_quad + near, c70); store(pixel + 7u * apart, first_quad + far, c71);
+    store(pixel + 1u, first_quad + near, c10); store(pixel + 1u, first_quad + far, c11);
+    store(pixel + 2u, first_quad + near, c20); store(pixel + 2u, first_quad + far, c21);
+    store(pixel + 3u, first_quad + near, c30); store(pixel + 3u, first_quad + far, c31);
+    store(later, first_quad + near, c40); store(later, first_quad + far, c41);
+    store(later + 1u, first_quad + near, c50); store(later + 1u, first_quad + far, c51);
+    store(later + 2u, first_quad + near, c60); store(later + 2u, first_quad + far, c61);
+    store(later + 3u, first_quad + near, c70); store(later + 3u, first_quad + far, c71);
 }
 
 @compute @workgroup_size(ACROSS, DOWN)
@@ -108,8 +136,8 @@ fn conv2d_4(
         workgroupBarrier();
 //!include lib/gemm_4.wgsl
     }
-    let pixel = first + local.y;
+    let pixel = first + 4u * local.y;
     let quad = first_quad + local.x;
-    store(pixel, quad, c0); store(pixel + DOWN, quad, c1);
-    store(pixel + 2u * DOWN, quad, c2); store(pixel + 3u * DOWN, quad, c3);
+    store(pixel, quad, c0); store(pixel + 1u, quad, c1);
+    store(pixel + 2u, quad, c2); store(pixel + 3u, quad, c3);
 }

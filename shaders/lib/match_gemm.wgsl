@@ -9,34 +9,44 @@
 override SCORES: u32 = 512u;
 var<workgroup> scores: array<f32, SCORES>;
 
-// Stages quads 4 * round and on of D.
-fn stage(first: u32, first_class: u32, round: u32, place: u32, invocations: u32) {
+// Row `row` of the tile at quad q of D. Rows beyond the last repeat it and are not stored.
+fn left_quad(first: u32, row: u32, q: u32) -> vec4<f32> {
+    return emb[min(first + row, params.num_rows - 1u) * params.quads + q];
+}
+
+// Stages quads 4 * round and on of D: an invocation takes a block of four embeddings, of four prototypes, or both.
+fn stage(first: u32, first_class: u32, round: u32, place: u32) {
     let q = round * STEP + place % STEP;
-    let real = q < params.quads;
     let safe = min(q, params.quads - 1u);
-    for (var i = place; i < ROWS * STEP; i += invocations) {
-        // Rows beyond the last repeat it and are not stored.
-        let row = min(first + i / STEP, params.num_rows - 1u);
-        let value = emb[row * params.quads + safe];
-        left[(i / STEP) * PITCH + place % STEP] = vec4<Staged>(select(vec4<f32>(0.0), value, real));
-    }
-    // Prototypes lie along D and are staged across it: a block of four prototypes and one quad is transposed in registers.
+    // Beyond D both operands are zero: 0 times what happens to lie there need not be 0.
+    let none = mat4x4<f32>();
     let base = (params.first_class + first_class) * params.num_protos;
     let last = (params.first_class + params.classes) * params.num_protos - 1u;
-    for (var i = place; i < COLUMNS; i += invocations) {
-        let j = base + 4u * (i / STEP);
-        let block = transpose(mat4x4<f32>(
+    let j = base + place / STEP * 4u;
+    var columns = none;
+    if ((place < COLUMNS) & (q < params.quads)) {
+        columns = mat4x4<f32>(
             protos[min(j, last) * params.quads + safe],
             protos[min(j + 1u, last) * params.quads + safe],
             protos[min(j + 2u, last) * params.quads + safe],
             protos[min(j + 3u, last) * params.quads + safe],
-        ));
-        let to = 4u * (place % STEP) * (COLUMNS / 4u) + i / STEP;
-        // Beyond D both operands are zero: 0 times what happens to lie there need not be 0.
-        right[to] = vec4<Staged>(select(vec4<f32>(0.0), block[0], real));
-        right[to + COLUMNS / 4u] = vec4<Staged>(select(vec4<f32>(0.0), block[1], real));
-        right[to + 2u * (COLUMNS / 4u)] = vec4<Staged>(select(vec4<f32>(0.0), block[2], real));
-        right[to + 3u * (COLUMNS / 4u)] = vec4<Staged>(select(vec4<f32>(0.0), block[3], real));
+        );
+    }
+    let row = place / STEP * 4u;
+    var rows = none;
+    if ((place < ROWS) & (q < params.quads)) {
+        rows = mat4x4<f32>(
+            left_quad(first, row, safe),
+            left_quad(first, row + 1u, safe),
+            left_quad(first, row + 2u, safe),
+            left_quad(first, row + 3u, safe),
+        );
+    }
+    if (place < COLUMNS) {
+        put_right(place / STEP, place % STEP, columns);
+    }
+    if (place < ROWS) {
+        put_left(place / STEP, place % STEP, rows);
     }
 }
 
@@ -49,12 +59,12 @@ fn put(row: u32, quad: u32, value: vec4<f32>) {
     scores[at + 3u] = value.w;
 }
 
-// The maxima of rows first, first + 1, ... (`count` of them) in `scores`; all invocations come here together.
+// The maxima of rows first, first + 4, ... (`count` of them) in `scores`; all invocations come here together.
 fn settle(first: u32, count: u32, first_class: u32, per_tile: u32, place: u32, invocations: u32) {
     workgroupBarrier();
     let span = classes_written(first_class, per_tile);
     for (var i = place; i < count * span; i += invocations) {
-        let n = first + i / span;
+        let n = first + 4u * (i / span);
         let c = first_class + i % span;
         if (n < params.num_rows) {
             // Padding lanes lie behind the last class and read what another class left, which is not written.
@@ -102,27 +112,27 @@ fn proto_match_8(
     for (var round = 0u; round < (params.quads + STEP - 1u) / STEP; round++) {
         // Nobody may still read the last round.
         workgroupBarrier();
-        stage(first, first_class, round, place, invocations);
+        stage(first, first_class, round, place);
         workgroupBarrier();
 //!include lib/gemm_8.wgsl
     }
-    // DOWN rows at a time, so that the scores fit beside the operands.
+    // DOWN rows at a time, one of each quad of rows, so that the scores fit beside the operands.
     put(local.y, near, c00); put(local.y, far, c01);
     settle(first, DOWN, first_class, per_tile, place, invocations);
     put(local.y, near, c10); put(local.y, far, c11);
-    settle(first + 1u * DOWN, DOWN, first_class, per_tile, place, invocations);
+    settle(first + 1u, DOWN, first_class, per_tile, place, invocations);
     put(local.y, near, c20); put(local.y, far, c21);
-    settle(first + 2u * DOWN, DOWN, first_class, per_tile, place, invocations);
+    settle(first + 2u, DOWN, first_class, per_tile, place, invocations);
     put(local.y, near, c30); put(local.y, far, c31);
-    settle(first + 3u * DOWN, DOWN, first_class, per_tile, place, invocations);
+    settle(first + 3u, DOWN, first_class, per_tile, place, invocations);
     put(local.y, near, c40); put(local.y, far, c41);
     settle(first + 4u * DOWN, DOWN, first_class, per_tile, place, invocations);
     put(local.y, near, c50); put(local.y, far, c51);
-    settle(first + 5u * DOWN, DOWN, first_class, per_tile, place, invocations);
+    settle(first + 4u * DOWN + 1u, DOWN, first_class, per_tile, place, invocations);
     put(local.y, near, c60); put(local.y, far, c61);
-    settle(first + 6u * DOWN, DOWN, first_class, per_tile, place, invocations);
+    settle(first + 4u * DOWN + 2u, DOWN, first_class, per_tile, place, invocations);
     put(local.y, near, c70); put(local.y, far, c71);
-    settle(first + 7u * DOWN, DOWN, first_class, per_tile, place, invocations);
+    settle(first + 4u * DOWN + 3u, DOWN, first_class, per_tile, place, invocations);
 }
 
 @compute @workgroup_size(ACROSS, DOWN)
@@ -147,7 +157,7 @@ fn proto_match_4(
     for (var round = 0u; round < (params.quads + STEP - 1u) / STEP; round++) {
         // Nobody may still read the last round.
         workgroupBarrier();
-        stage(first, first_class, round, place, invocations);
+        stage(first, first_class, round, place);
         workgroupBarrier();
 //!include lib/gemm_4.wgsl
     }
@@ -155,9 +165,9 @@ fn proto_match_4(
     put(local.y, local.x, c0);
     settle(first, DOWN, first_class, per_tile, place, invocations);
     put(local.y, local.x, c1);
-    settle(first + 1u * DOWN, DOWN, first_class, per_tile, place, invocations);
+    settle(first + 1u, DOWN, first_class, per_tile, place, invocations);
     put(local.y, local.x, c2);
-    settle(first + 2u * DOWN, DOWN, first_class, per_tile, place, invocations);
+    settle(first + 2u, DOWN, first_class, per_tile, place, invocations);
     put(local.y, local.x, c3);
-    settle(first + 3u * DOWN, DOWN, first_class, per_tile, place, invocations);
+    settle(first + 3u, DOWN, first_class, per_tile, place, invocations);
 }

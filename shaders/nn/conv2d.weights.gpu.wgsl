@@ -4,7 +4,7 @@
 // Rows are (ky, kx, ci) flattened, so that few input channels fill a tile with their taps; columns are output channels; the
 // depth runs over the pixels of one split, 16 a round. Both operands lie along their channels, so a round stages [16][ROWS / 4] and
 // [16][COLUMNS / 4] vec4s, and an outer product per pixel follows.
-// Iterations: pixels of a split (at most 16,384) / 16 rounds of at most 25.
+// Iterations: pixels of a split (at most 16,384) / 16 rounds of 5.
 alias Staged = f32;
 //!include lib/conv.wgsl
 //!include lib/gemm.wgsl
@@ -16,6 +16,9 @@ alias Staged = f32;
 
 //!include lib/conv_source.wgsl
 
+// 1x1, stride 1, no padding.
+override POINT: bool = false;
+
 // Pixels per round.
 const PIXELS = 16u;
 
@@ -24,33 +27,89 @@ fn row_quads() -> u32 {
     return params.kernel_h * params.kernel_w * params.quads_in;
 }
 
+// Where a pixel of the split lies: number among all output pixels, line, column.
+struct Place {
+    pixel: u32,
+    line: u32,
+    column: u32,
+}
+
+// Pixel t of the split's rectangle. A split has at most 16,384 pixels, so the quotient is exact: half a unit is far more than
+// the rounding. Pixels beyond the end repeat the last line; whoever reads them puts zeros in their place.
+fn place_of(area: vec4<u32>, t: u32, per_width: f32) -> Place {
+    let width = area.w - area.z;
+    let down = u32((f32(t) + 0.5) * per_width);
+    let line = min(area.x + down, area.y - 1u);
+    let column = area.z + t - down * width;
+    return Place(line * params.out_w + column, line, column);
+}
+
+// Quad q of input channels of the source of tap `tap` for that pixel.
+fn left_quad(at: Place, tap: u32, q: u32, real: bool) -> vec4<f32> {
+    if (POINT) {
+        // The source pixel is the output pixel.
+        return select(vec4<f32>(0.0), x[select(0u, at.pixel * params.quads_in + q, real)], real);
+    }
+    let s = row_pixel(line_row(at.line, tap), tap_column(tap) + i32(at.column * params.stride));
+    return select(vec4<f32>(0.0), x[u32(max(s, 0)) + q], (s >= 0) & real);
+}
+
+fn right_quad(at: Place, quad: u32, real: bool) -> vec4<f32> {
+    return select(vec4<f32>(0.0), dy[select(0u, at.pixel * params.quads_out + quad, real)], real);
+}
+
 // Stages pixels 16 * round and on of the split's rectangle. `invocations` is a multiple of ROWS / 4 and of COLUMNS / 4: an
-// invocation stages the same row quad and the same column for all its pixels.
+// invocation stages the same row quad and the same column quad for all its pixels, 1, 2 or 4 of either.
 fn stage(area: vec4<u32>, first_row: u32, first_quad: u32, round: u32, place: u32, invocations: u32) {
     let width = area.w - area.z;
     let count = (area.y - area.x) * width;
+    let per_width = 1.0 / f32(width);
     let rows = ROWS / 4u;
+    let quads = COLUMNS / 4u;
     // Rows beyond the last repeat it and are not stored.
     let r = min(first_row + place % rows, row_quads() - 1u);
     let tap = r / params.quads_in;
     let q = r - tap * params.quads_in;
-    let tap_first = tap_column(tap);
-    for (var i = place; i < PIXELS * rows; i += invocations) {
-        let t = round * PIXELS + i / rows;
-        let line = t / width;
-        let column = area.z + t - line * width;
-        let s = row_pixel(line_row(min(area.x + line, area.y - 1u), tap), tap_first + i32(column * params.stride));
-        let real = (s >= 0) & (t < count);
-        left[i] = select(vec4<f32>(0.0), x[u32(max(s, 0)) + q], real);
-    }
-    let quads = COLUMNS / 4u;
     let quad = min(first_quad + place % quads, params.quads_out - 1u);
-    for (var i = place; i < PIXELS * quads; i += invocations) {
-        let t = min(round * PIXELS + i / quads, count - 1u);
-        let line = t / width;
-        // Pixels beyond the end repeat the last one; they are multiplied by the zeros of `left`, or by this select.
-        let value = dy[((area.x + line) * params.out_w + area.z + t - line * width) * params.quads_out + quad];
-        right[i] = select(vec4<f32>(0.0), value, round * PIXELS + i / quads < count);
+    // Pixels from one to the next of an invocation.
+    let apart = invocations / rows;
+    let t = round * PIXELS + place / rows;
+    let l0 = left_quad(place_of(area, t, per_width), tap, q, t < count);
+    var l1 = l0; var l2 = l0; var l3 = l0;
+    if (apart < PIXELS) {
+        l1 = left_quad(place_of(area, t + apart, per_width), tap, q, t + apart < count);
+    }
+    if (2u * apart < PIXELS) {
+        l2 = left_quad(place_of(area, t + 2u * apart, per_width), tap, q, t + 2u * apart < count);
+        l3 = left_quad(place_of(area, t + 3u * apart, per_width), tap, q, t + 3u * apart < count);
+    }
+    let far = invocations / quads;
+    let u = round * PIXELS + place / quads;
+    let r0 = right_quad(place_of(area, u, per_width), quad, u < count);
+    var r1 = r0; var r2 = r0; var r3 = r0;
+    if (far < PIXELS) {
+        r1 = right_quad(place_of(area, u + far, per_width), quad, u + far < count);
+    }
+    if (2u * far < PIXELS) {
+        r2 = right_quad(place_of(area, u + 2u * far, per_width), quad, u + 2u * far < count);
+        r3 = right_quad(place_of(area, u + 3u * far, per_width), quad, u + 3u * far < count);
+    }
+    let to = place / rows * pitch() + place % rows;
+    left[to] = l0;
+    if (apart < PIXELS) {
+        left[to + apart * pitch()] = l1;
+    }
+    if (2u * apart < PIXELS) {
+        left[to + 2u * apart * pitch()] = l2;
+        left[to + 3u * apart * pitch()] = l3;
+    }
+    right[place] = r0;
+    if (far < PIXELS) {
+        right[place + invocations] = r1;
+    }
+    if (2u * far < PIXELS) {
+        right[place + 2u * invocations] = r2;
+        right[place + 3u * invocations] = r3;
     }
 }
 
@@ -92,6 +151,8 @@ fn conv2d_dw_8(
     }
     let area = split_area(at.z);
     let invocations = ACROSS * DOWN;
+    let near = local.x;
+    let far = local.x + ACROSS;
     // c[i][h]: rows 0 to 3 are those of the first row quad, 4 to 7 those of the second.
     var c00 = vec4<f32>(0.0); var c01 = vec4<f32>(0.0); var c10 = vec4<f32>(0.0); var c11 = vec4<f32>(0.0);
     var c20 = vec4<f32>(0.0); var c21 = vec4<f32>(0.0); var c30 = vec4<f32>(0.0); var c31 = vec4<f32>(0.0);
@@ -101,21 +162,7 @@ fn conv2d_dw_8(
         workgroupBarrier();
         stage(area, at.x, at.y, round, place, invocations);
         workgroupBarrier();
-        for (var p = 0u; p < PIXELS; p++) {
-            // 4 readings of workgroup memory feed 64 multiply-adds.
-            let a = left[p * (ROWS / 4u) + local.y];
-            let b = left[p * (ROWS / 4u) + local.y + DOWN];
-            let d = right_at(p, local.x);
-            let e = right_at(p, local.x + ACROSS);
-            c00 = fma(vec4<f32>(a.x), d, c00); c01 = fma(vec4<f32>(a.x), e, c01);
-            c10 = fma(vec4<f32>(a.y), d, c10); c11 = fma(vec4<f32>(a.y), e, c11);
-            c20 = fma(vec4<f32>(a.z), d, c20); c21 = fma(vec4<f32>(a.z), e, c21);
-            c30 = fma(vec4<f32>(a.w), d, c30); c31 = fma(vec4<f32>(a.w), e, c31);
-            c40 = fma(vec4<f32>(b.x), d, c40); c41 = fma(vec4<f32>(b.x), e, c41);
-            c50 = fma(vec4<f32>(b.y), d, c50); c51 = fma(vec4<f32>(b.y), e, c51);
-            c60 = fma(vec4<f32>(b.z), d, c60); c61 = fma(vec4<f32>(b.z), e, c61);
-            c70 = fma(vec4<f32>(b.w), d, c70); c71 = fma(vec4<f32>(b.w), e, c71);
-        }
+//!include lib/gemm_8.wgsl
     }
     // Row quads stand DOWN apart, column quads ACROSS.
     let row = at.x + local.y;
@@ -146,12 +193,7 @@ fn conv2d_dw_4(
         workgroupBarrier();
         stage(area, at.x, at.y, round, place, invocations);
         workgroupBarrier();
-        for (var p = 0u; p < PIXELS; p++) {
-            let a = left[p * (ROWS / 4u) + local.y];
-            let d = right_at(p, local.x);
-            c0 = fma(vec4<f32>(a.x), d, c0); c1 = fma(vec4<f32>(a.y), d, c1);
-            c2 = fma(vec4<f32>(a.z), d, c2); c3 = fma(vec4<f32>(a.w), d, c3);
-        }
+//!include lib/gemm_4.wgsl
     }
     store(at.z, at.x + local.y, at.y + local.x, c0, c1, c2, c3);
 }

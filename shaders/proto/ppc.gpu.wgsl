@@ -4,8 +4,8 @@
 // keeps the running maximum and sum of its rows in registers over all tiles of prototypes, and adds up the ACROSS invocations of a row at
 // the end, in order. Sums: rows are pixels, the depth is the 64 prototypes of a tile, columns are channels.
 // Layout: as ppc.wgsl, but the scratch weights are [N] rows of 16 vec4s, which the second product reads along its depth.
-// Tile 64 x 64 by 64 invocations, 9 KiB for the operands and 4 KiB for the rows' sums.
-// Iterations: `count` / 64 tiles of D / 16 rounds of at most 13 in ppc_scan, 13 D / 16 in ppc_weights, 52 in ppc_accumulate.
+// Tile 64 x 64 by 64 invocations, 8.3 KiB for the operands and 4 KiB for the rows' sums.
+// Iterations: `count` / 64 tiles of D / 16 rounds of 5 in ppc_scan, 5 D / 16 in ppc_weights, 20 in ppc_accumulate.
 alias Staged = f32;
 //!include lib/total.wgsl
 //!include lib/ppc.wgsl
@@ -30,31 +30,34 @@ var<workgroup> parts: array<vec2<f32>, 512>;
 const TILE = 64u;
 const TILE_QUADS = 16u;
 
-// Stages quads 4 * round and on of D, for pixels `first` and on and prototypes `j` and on.
-fn stage(first: u32, j: u32, round: u32, place: u32, invocations: u32) {
+// Stages quads 4 * round and on of D, for pixels `first` and on and prototypes `j` and on: every invocation a block of four
+// pixels and one of four prototypes. Those beyond the end repeat the last one: pixels are not stored, logits() drops prototypes.
+fn stage(first: u32, j: u32, round: u32, place: u32) {
     let q = round * STEP + place % STEP;
-    let real = q < params.quads;
     let safe = min(q, params.quads - 1u);
-    for (var i = place; i < TILE * STEP; i += invocations) {
-        // Pixels beyond the end repeat the last one and are not stored.
-        let row = min(first + i / STEP, params.num_pixels - 1u);
-        left[(i / STEP) * PITCH + place % STEP] = select(vec4<f32>(0.0), emb[row * params.quads + safe], real);
-    }
-    // A block of four prototypes and one quad of D, transposed; prototypes beyond the end repeat the last one.
     let last = params.num_rows - 1u;
-    for (var i = place; i < TILE; i += invocations) {
-        let k = j + 4u * (i / STEP);
-        let block = transpose(mat4x4<f32>(
-            protos[min(k, last) * params.quads + safe],
-            protos[min(k + 1u, last) * params.quads + safe],
-            protos[min(k + 2u, last) * params.quads + safe],
-            protos[min(k + 3u, last) * params.quads + safe],
-        ));
-        let to = 4u * (place % STEP) * TILE_QUADS + i / STEP;
-        right[to] = select(vec4<f32>(0.0), block[0], real);
-        right[to + TILE_QUADS] = select(vec4<f32>(0.0), block[1], real);
-        right[to + 2u * TILE_QUADS] = select(vec4<f32>(0.0), block[2], real);
-        right[to + 3u * TILE_QUADS] = select(vec4<f32>(0.0), block[3], real);
+    let k = j + place / STEP * 4u;
+    let row = first + place / STEP * 4u;
+    let end = params.num_pixels - 1u;
+    let columns = mat4x4<f32>(
+        protos[min(k, last) * params.quads + safe],
+        protos[min(k + 1u, last) * params.quads + safe],
+        protos[min(k + 2u, last) * params.quads + safe],
+        protos[min(k + 3u, last) * params.quads + safe],
+    );
+    let rows = mat4x4<f32>(
+        emb[min(row, end) * params.quads + safe],
+        emb[min(row + 1u, end) * params.quads + safe],
+        emb[min(row + 2u, end) * params.quads + safe],
+        emb[min(row + 3u, end) * params.quads + safe],
+    );
+    // Beyond D both operands are zero: 0 times what happens to lie there need not be 0.
+    if (q < params.quads) {
+        put_right(place / STEP, place % STEP, columns);
+        put_left(place / STEP, place % STEP, rows);
+    } else {
+        put_right(place / STEP, place % STEP, mat4x4<f32>());
+        put_left(place / STEP, place % STEP, mat4x4<f32>());
     }
 }
 
@@ -93,7 +96,7 @@ fn ppc_scan(
         var c60 = vec4<f32>(0.0); var c61 = vec4<f32>(0.0); var c70 = vec4<f32>(0.0); var c71 = vec4<f32>(0.0);
         for (var round = 0u; round < rounds(); round++) {
             workgroupBarrier();
-            stage(first, j, round, place, ACROSS * DOWN);
+            stage(first, j, round, place);
             workgroupBarrier();
 //!include lib/gemm_8.wgsl
         }
@@ -107,10 +110,11 @@ fn ppc_scan(
         t6 = fold(fold(t6, logits(c60, j + 4u * near)), logits(c61, j + 4u * far));
         t7 = fold(fold(t7, logits(c70, j + 4u * near)), logits(c71, j + 4u * far));
     }
-    put(local.y, local.x, t0); put(local.y + DOWN, local.x, t1);
-    put(local.y + 2u * DOWN, local.x, t2); put(local.y + 3u * DOWN, local.x, t3);
-    put(local.y + 4u * DOWN, local.x, t4); put(local.y + 5u * DOWN, local.x, t5);
-    put(local.y + 6u * DOWN, local.x, t6); put(local.y + 7u * DOWN, local.x, t7);
+    // Rows 0 to 3 of the square are those of quad local.y, 4 to 7 those of quad local.y + DOWN.
+    let row = 4u * local.y;
+    let later = row + 4u * DOWN;
+    put(row, local.x, t0); put(row + 1u, local.x, t1); put(row + 2u, local.x, t2); put(row + 3u, local.x, t3);
+    put(later, local.x, t4); put(later + 1u, local.x, t5); put(later + 2u, local.x, t6); put(later + 3u, local.x, t7);
     workgroupBarrier();
     // One invocation per row from here on: 64 of both.
     let n = first + place;
@@ -163,34 +167,48 @@ fn ppc_weights(
     var c60 = vec4<f32>(0.0); var c61 = vec4<f32>(0.0); var c70 = vec4<f32>(0.0); var c71 = vec4<f32>(0.0);
     for (var round = 0u; round < rounds(); round++) {
         workgroupBarrier();
-        stage(first, params.start, round, place, ACROSS * DOWN);
+        stage(first, params.start, round, place);
         workgroupBarrier();
 //!include lib/gemm_8.wgsl
     }
     // Prototypes inside, pixels outside: the second product reads the weights along its depth.
-    let n = first + local.y;
+    let n = first + 4u * local.y;
+    let later = n + 4u * DOWN;
     store_weight(n, near, c00); store_weight(n, far, c01);
-    store_weight(n + 1u * DOWN, near, c10); store_weight(n + 1u * DOWN, far, c11);
-    store_weight(n + 2u * DOWN, near, c20); store_weight(n + 2u * DOWN, far, c21);
-    store_weight(n + 3u * DOWN, near, c30); store_weight(n + 3u * DOWN, far, c31);
-    store_weight(n + 4u * DOWN, near, c40); store_weight(n + 4u * DOWN, far, c41);
-    store_weight(n + 5u * DOWN, near, c50); store_weight(n + 5u * DOWN, far, c51);
-    store_weight(n + 6u * DOWN, near, c60); store_weight(n + 6u * DOWN, far, c61);
-    store_weight(n + 7u * DOWN, near, c70); store_weight(n + 7u * DOWN, far, c71);
+    store_weight(n + 1u, near, c10); store_weight(n + 1u, far, c11);
+    store_weight(n + 2u, near, c20); store_weight(n + 2u, far, c21);
+    store_weight(n + 3u, near, c30); store_weight(n + 3u, far, c31);
+    store_weight(later, near, c40); store_weight(later, far, c41);
+    store_weight(later + 1u, near, c50); store_weight(later + 1u, far, c51);
+    store_weight(later + 2u, near, c60); store_weight(later + 2u, far, c61);
+    store_weight(later + 3u, near, c70); store_weight(later + 3u, far, c71);
 }
 
-// Stages 16 prototypes of the tile: their weights along the depth, their quads of channels from `first_quad` on.
-fn stage_weights(first: u32, first_quad: u32, round: u32, place: u32, invocations: u32) {
-    for (var i = place; i < TILE * STEP; i += invocations) {
-        let row = min(first + i / STEP, params.num_pixels - 1u);
-        left[(i / STEP) * PITCH + place % STEP] = weights_in[row * TILE_QUADS + round * STEP + place % STEP];
-    }
-    for (var i = place; i < 4u * TILE; i += invocations) {
-        // The weight of a prototype past the end is 0; the last one stands in.
-        let j = min(params.start + 4u * STEP * round + i / TILE_QUADS, params.num_rows - 1u);
-        let quad = min(first_quad + i % TILE_QUADS, params.quads - 1u);
-        right[i] = protos[j * params.quads + quad];
-    }
+// Quad `i` of the round's prototypes: those past the end have weight 0, and the last one stands in.
+fn right_quad(first_quad: u32, round: u32, i: u32) -> vec4<f32> {
+    let j = min(params.start + 4u * STEP * round + i / TILE_QUADS, params.num_rows - 1u);
+    return protos[j * params.quads + min(first_quad + i % TILE_QUADS, params.quads - 1u)];
+}
+
+// Stages 16 prototypes of the tile: their weights, and their quads of channels from `first_quad` on. 64 invocations.
+fn stage_weights(first: u32, first_quad: u32, round: u32, place: u32) {
+    let r0 = right_quad(first_quad, round, place);
+    let r1 = right_quad(first_quad, round, place + TILE);
+    let r2 = right_quad(first_quad, round, place + 2u * TILE);
+    let r3 = right_quad(first_quad, round, place + 3u * TILE);
+    let row = first + place / STEP * 4u;
+    let end = params.num_pixels - 1u;
+    let q = round * STEP + place % STEP;
+    put_left(place / STEP, place % STEP, mat4x4<f32>(
+        weights_in[min(row, end) * TILE_QUADS + q],
+        weights_in[min(row + 1u, end) * TILE_QUADS + q],
+        weights_in[min(row + 2u, end) * TILE_QUADS + q],
+        weights_in[min(row + 3u, end) * TILE_QUADS + q],
+    ));
+    right[place] = r0;
+    right[place + TILE] = r1;
+    right[place + 2u * TILE] = r2;
+    right[place + 3u * TILE] = r3;
 }
 
 // out[n, d] += sum over the tile, for one pixel and one vec4 of channels; the first tile overwrites.
@@ -229,20 +247,21 @@ fn ppc_accumulate(
     var c60 = vec4<f32>(0.0); var c61 = vec4<f32>(0.0); var c70 = vec4<f32>(0.0); var c71 = vec4<f32>(0.0);
     for (var round = 0u; round < (params.count + 15u) / 16u; round++) {
         workgroupBarrier();
-        stage_weights(first, first_quad, round, place, ACROSS * DOWN);
+        stage_weights(first, first_quad, round, place);
         workgroupBarrier();
 //!include lib/gemm_8.wgsl
     }
-    let n = first + local.y;
+    let n = first + 4u * local.y;
+    let later = n + 4u * DOWN;
     // Quads of channels; add() drops those beyond the last.
     let d = first_quad + near;
     let e = first_quad + far;
     add(n, d, c00); add(n, e, c01);
-    add(n + 1u * DOWN, d, c10); add(n + 1u * DOWN, e, c11);
-    add(n + 2u * DOWN, d, c20); add(n + 2u * DOWN, e, c21);
-    add(n + 3u * DOWN, d, c30); add(n + 3u * DOWN, e, c31);
-    add(n + 4u * DOWN, d, c40); add(n + 4u * DOWN, e, c41);
-    add(n + 5u * DOWN, d, c50); add(n + 5u * DOWN, e, c51);
-    add(n + 6u * DOWN, d, c60); add(n + 6u * DOWN, e, c61);
-    add(n + 7u * DOWN, d, c70); add(n + 7u * DOWN, e, c71);
+    add(n + 1u, d, c10); add(n + 1u, e, c11);
+    add(n + 2u, d, c20); add(n + 2u, e, c21);
+    add(n + 3u, d, c30); add(n + 3u, e, c31);
+    add(later, d, c40); add(later, e, c41);
+    add(later + 1u, d, c50); add(later + 1u, e, c51);
+    add(later + 2u, d, c60); add(later + 2u, e, c61);
+    add(later + 3u, d, c70); add(later + 3u, e, c71);
 }

@@ -89,7 +89,7 @@ impl Tile {
             ("COLUMNS", columns as f64),
             ("ACROSS", (columns / side) as f64),
             ("DOWN", (rows / side) as f64),
-            ("LEFT", (5 * rows) as f64),
+            ("LEFT", (4 * rows + 16) as f64),
             ("RIGHT", (4 * columns) as f64),
         ]
     }

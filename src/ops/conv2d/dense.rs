@@ -117,7 +117,8 @@ pub(super) fn weights(l: &mut Launch<'_>, params: &Params, bindings: &[(&'static
         let entry = if tile.side() == 8 { "conv2d_dw_8" } else { "conv2d_dw_4" };
         let groups = tile_grid(&gemm, [tile.rows(), tile.columns()], params.num_splits as usize);
         l.dispatch("conv2d.weights.gpu", entry, params, bindings, groups);
-        l.constants(&tile.constants());
+        let [point, _] = reading(params);
+        l.constants(&[&tile.constants()[..], &[point][..]].concat());
         l.measured(gemm);
         return;
     }
