@@ -41,6 +41,13 @@ pub(in crate::ops) fn cases() -> Vec<Case> {
         windows("windows of 3", 2, [3, 4], window(3, 0, [2, 1])),
         windows("windows of 3, shifted", 1, [2, 8], window(3, 1, [2, 3])),
         windows("windows of 7, shifted", 1, [1, 4], window(7, 3, [1, 2])),
+        // Large enough for tiles of 64 rows: heads of 16, 15 and 2 quads, terms that end inside a tile, windows.
+        packed("packed, tiles", [3, 131, 512], 8),
+        packed("packed, tiles, heads of 8 channels", [2, 67, 128], 16),
+        case("tiles, more queries than keys", [2, 99, 41, 960], 16, 0.5),
+        // Up to about 100, whose unit in the last place is 8e-6: so far off are score and log-sum-exp, and a weight with them.
+        case("tiles, large scores", [8, 65, 70, 64], 4, 8.0).tolerance(2e-5),
+        windows("windows of 7, tiles", 3, [4, 12], window(7, 3, [2, 3])),
         // 24 images: two parts of the gradient of the table.
         windows("many windows", 2, [1, 4], window(2, 1, [3, 4])),
     ]

@@ -2,7 +2,7 @@
 
 use super::shape::Operands;
 use super::{Attention, Window};
-use crate::gpu::{Slot, grid, uniform};
+use crate::gpu::{Caps, Slot, grid, uniform};
 use crate::tape::{Launch, Value};
 
 uniform! {
@@ -111,9 +111,57 @@ fn operands(op: Attention, l: &Launch<'_>) -> [(&'static str, Slot); 4] {
     [("q", q), ("k", k), ("v", v), ("table", table)]
 }
 
+/// Rows of a tile of `shaders/nn/attention.gpu.wgsl`, and the channels of a head that it holds at most.
+const TILE: [u32; 2] = [64, 64];
+
+/// Whether sums over `terms` for `rows` rows per image and head go by tiles in workgroup memory: on GPUs, where a head fits,
+/// where tiles are filled well enough and keep the device busy, since their sums have no parts, and while loops stay short.
+/// A rule on the shapes alone, since it orders the sums.
+fn is_tiled(caps: &Caps, params: &Params, rows: u32, terms: u32) -> bool {
+    /// Workgroups that keep a large GPU half busy.
+    const ENOUGH: u32 = 64;
+    const MOST_TERMS: u32 = 32_768;
+    let tiles = params.images * params.heads * rows.div_ceil(TILE[0]);
+    let filled = rows >= TILE[0] / 2 && tiles >= ENOUGH;
+    caps.variant.is_parallel() && 4 * params.head_quads <= TILE[1] && filled && terms <= MOST_TERMS
+}
+
+/// Appends a kernel of tiles for `rows` rows per image and head.
+fn tiles(
+    l: &mut Launch<'_>,
+    entry: &'static str,
+    params: &Params,
+    rows: u32,
+    bindings: &[(&'static str, Slot)],
+    flags: &[(&'static str, bool)],
+) {
+    let count = params.images as usize * params.heads as usize * rows.div_ceil(TILE[0]) as usize;
+    l.dispatch("attention.gpu", entry, params, bindings, grid(count, 1));
+    let constants: Vec<_> = flags.iter().map(|&(name, on)| (name, f64::from(u8::from(on)))).collect();
+    l.constants(&constants);
+}
+
+/// The forward pass by tiles.
+fn forward_tiles(op: Attention, l: &mut Launch<'_>, params: &Params) {
+    let pairs = l.scratch(2 * l.output(1).len());
+    let [q, k, v, table] = operands(op, l);
+    // There is no gradient: something else stands in for it and is not read, and nothing is kept of the scores.
+    let operands = [q, k, v, table, ("d_out", v.1)];
+    let bindings = [&operands[..], &[("numbers_out", l.write(1)), ("pairs_out", pairs)]].concat();
+    tiles(l, "attention_scan", params, params.queries, &bindings, &[]);
+    let unused = l.scratch(1);
+    let bindings =
+        [&operands[..], &[("numbers", pairs), ("out", l.write(0)), ("scores_out", unused)]].concat();
+    tiles(l, "attention_mix", params, params.queries, &bindings, &[]);
+}
+
 pub(super) fn forward(op: Attention, l: &mut Launch<'_>) {
     let inputs: Vec<&Value> = (0..op.arity()).map(|i| l.input(i)).collect();
     let [params, _] = params(op, &inputs);
+    if is_tiled(l.caps, &params, params.queries, params.keys) {
+        forward_tiles(op, l, &params);
+        return;
+    }
     let sums = l.scratch(4 * sum_quads(&params, params.queries));
     let states = l.scratch(8 * fours(&params, params.queries) * params.parts as usize);
     let bindings = [&operands(op, l)[..], &[("out", sums), ("states_out", states)]].concat();
@@ -136,20 +184,37 @@ pub(super) fn backward(op: Attention, l: &mut Launch<'_>) {
     let inputs = [&operands(op, l)[..], &[d_out, ("numbers", numbers)]].concat();
 
     let scores = l.scratch(if op.window.is_some() { rows * keys as usize } else { 1 });
-    let sums = l.scratch(4 * sum_quads(&over_keys, queries));
-    let bindings = [&inputs[..], &[("out", sums), ("scores_out", scores)]].concat();
-    l.dispatch("attention", "attention_dq", &over_keys, &bindings, groups(&over_keys, queries));
     let to = if op.packed { [0; 3].map(|_| l.write(0)) } else { [0, 1, 2].map(|i| l.write(i)) };
     let stride = over_keys.stride;
-    join(l, Params { to_stride: stride, ..over_keys }, sums, to[0]);
+    let over_keys = Params { to_stride: stride, ..over_keys };
+    if is_tiled(l.caps, &over_keys, queries, keys) {
+        let bindings = [&inputs[..], &[("out", to[0]), ("scores_out", scores)]].concat();
+        let flags = [("SCORED", true), ("KEPT", op.window.is_some())];
+        tiles(l, "attention_mix", &over_keys, queries, &bindings, &flags);
+    } else {
+        let sums = l.scratch(4 * sum_quads(&over_keys, queries));
+        let bindings = [&inputs[..], &[("out", sums), ("scores_out", scores)]].concat();
+        l.dispatch("attention", "attention_dq", &over_keys, &bindings, groups(&over_keys, queries));
+        join(l, over_keys, sums, to[0]);
+    }
 
-    let half = sum_quads(&over_queries, keys);
-    let sums = l.scratch(8 * half);
-    let bindings = [&inputs[..], &[("out", sums)]].concat();
-    l.dispatch("attention", "attention_dkv", &over_queries, &bindings, groups(&over_queries, keys));
-    let keys = Params { queries: keys, to_stride: stride, to_at: over_keys.k_at, ..over_queries };
-    join(l, keys, sums, to[1]);
-    join(l, Params { from_at: half as u32, to_at: over_keys.v_at, ..keys }, sums, to[2]);
+    if is_tiled(l.caps, &over_queries, keys, queries) {
+        let unused = l.scratch(1);
+        for (scored, to, to_at) in [(true, to[1], over_keys.k_at), (false, to[2], over_keys.v_at)] {
+            let params = Params { to_stride: stride, to_at, ..over_queries };
+            let bindings = [&inputs[..], &[("out", to), ("scores_out", unused)]].concat();
+            let flags = [("KEYS", true), ("SCORED", scored)];
+            tiles(l, "attention_mix", &params, keys, &bindings, &flags);
+        }
+    } else {
+        let half = sum_quads(&over_queries, keys);
+        let sums = l.scratch(8 * half);
+        let bindings = [&inputs[..], &[("out", sums)]].concat();
+        l.dispatch("attention", "attention_dkv", &over_queries, &bindings, groups(&over_queries, keys));
+        let keys = Params { queries: keys, to_stride: stride, to_at: over_keys.k_at, ..over_queries };
+        join(l, keys, sums, to[1]);
+        join(l, Params { from_at: half as u32, to_at: over_keys.v_at, ..keys }, sums, to[2]);
+    }
     if op.window.is_some() {
         table_gradient(l, over_keys, scores);
     }
