@@ -11,25 +11,39 @@ enable wgpu_cooperative_matrix;
 // Quads of the depth per round.
 const STEP = 8u;
 
+// Row `row` of the tile at depth quad k = (tap, q); zeros outside the image and beyond the depth.
+fn left_quad(first: u32, row: u32, k: u32, tap: u32, q: u32, real: bool) -> vec4<f32> {
+    let at = source_quad(first, row, k, tap, q);
+    return select(vec4<f32>(0.0), x[max(at, 0)], (at >= 0) & real);
+}
+
+// Number `i` of the round's quads of w: one input channel of one tap. Columns beyond the last repeat it and are not stored.
+fn right_quad(first_quad: u32, round: u32, i: u32, depth: u32) -> vec4<f32> {
+    let row = DEPTH * round + i / (COLUMNS / 4u);
+    let at = row * params.quads_out + min(first_quad + i % (COLUMNS / 4u), params.quads_out - 1u);
+    let real = row < 4u * depth;
+    return select(vec4<f32>(0.0), w[select(0u, at, real)], real);
+}
+
 // Stages depth quads STEP * round and on. INVOCATIONS is a multiple of STEP: an invocation's quad of the round is the same for all
-// its rows, and so is the tap.
+// its rows, and so is the tap. Two quads of either side are loaded before the first is written: a GPU waits for all together.
 fn stage(first: u32, first_quad: u32, round: u32, place: u32) {
     let depth = params.kernel_h * params.kernel_w * params.quads_in;
     let k = round * STEP + place % STEP;
     let tap = k / params.quads_in;
-    for (var i = place; i < ROWS * STEP; i += INVOCATIONS) {
-        let at = source_quad(first, i / STEP, k, tap, k - tap * params.quads_in);
-        let real = (at >= 0) & (k < depth);
-        put_left(i / STEP, place % STEP, select(vec4<f32>(0.0), x[max(at, 0)], real));
-    }
-    let quads = COLUMNS / 4u;
-    for (var i = place; i < DEPTH * quads; i += INVOCATIONS) {
-        // Row of w: one input channel of one tap. Columns beyond the last repeat it and are not stored.
-        let row = DEPTH * round + i / quads;
-        let column = min(first_quad + i % quads, params.quads_out - 1u);
-        let real = row < 4u * depth;
-        let value = w[select(0u, row * params.quads_out + column, real)];
-        put_right(i / quads, i % quads, select(vec4<f32>(0.0), value, real));
+    let q = k - tap * params.quads_in;
+    let real = k < depth;
+    // Both sides have 512 quads, and INVOCATIONS is at most 256.
+    for (var i = place; i < ROWS * STEP; i += 2u * INVOCATIONS) {
+        let next = i + INVOCATIONS;
+        let l0 = left_quad(first, i / STEP, k, tap, q, real);
+        let l1 = left_quad(first, next / STEP, k, tap, q, real);
+        let r0 = right_quad(first_quad, round, i, depth);
+        let r1 = right_quad(first_quad, round, next, depth);
+        put_left(i / STEP, place % STEP, l0);
+        put_left(next / STEP, place % STEP, l1);
+        put_right(i / (COLUMNS / 4u), i % (COLUMNS / 4u), r0);
+        put_right(next / (COLUMNS / 4u), next % (COLUMNS / 4u), r1);
     }
 }
 

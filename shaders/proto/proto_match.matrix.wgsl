@@ -15,10 +15,13 @@ fn stage(first: u32, first_class: u32, round: u32, place: u32) {
     let q = round * STEP + place % STEP;
     let real = q < params.quads;
     let safe = min(q, params.quads - 1u);
-    for (var i = place; i < ROWS * STEP; i += INVOCATIONS) {
-        // Rows beyond the last repeat it and are not stored.
-        let value = emb[min(first + i / STEP, params.num_rows - 1u) * params.quads + safe];
-        put_left(i / STEP, place % STEP, select(vec4<f32>(0.0), value, real));
+    for (var i = place; i < ROWS * STEP; i += 2u * INVOCATIONS) {
+        // Rows beyond the last repeat it and are not stored. Two loads are waited for together.
+        let next = i + INVOCATIONS;
+        let v0 = emb[min(first + i / STEP, params.num_rows - 1u) * params.quads + safe];
+        let v1 = emb[min(first + next / STEP, params.num_rows - 1u) * params.quads + safe];
+        put_left(i / STEP, place % STEP, select(vec4<f32>(0.0), v0, real));
+        put_left(next / STEP, place % STEP, select(vec4<f32>(0.0), v1, real));
     }
     // Prototypes lie along D and are staged across it: blocks of four prototypes and one quad are transposed in registers.
     let base = (params.first_class + first_class) * params.num_protos;
