@@ -112,10 +112,10 @@ fn batch_norm_stats(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_w
         count += 1.0;
     }
     // mean = shift + offset, and sum (x - mean)^2 = squares - sum * offset. Rounding may leave that
-    // slightly below 0; select, unlike max, keeps NaN.
+    // slightly below 0; NaN must stay.
     let offset = sum / max(count, 1.0);
     let spread = squares - sum * offset;
-    let kept = select(spread, vec4<f32>(0.0), spread < vec4<f32>(0.0));
+    let kept = select(max(spread, vec4<f32>(0.0)), spread, is_nan(spread));
     store_moments(at.part, at.quad, Moments(count, shift + offset, kept));
 }
 

@@ -38,10 +38,11 @@ fn is_valid(n: u32) -> bool {
     return labels[n] >= 0 && labels[n] < i32(params.num_classes);
 }
 
-// A loss that rounding made negative is 0. A NaN is no less than 0 and, as bits, above every number: it is always kept.
+// A loss that rounding made negative is 0. A NaN is, as bits, above every number, so it is always kept; comparing them as
+// whole numbers says so to compilers that assume no NaN too. Negative losses end at -infinity, NaNs with a sign lie above.
 fn key(n: u32) -> u32 {
-    let loss = lse[n] - own[n];
-    return select(bitcast<u32>(loss), 0u, loss <= 0.0);
+    let bits = bitcast<u32>(lse[n] - own[n]);
+    return select(bits, 0u, bits >= 0x80000000u && bits <= 0xff800000u);
 }
 
 @compute @workgroup_size(256)
