@@ -1,27 +1,12 @@
 // What every convolution kernel does with a finished sum before it is stored: y = limited(sum + addend, low, high).
-// The includer declares `alias Element` (vec4<f32>, or f32 where buffers are seen as floats), params.{low,high} and `y`.
-@group(0) @binding(6) var<storage, read> skip: array<Element>;
-
-// What the addend is: 0 nothing, 1 the same place in `skip`, 2 what `y` held before. Constants and not uniforms: behind a
-// branch that is taken at run time, software adapters pay for the load that is not made.
-override ADD: u32 = 0u;
-// Whether there are bounds. Where there are none, comparing would cost 5 % of a convolution of few channels.
-override BOUNDED: bool = false;
+// The includer declares `alias Element = vec4<f32>`, params.{low,high} and `y`.
+//!include lib/addend.wgsl
+//!include lib/limited.wgsl
 
 fn finished(sum: Element, at: u32) -> Element {
-    var value = sum;
-    if (ADD == 1u) {
-        value += skip[at];
-    }
-    if (ADD == 2u) {
-        value += y[at];
-    }
+    let value = with_addend(sum, at);
     if (!BOUNDED) {
         return value;
     }
-    // As in limited.wgsl, for either type: infinities stand for no bound, and NaN stays NaN.
-    let low = Element(params.low);
-    let high = Element(params.high);
-    let raised = select(value, low, value < low);
-    return select(raised, high, raised > high);
+    return limited(value, Element(params.low), Element(params.high));
 }

@@ -30,25 +30,7 @@ struct Params {
     weight: f32,
 }
 
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read> dy: array<vec4<f32>>;
-@group(0) @binding(3) var<storage, read> mean: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read> variance: array<vec4<f32>>;
-@group(0) @binding(5) var<storage, read> gamma: array<vec4<f32>>;
-@group(0) @binding(6) var<storage, read> beta: array<vec4<f32>>;
-@group(0) @binding(7) var<storage, read> constants: array<vec4<f32>>;
-@group(0) @binding(8) var<storage, read_write> out: array<vec4<f32>>;
-@group(0) @binding(9) var<storage, read_write> mean_out: array<vec4<f32>>;
-@group(0) @binding(10) var<storage, read_write> variance_out: array<vec4<f32>>;
-@group(0) @binding(11) var<storage, read_write> dgamma: array<vec4<f32>>;
-@group(0) @binding(12) var<storage, read_write> dbeta: array<vec4<f32>>;
-@group(0) @binding(13) var<storage, read_write> constants_out: array<vec4<f32>>;
-
-fn inverse_deviation(quad: u32) -> vec4<f32> {
-    // Masked first: rank-1 buffers promise nothing beyond their length, and NaN would survive a product.
-    return 1.0 / sqrt(masked(variance[quad], quad, params.channels) + params.eps);
-}
+//!include lib/batch_norm.wgsl
 
 // Reads one float of each cache line of x that this subgroup will walk over.
 fn touch_x(at: Walk, lane: u32) -> f32 {
@@ -112,10 +94,10 @@ fn batch_norm_stats(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_w
         count += 1.0;
     }
     // mean = shift + offset, and sum (x - mean)^2 = squares - sum * offset. Rounding may leave that
-    // slightly below 0; select, unlike max, keeps NaN.
+    // slightly below 0; NaN must stay.
     let offset = sum / max(count, 1.0);
     let spread = squares - sum * offset;
-    let kept = select(spread, vec4<f32>(0.0), spread < vec4<f32>(0.0));
+    let kept = select(max(spread, vec4<f32>(0.0)), spread, is_nan(spread));
     store_moments(at.part, at.quad, Moments(count, shift + offset, kept));
 }
 
@@ -178,14 +160,6 @@ fn batch_norm(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgro
         let i = row * params.quads + quad;
         out[i] = limited((x[i] - center) * slope + shift, low, high);
     }
-}
-
-// dy where the activation is open, else 0.
-fn through(d: vec4<f32>, slope: vec4<f32>, shift: vec4<f32>, g: vec4<f32>) -> vec4<f32> {
-    let before = d * slope + shift;
-    // Strictly inside: the gradient at the two kinks is 0, as in relu.wgsl.
-    let open = (before > vec4<f32>(params.low)) & (before < vec4<f32>(params.high));
-    return select(vec4<f32>(0.0), g, open);
 }
 
 // Parts of dgamma = sum g * xhat and, behind them, of dbeta = sum g, with g the gradient before the activation.

@@ -22,7 +22,17 @@ override GROUPS: u32 = 1u;
 alias Element = f32;
 
 //!include lib/conv_source.wgsl
-//!include lib/epilogue.wgsl
+//!include lib/addend.wgsl
+//!include lib/limited.wgsl
+
+// As in lib/epilogue.wgsl, for a single number.
+fn finished(sum: f32, at: u32) -> f32 {
+    let value = with_addend(sum, at);
+    if (!BOUNDED) {
+        return value;
+    }
+    return limited(vec4<f32>(value), vec4<f32>(params.low), vec4<f32>(params.high)).x;
+}
 
 @compute @workgroup_size(64)
 fn conv2d(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {

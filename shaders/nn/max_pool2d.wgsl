@@ -55,16 +55,19 @@ fn max_pool2d(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgro
     let image = (line / params.out_h) * params.in_h;
     // Starting from a pixel of the window needs no number for -inf.
     var best = x[((image + rows.x) * params.in_w + columns.x) * params.quads + i % params.quads];
+    // The largest magnitude as bits: above those of infinity it is a NaN (see lib/nan.wgsl), which must stay: a broken
+    // network must show in its loss. A maximum of whole numbers costs less than a test of every number.
+    var top = vec4<u32>(0u);
     for (var h = rows.x; h <= rows.y; h++) {
         var at = ((image + h) * params.in_w + columns.x) * params.quads + i % params.quads;
         for (var w = columns.x; w <= columns.y; w++) {
             let value = x[at];
-            // NaN replaces everything and is replaced by nothing but NaN: a broken network must show in its loss.
-            best = select(best, value, (value > best) | (value != value));
+            best = select(best, value, value > best);
+            top = max(top, bitcast<vec4<u32>>(value) & vec4<u32>(0x7fffffffu));
             at += params.quads;
         }
     }
-    out[i] = best;
+    out[i] = select(best, bitcast<vec4<f32>>(top), top > vec4<u32>(0x7f800000u));
 }
 
 // Whether `value` stands in the window before row h, column w, per channel.

@@ -24,25 +24,7 @@ struct Params {
     shift: u32,
 }
 
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> lse: array<f32>;
-@group(0) @binding(2) var<storage, read> own: array<f32>;
-@group(0) @binding(3) var<storage, read> labels: array<i32>;
-@group(0) @binding(4) var<storage, read_write> counts: array<atomic<u32>>;
-@group(0) @binding(5) var<storage, read_write> state: array<u32>;
-@group(0) @binding(6) var<storage, read_write> hard: array<i32>;
-
-var<workgroup> bins: array<atomic<u32>, 256>;
-
-fn is_valid(n: u32) -> bool {
-    return labels[n] >= 0 && labels[n] < i32(params.num_classes);
-}
-
-// A loss that rounding made negative is 0. A NaN is no less than 0 and, as bits, above every number: it is always kept.
-fn key(n: u32) -> u32 {
-    let loss = lse[n] - own[n];
-    return select(bitcast<u32>(loss), 0u, loss <= 0.0);
-}
+//!include lib/hard_pixels.wgsl
 
 @compute @workgroup_size(256)
 fn hard_pixels_start(@builtin(local_invocation_index) lane: u32) {

@@ -1,5 +1,7 @@
 //! Batch normalisation over the rows of NHWC activations with a fused activation, in training and evaluation mode.
 
+mod gpu;
+
 use super::conv2d::{Conv, conv2d};
 use super::table::{Case, Fill, Input};
 use super::walk::{FAN_IN, Walk, check, merge_columns, merges};
@@ -168,6 +170,11 @@ impl Op for BatchNorm {
     }
 
     fn launch(&self, l: &mut Launch<'_>) {
+        let statistics = [l.write(1), l.write(2)];
+        if l.caps.variant.is_parallel() {
+            gpu::statistics(l, self.eps, self.act);
+            return gpu::apply(l, self.eps, self.act, statistics);
+        }
         let (walk, mut params) = params(l.input(0), self.eps, self.act);
         let quads = walk.quads as usize;
         let mut parts = l.scratch(walk.num_parts as usize * 12 * quads);
@@ -185,7 +192,6 @@ impl Op for BatchNorm {
         params.fan_in = params.parts_in;
         let bindings = [("parts", parts), ("mean_out", l.write(1)), ("variance_out", l.write(2))];
         l.dispatch("batch_norm", "batch_norm_finish", &params, &bindings, grid(quads, 64));
-        let statistics = [l.write(1), l.write(2)];
         launch_apply(l, &walk, &params, statistics);
     }
 
@@ -221,8 +227,11 @@ impl Op for BatchNormEval {
     }
 
     fn launch(&self, l: &mut Launch<'_>) {
-        let (walk, params) = params(l.input(0), self.eps, self.act);
         let statistics = [l.read(3), l.read(4)];
+        if l.caps.variant.is_parallel() {
+            return gpu::apply(l, self.eps, self.act, statistics);
+        }
+        let (walk, params) = params(l.input(0), self.eps, self.act);
         launch_apply(l, &walk, &params, statistics);
     }
 
@@ -256,6 +265,9 @@ impl Op for BatchNormGrad {
     }
 
     fn launch(&self, l: &mut Launch<'_>) {
+        if l.caps.variant.is_parallel() {
+            return gpu::gradient(l, self.eps, self.act, self.frozen);
+        }
         let (walk, mut params) = params(l.input(0), self.eps, self.act);
         if self.frozen {
             params.weight = 0.0;

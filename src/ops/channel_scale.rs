@@ -1,9 +1,10 @@
 //! A learned factor per channel (LayerScale, Touvron et al. 2021).
 
+use super::strips::Strips;
 use super::table::{Case, Fill, Input};
 use super::walk::{Walk, check, merge_columns};
 use crate::error::{Error, Result};
-use crate::gpu::{grid, uniform};
+use crate::gpu::{Slot, grid, uniform};
 use crate::oracle::{self, Array};
 use crate::tape::{Gradient, Launch, Op, Spec, Tape, Value, ValueId};
 
@@ -20,6 +21,10 @@ uniform! {
         num_parts: u32,
         parts_in: u32,
     }
+}
+
+uniform! {
+    struct GpuParams { rows: u32, quads: u32, channels: u32, wide: u32, block_rows: u32 }
 }
 
 /// Inputs `x` `[.., D]` and `gamma` `[D]`; output `x gamma`.
@@ -52,6 +57,25 @@ fn params(x: &Value) -> (Walk, Params) {
     (walk, params)
 }
 
+fn gpu_params(x: &Value, strips: &Strips) -> GpuParams {
+    let Strips { rows, quads, wide, block_rows, .. } = *strips;
+    GpuParams { rows, quads, channels: x.channels() as u32, wide, block_rows }
+}
+
+/// Two dispatches, whatever the size (`shaders/nn/channel_scale.gpu.wgsl`).
+fn gradient_on_gpu(l: &mut Launch<'_>, inputs: &[(&'static str, Slot)]) {
+    let x = l.input(0);
+    let strips = Strips::new(x.rows(), x.quads());
+    let parts = l.scratch(strips.parts_len(1));
+    let bindings = [inputs, &[("parts_out", parts)]].concat();
+    let params = gpu_params(x, &strips);
+    l.dispatch("channel_scale.gpu", "channel_scale_grad", &params, &bindings, strips.grid());
+    let finish = strips.finish();
+    let bindings = [("parts", parts), ("dgamma", l.write(1))];
+    let params = gpu_params(x, &finish);
+    l.dispatch("channel_scale.gpu", "channel_scale_finish", &params, &bindings, finish.grid());
+}
+
 impl Op for ChannelScale {
     fn stem(&self) -> &'static str {
         "channel_scale"
@@ -63,6 +87,13 @@ impl Op for ChannelScale {
     }
 
     fn launch(&self, l: &mut Launch<'_>) {
+        if l.caps.variant.is_parallel() {
+            let strips = Strips::new(l.input(0).rows(), l.input(0).quads());
+            let bindings = [("x", l.read(0)), ("gamma", l.read(1)), ("out", l.write(0))];
+            let params = gpu_params(l.input(0), &strips);
+            l.dispatch("channel_scale.gpu", "channel_scale", &params, &bindings, strips.grid());
+            return;
+        }
         let (walk, params) = params(l.input(0));
         let bindings = [("x", l.read(0)), ("gamma", l.read(1)), ("out", l.write(0))];
         l.dispatch("channel_scale", "channel_scale", &params, &bindings, walk.grid());
@@ -94,16 +125,14 @@ impl Op for ChannelScaleGrad {
     }
 
     fn launch(&self, l: &mut Launch<'_>) {
+        let inputs = [("x", l.read(0)), ("gamma", l.read(1)), ("dy", l.read(2)), ("out", l.write(0))];
+        if l.caps.variant.is_parallel() {
+            return gradient_on_gpu(l, &inputs);
+        }
         let (walk, mut params) = params(l.input(0));
         let quads = walk.quads as usize;
         let parts = l.scratch(walk.num_parts as usize * 4 * quads);
-        let bindings = [
-            ("x", l.read(0)),
-            ("gamma", l.read(1)),
-            ("dy", l.read(2)),
-            ("out", l.write(0)),
-            ("parts_out", parts),
-        ];
+        let bindings = [&inputs[..], &[("parts_out", parts)]].concat();
         l.dispatch("channel_scale", "channel_scale_grad", &params, &bindings, walk.grid());
         let (parts, left) = merge_columns(l, "channel_scale", parts, walk.num_parts, quads);
         params.parts_in = left;

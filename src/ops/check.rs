@@ -26,10 +26,16 @@ pub struct Difference {
     pub whole: bool,
 }
 
-/// Compares `found` with `wanted`; NaN differs from everything but NaN.
+/// Compares `found` with `wanted`; NaN differs from everything but NaN. Nothing but 0 is near a tensor of zeros.
 #[must_use]
 pub fn difference(name: &str, found: &[f64], wanted: &[f64]) -> Difference {
-    let scale = wanted.iter().filter(|x| x.is_finite()).fold(0.0_f64, |m, x| m.max(x.abs()));
+    difference_of_terms(name, found, wanted, 0.0)
+}
+
+/// [`difference`], where a tensor of zeros is the rest of `terms` of that size that cancel.
+fn difference_of_terms(name: &str, found: &[f64], wanted: &[f64], terms: f64) -> Difference {
+    let largest = wanted.iter().filter(|x| x.is_finite()).fold(0.0_f64, |m, x| m.max(x.abs()));
+    let scale = if largest == 0.0 { terms } else { largest };
     let mut worst = (0.0, 0);
     for (index, (&f, &w)) in std::iter::zip(found, wanted).enumerate() {
         let same = f == w || (f.is_nan() && w.is_nan());
@@ -56,6 +62,8 @@ pub struct Recorded {
     pub outputs: Vec<(ValueId, Vec<f64>)>,
     /// What has its gradient checked, and the gradient.
     pub grads: Vec<(ValueId, Option<ValueId>)>,
+    /// As in [`Case`].
+    pub terms: f64,
 }
 
 /// Records `case` with random upstream gradients on its outputs. Weights and state that it asks for are filled at random
@@ -94,7 +102,7 @@ pub fn record(case: &Case) -> Result<Recorded> {
         outputs.push((id, data));
     }
     let grads = tape.backward(&seeds, &targets, &Sums)?;
-    Ok(Recorded { tape, inputs, outputs, grads: targets.into_iter().zip(grads).collect() })
+    Ok(Recorded { tape, inputs, outputs, grads: targets.into_iter().zip(grads).collect(), terms: case.terms })
 }
 
 /// Random content of an input, exact in `f32`.
@@ -209,7 +217,7 @@ async fn compare(
             let value = tape.value(id);
             let (found, padding) = read(&plan, value, id).await?;
             let wanted = memory.get(tape, id)?;
-            let mut compared = difference(&value.name, &found, &wanted.data);
+            let mut compared = difference_of_terms(&value.name, &found, &wanted.data, recorded.terms);
             compared.whole = value.dtype != DType::F32;
             if compared.whole && compared.max_abs > 0.0 {
                 compared.max_rel = f64::INFINITY;
@@ -307,4 +315,19 @@ fn places(count: usize) -> Vec<usize> {
     Rng::new(0xd1ff, 0).shuffle(&mut all);
     all.truncate(24);
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn zeros_are_judged_by_the_terms_that_cancel_and_nothing_else_is() {
+        let off = |wanted: [f64; 2], terms| difference_of_terms("x", &[1e-3, 2.0], &wanted, terms).max_rel;
+        assert!(difference("x", &[0.0; 2], &[0.0; 2]).max_rel == 0.0);
+        assert!(difference("x", &[1e-30, 0.0], &[0.0; 2]).max_rel > 1.0);
+        assert!((off([0.0; 2], 100.0) - 0.02).abs() < 1e-12);
+        // A tensor with a maximum keeps it.
+        assert!((off([0.0, 2.0], 100.0) - 5e-4).abs() < 1e-12);
+    }
 }

@@ -4,12 +4,17 @@
 //! [`class_logit_sums`] folds every tile into `sums [N,4]`, then [`class_logit_grad`] gives each tile's `da`, and
 //! [`class_logit_affine`] adds its part to the gradients of `gamma` and `beta`.
 
+use super::strips::Strips;
 use super::table::{Case, Fill, Input};
 use super::{add, fill};
 use crate::error::{Error, Result};
 use crate::gpu::{grid, uniform};
 use crate::oracle::{self, Array};
 use crate::tape::{Launch, Op, Spec, Tape, Value, ValueId};
+
+uniform! {
+    struct GpuParams { rows: u32, quads: u32, wide: u32, block_rows: u32, first_class: u32, eps: f32 }
+}
 
 uniform! {
     struct Params {
@@ -137,6 +142,22 @@ fn params(a: &Value, norm: MaskNorm, first: bool) -> Params {
         num_blocks: 0,
         eps: norm.eps,
     }
+}
+
+/// Two dispatches, whatever the size (`shaders/proto/class_logit.gpu.wgsl`).
+fn affine_on_gpu(l: &mut Launch<'_>, norm: MaskNorm) {
+    let a = l.input(1);
+    let strips = Strips::new(a.rows(), a.quads());
+    let params = |s: &Strips| {
+        let Strips { rows, quads, wide, block_rows, .. } = *s;
+        GpuParams { rows, quads, wide, block_rows, first_class: norm.first as u32, eps: norm.eps }
+    };
+    let parts = l.scratch(strips.parts_len(2));
+    let bindings = [("d_logit", l.read(0)), ("a", l.read(1)), ("stats", l.read(2)), ("parts_out", parts)];
+    l.dispatch("class_logit.gpu", "class_logit_partial", &params(&strips), &bindings, strips.grid());
+    let finish = strips.finish();
+    let bindings = [("parts", parts), ("d_gamma", l.write(0)), ("d_beta", l.write(1))];
+    l.dispatch("class_logit.gpu", "class_logit_affine", &params(&finish), &bindings, finish.grid());
 }
 
 impl Op for ClassStats {
@@ -281,6 +302,9 @@ impl Op for ClassLogitAffine {
 
     /// Blocks of about the square root of N rows, so that both sums are short.
     fn launch(&self, l: &mut Launch<'_>) {
+        if l.caps.variant.is_parallel() {
+            return affine_on_gpu(l, self.0);
+        }
         let a = l.input(1);
         let block_rows = a.rows().isqrt().next_power_of_two().clamp(64, 2048);
         let num_blocks = a.rows().div_ceil(block_rows);

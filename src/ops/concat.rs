@@ -3,7 +3,7 @@
 use super::table::{Case, Fill, Input};
 use super::walk::Walk;
 use crate::error::{Error, Result};
-use crate::gpu::uniform;
+use crate::gpu::{Caps, uniform};
 use crate::oracle::{self, Array};
 use crate::tape::{Gradient, Launch, Op, Spec, Tape, Value, ValueId};
 
@@ -46,8 +46,8 @@ pub fn concat(tape: &mut Tape, parts: &[ValueId]) -> Result<ValueId> {
 }
 
 /// `narrow` against the channels of `wide` from `offset` on; `last`: nothing follows in the wide row but padding.
-fn params(narrow: &Value, wide: &Value, offset: usize, last: bool) -> (Walk, Params) {
-    let walk = Walk::new(narrow.rows(), narrow.quads(), ROWS);
+fn params(caps: &Caps, narrow: &Value, wide: &Value, offset: usize, last: bool) -> (Walk, Params) {
+    let walk = Walk::on(caps, narrow.rows(), narrow.quads(), ROWS);
     let stride = 4 * wide.quads();
     let params = Params {
         rows: walk.rows,
@@ -83,7 +83,7 @@ impl Op for Concat {
     fn launch(&self, l: &mut Launch<'_>) {
         let mut offset = 0;
         for i in 0..l.num_inputs() {
-            let (walk, params) = params(l.input(i), l.output(0), offset, i + 1 == l.num_inputs());
+            let (walk, params) = params(l.caps, l.input(i), l.output(0), offset, i + 1 == l.num_inputs());
             let (entry, target) =
                 if offset % 4 == 0 { ("concat_quads", "out") } else { ("concat_scalars", "wide_out") };
             let bindings = [("x", l.read(i)), (target, l.write(0))];
@@ -133,7 +133,7 @@ impl Op for Slice {
     }
 
     fn launch(&self, l: &mut Launch<'_>) {
-        let (walk, params) = params(l.output(0), l.input(0), self.offset, false);
+        let (walk, params) = params(l.caps, l.output(0), l.input(0), self.offset, false);
         let (entry, source) =
             if self.offset.is_multiple_of(4) { ("slice_quads", "x") } else { ("slice_scalars", "wide") };
         l.dispatch("concat", entry, &params, &[(source, l.read(0)), ("out", l.write(0))], walk.grid());

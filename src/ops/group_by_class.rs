@@ -20,6 +20,18 @@ uniform! {
     }
 }
 
+uniform! {
+    struct GpuParams {
+        num_pixels: u32,
+        num_classes: u32,
+        num_blocks: u32,
+        shift: u32,
+        num_buckets: u32,
+        num_chunks: u32,
+        first: u32,
+    }
+}
+
 /// Input `gt i32 [N]`; outputs `order u32 [N]` and `offsets u32 [C+1]`.
 #[derive(Clone, Copy, Debug)]
 pub struct GroupByClass {
@@ -38,6 +50,60 @@ pub fn group_by_class(tape: &mut Tape, gt: ValueId, num_classes: usize) -> Resul
     Ok((out[0], out[1]))
 }
 
+impl GroupByClass {
+    /// Keys are 0..=C: as few passes of at most 8 bits as they need, of nearly equal width. Passes, and bits of each.
+    fn passes(&self) -> (u32, u32) {
+        let bits = usize::BITS - self.num_classes.leading_zeros();
+        let passes = bits.div_ceil(8).max(1);
+        (passes, bits.div_ceil(passes).max(1))
+    }
+
+    fn launch_gpu(&self, l: &mut Launch<'_>) {
+        // Pixels of a block, and table entries of a chunk, as in the shader.
+        const BLOCK: usize = 256;
+        const CHUNK: usize = 4096;
+        let num_pixels = l.input(0).len();
+        let (passes, digit) = self.passes();
+        let num_blocks = num_pixels.div_ceil(BLOCK);
+        let table_len = num_blocks << digit;
+        let num_chunks = table_len.div_ceil(CHUNK);
+        let params = |pass| GpuParams {
+            num_pixels: num_pixels as u32,
+            num_classes: self.num_classes as u32,
+            num_blocks: num_blocks as u32,
+            shift: pass * digit,
+            num_buckets: 1 << digit,
+            num_chunks: num_chunks as u32,
+            first: u32::from(pass == 0),
+        };
+        let (gt, order, offsets) = (l.read(0), l.write(0), l.write(1));
+        let (table, sums, other) = (l.scratch(table_len), l.scratch(num_chunks), l.scratch(num_pixels));
+        let mut run = |entry, pass, bindings: &[(&'static str, Slot)], groups| {
+            l.dispatch("group_by_class.gpu", entry, &params(pass), bindings, groups);
+        };
+        // The pixels move between two buffers and must end in `order`.
+        let (mut from, mut to) = if passes % 2 == 1 { (other, order) } else { (order, other) };
+        let (blocks, chunks) = (grid(num_blocks, 1), grid(num_chunks, 1));
+        for pass in 0..passes {
+            run("group_count", pass, &[("gt", gt), ("source", from), ("table", table)], blocks);
+            let scan = [("table", table), ("sums", sums)];
+            if num_chunks > 1 {
+                run("group_sums", pass, &scan, chunks);
+            }
+            run("group_prefix", pass, &scan, chunks);
+            let bindings = [("gt", gt), ("source", from), ("table", table), ("order", to)];
+            run("group_scatter", pass, &bindings, blocks);
+            (from, to) = (to, from);
+        }
+        let classes = grid(self.num_classes + 1, 64);
+        if passes == 1 {
+            run("group_offsets_of_table", 0, &[("table", table), ("offsets", offsets)], classes);
+        } else {
+            run("group_offsets", 0, &[("gt", gt), ("source", order), ("offsets", offsets)], classes);
+        }
+    }
+}
+
 impl Op for GroupByClass {
     fn stem(&self) -> &'static str {
         "group_by_class"
@@ -50,11 +116,11 @@ impl Op for GroupByClass {
     }
 
     fn launch(&self, l: &mut Launch<'_>) {
+        if l.caps.variant.is_parallel() {
+            return self.launch_gpu(l);
+        }
         let num_pixels = l.input(0).len();
-        // Keys are 0..=C. As few passes of at most 8 bits as they need, of nearly equal width.
-        let bits = usize::BITS - self.num_classes.leading_zeros();
-        let passes = bits.div_ceil(8).max(1);
-        let digit = bits.div_ceil(passes).max(1);
+        let (passes, digit) = self.passes();
         // Longer blocks for more pixels keep the table small; short ones keep a GPU busy.
         let block = (num_pixels / 2048).next_power_of_two().clamp(256, 1024);
         let num_blocks = num_pixels.div_ceil(block);

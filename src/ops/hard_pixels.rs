@@ -3,7 +3,7 @@
 use super::table::{Case, Fill, Input};
 use super::{EmptyLoss, LogitTile, cross_entropy_loss, cross_entropy_tile};
 use crate::error::{Error, Result};
-use crate::gpu::{grid, uniform};
+use crate::gpu::{Slot, grid, uniform};
 use crate::oracle::{self, Array};
 use crate::tape::{DType, Launch, Op, Spec, Tape, Value, ValueId};
 
@@ -16,6 +16,10 @@ uniform! {
         mask: u32,
         shift: u32,
     }
+}
+
+uniform! {
+    struct GpuParams { num_pixels: u32, num_classes: u32, min_kept: u32, above: u32, level: u32 }
 }
 
 /// Pixels that a workgroup counts, as in the shader.
@@ -54,6 +58,43 @@ pub fn hard_pixels(
     tape.push1(HardLabels { rule, num_classes }, &inputs)
 }
 
+impl HardLabels {
+    fn min_kept(&self) -> u32 {
+        u32::try_from(self.rule.min_kept).unwrap_or(u32::MAX)
+    }
+
+    /// The bits of the loss at the threshold.
+    fn above(&self) -> u32 {
+        // Of 1 the logarithm is 0, whose negative has the bits of no loss.
+        (f64::from(self.rule.threshold).ln().abs() as f32).to_bits()
+    }
+
+    /// Four passes with nothing between them (`shaders/proto/hard_pixels.gpu.wgsl`).
+    fn launch_gpu(&self, l: &mut Launch<'_>) {
+        // Pixels that a workgroup counts, as in the shader.
+        const BLOCK: usize = 2048;
+        let num_pixels = l.input(2).len();
+        let params = |level| GpuParams {
+            num_pixels: num_pixels as u32,
+            num_classes: self.num_classes as u32,
+            min_kept: self.min_kept(),
+            above: self.above(),
+            level,
+        };
+        let (counts, state) = (("counts", l.scratch(4 * 256)), ("state", l.scratch(10)));
+        let read = [("lse", l.read(0)), ("own", l.read(1)), ("labels", l.read(2)), counts, state];
+        let hard = [&read[..], &[("hard", l.write(0))]].concat();
+        let mut run = |entry, level, bindings: &[(&'static str, Slot)], groups| {
+            l.dispatch("hard_pixels.gpu", entry, &params(level), bindings, groups);
+        };
+        run("hard_pixels_start", 0, &[counts], [1; 3]);
+        for level in 0..4 {
+            run("hard_pixels_count", level, &read, grid(num_pixels, BLOCK));
+        }
+        run("hard_pixels", 4, &hard, grid(num_pixels, 256));
+    }
+}
+
 impl Op for HardLabels {
     fn stem(&self) -> &'static str {
         "hard_pixels"
@@ -72,13 +113,15 @@ impl Op for HardLabels {
     }
 
     fn launch(&self, l: &mut Launch<'_>) {
+        if l.caps.variant.is_parallel() {
+            return self.launch_gpu(l);
+        }
         let num_pixels = l.input(2).len();
         let params = |mask: u32, shift: u32| Params {
             num_pixels: num_pixels as u32,
             num_classes: self.num_classes as u32,
-            min_kept: u32::try_from(self.rule.min_kept).unwrap_or(u32::MAX),
-            // Of 1 the logarithm is 0, whose negative has the bits of no loss.
-            above: (f64::from(self.rule.threshold).ln().abs() as f32).to_bits(),
+            min_kept: self.min_kept(),
+            above: self.above(),
             mask,
             shift,
         };

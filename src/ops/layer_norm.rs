@@ -1,9 +1,10 @@
 //! Layer normalisation over the channels of every row (spec sections 3, 4 and 9.5).
 
+use super::strips::Strips;
 use super::table::{Case, Fill, Input};
 use super::walk::{Walk, check, merge_columns};
 use crate::error::{Error, Result};
-use crate::gpu::{grid, uniform};
+use crate::gpu::{Slot, grid, uniform};
 use crate::oracle::{self, Array};
 use crate::tape::{Gradient, Launch, Op, Spec, Tape, Value, ValueId};
 
@@ -22,6 +23,10 @@ uniform! {
         team: u32,
         eps: f32,
     }
+}
+
+uniform! {
+    struct ColumnParams { rows: u32, quads: u32, channels: u32, wide: u32, block_rows: u32 }
 }
 
 /// Inputs `x` `[.., D]`, `gamma` `[D]`, `beta` `[D]`; outputs `y` and, for the gradient, mean and inverse deviation of
@@ -64,6 +69,25 @@ fn params(l: &Launch<'_>, eps: f32) -> (Walk, Params, [u32; 3]) {
     (walk, params, grid(x.rows() * team as usize, 64))
 }
 
+fn column_params(x: &Value, strips: &Strips) -> ColumnParams {
+    let Strips { rows, quads, wide, block_rows, .. } = *strips;
+    ColumnParams { rows, quads, channels: x.channels() as u32, wide, block_rows }
+}
+
+/// What follows the rows' means in the gradient: two dispatches, whatever the size (`shaders/nn/layer_norm.gpu.wgsl`).
+fn columns_on_gpu(l: &mut Launch<'_>, inputs: &[(&'static str, Slot)]) {
+    let x = l.input(0);
+    let strips = Strips::new(x.rows(), x.quads());
+    let parts = l.scratch(strips.parts_len(2));
+    let bindings = [inputs, &[("parts_out", parts)]].concat();
+    let params = column_params(x, &strips);
+    l.dispatch("layer_norm.gpu", "layer_norm_grad", &params, &bindings, strips.grid());
+    let finish = strips.finish();
+    let bindings = [("parts", parts), ("dgamma", l.write(1)), ("dbeta", l.write(2))];
+    let params = column_params(x, &finish);
+    l.dispatch("layer_norm.gpu", "layer_norm_grad_finish", &params, &bindings, finish.grid());
+}
+
 impl Op for LayerNorm {
     fn stem(&self) -> &'static str {
         "layer_norm"
@@ -85,6 +109,12 @@ impl Op for LayerNorm {
             ("stats", l.write(1)),
             ("out", l.write(0)),
         ];
+        if l.caps.variant.is_parallel() {
+            let strips = Strips::new(l.input(0).rows(), l.input(0).quads());
+            let params = column_params(l.input(0), &strips);
+            l.dispatch("layer_norm.gpu", "layer_norm", &params, &bindings, strips.grid());
+            return;
+        }
         l.dispatch("layer_norm", "layer_norm", &params, &bindings, walk.grid());
     }
 
@@ -124,11 +154,15 @@ impl Op for LayerNormGrad {
         let (walk, mut params, row_groups) = params(l, 0.0);
         let quads = walk.quads as usize;
         let sums = l.scratch(2 * walk.rows as usize);
-        let parts = l.scratch(walk.num_parts as usize * 8 * quads);
         let inputs = [("x", l.read(0)), ("gamma", l.read(1)), ("stats", l.read(2)), ("dy", l.read(3))];
         let bindings = [&inputs[..], &[("sums_out", sums)]].concat();
         l.dispatch("layer_norm", "layer_norm_grad_rows", &params, &bindings, row_groups);
-        let bindings = [&inputs[..], &[("sums", sums), ("out", l.write(0)), ("parts_out", parts)]].concat();
+        let inputs = [&inputs[..], &[("sums", sums), ("out", l.write(0))]].concat();
+        if l.caps.variant.is_parallel() {
+            return columns_on_gpu(l, &inputs);
+        }
+        let parts = l.scratch(walk.num_parts as usize * 8 * quads);
+        let bindings = [&inputs[..], &[("parts_out", parts)]].concat();
         l.dispatch("layer_norm", "layer_norm_grad", &params, &bindings, walk.grid());
         let (parts, left) = merge_columns(l, "layer_norm", parts, walk.num_parts, 2 * quads);
         params.parts_in = left;
@@ -164,8 +198,9 @@ pub(super) fn cases() -> Vec<Case> {
     };
     // With two channels dx is the difference of nearly equal numbers (spec section 16).
     let pair = case("2 channels", &[33, 2], (-1.0, 1.0)).tolerance(1e-4);
-    // With one channel nothing depends on x: the differences see only their own rounding.
-    let mut single = case("1 channel", &[5, 3, 1], (-1.0, 1.0));
+    // With one channel nothing depends on x: the differences see only their own rounding. dx = (gz - mean(gz)) / deviation is
+    // 0, but gz is not rounded before it is subtracted where a device contracts, and 1 / deviation is 1 / sqrt(1e-5) = 316.
+    let mut single = case("1 channel", &[5, 3, 1], (-1.0, 1.0)).terms(316.0);
     single.inputs[0].grad = false;
     vec![
         single,

@@ -59,6 +59,7 @@ pub mod scale;
 pub mod sgd;
 pub mod shade;
 pub mod sinkhorn;
+mod strips;
 pub mod swiglu;
 pub mod table;
 pub mod tokens;

@@ -12,6 +12,10 @@ uniform! {
     struct Params { num_pixels: u32, num_classes: u32, num_protos: u32, num_groups: u32, quads: u32 }
 }
 
+uniform! {
+    struct GpuParams { rows: u32, quads: u32, wide: u32, block_rows: u32, num_groups: u32 }
+}
+
 /// Positions per block of the segmented sum, as in the shader.
 const BLOCK: usize = 256;
 
@@ -98,6 +102,44 @@ impl Op for PrototypeKey {
     }
 }
 
+impl PrototypeSums {
+    /// As [`Op::launch`], in shorter blocks that workgroups add up (`shaders/proto/prototype_sums.gpu.wgsl`).
+    fn launch_gpu(&self, l: &mut Launch<'_>) {
+        // Invocations that keep a GPU busy.
+        const ENOUGH: usize = 200_000;
+        let emb = l.input(0);
+        let (num_pixels, quads) = (emb.shape[0], emb.quads());
+        let num_groups = self.num_classes * self.num_protos;
+        let block = (num_pixels * quads / ENOUGH).next_power_of_two().clamp(8, 64);
+        let num_blocks = num_pixels.div_ceil(block);
+        // A run has so many blocks if all are equal; a few for each invocation, and a strip as wide as that allows.
+        let lanes = (num_blocks / num_groups / 4).next_power_of_two().clamp(4, 64);
+        let wide = (256 / lanes).min(quads.next_power_of_two());
+        let params = GpuParams {
+            rows: num_pixels as u32,
+            quads: quads as u32,
+            wide: wide as u32,
+            block_rows: block as u32,
+            num_groups: num_groups as u32,
+        };
+        let edges = l.scratch(num_blocks * 2 * quads * 4);
+        let bindings = [
+            ("emb", l.read(0)),
+            ("key", l.read(1)),
+            ("order", l.read(2)),
+            ("offsets", l.read(3)),
+            ("edges", edges),
+            ("sums", l.write(0)),
+        ];
+        let groups = grid(num_blocks * quads, 64);
+        l.dispatch("prototype_sums.gpu", "prototype_blocks", &params, &bindings, groups);
+        let bindings =
+            [("offsets", l.read(3)), ("edges", edges), ("sums", l.write(0)), ("counts", l.write(1))];
+        let groups = grid(num_groups * quads.div_ceil(wide), 1);
+        l.dispatch("prototype_sums.gpu", "prototype_sums", &params, &bindings, groups);
+    }
+}
+
 impl Op for PrototypeSums {
     fn stem(&self) -> &'static str {
         "prototype_sums"
@@ -116,6 +158,9 @@ impl Op for PrototypeSums {
     }
 
     fn launch(&self, l: &mut Launch<'_>) {
+        if l.caps.variant.is_parallel() {
+            return self.launch_gpu(l);
+        }
         let emb = l.input(0);
         let (num_pixels, quads) = (emb.shape[0], emb.quads());
         let num_groups = self.num_classes * self.num_protos;

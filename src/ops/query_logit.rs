@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::fill;
+use super::strips::Strips;
 use super::table::{Case, Fill, Input};
 use crate::error::{Error, Result};
 use crate::gpu::{grid, uniform};
@@ -24,6 +25,27 @@ uniform! {
         blocks: u32,
     }
 }
+
+uniform! {
+    struct GpuParams {
+        rows: u32,
+        quads: u32,
+        wide: u32,
+        block_rows: u32,
+        pixels: u32,
+        block: u32,
+        num_parts: u32,
+        depth: u32,
+        columns: u32,
+        num_classes: u32,
+        first_class: u32,
+        classes: u32,
+        first_pixel: u32,
+    }
+}
+
+/// Floats that the sums of blocks may take: 64 MiB.
+const SCRATCH_FLOATS: usize = 16 << 20;
 
 /// Inputs `emb [N,D]`, N = B times the pixels of an image, and `vectors [B,C,D]`; output `[N,classes]`.
 #[derive(Clone, Debug)]
@@ -196,6 +218,45 @@ impl Op for QueryLogitEmbGrad {
     }
 }
 
+impl QueryLogitVectorsGrad {
+    /// As [`Op::launch`], in shorter blocks that workgroups add up (`shaders/nn/query_logit.gpu.wgsl`).
+    fn launch_gpu(&self, l: &mut Launch<'_>) {
+        const ROWS: usize = 32;
+        let base = params(l.input(0).rows(), l.output(0), &self.classes);
+        let [images, pixels, quads] = [base.images, base.pixels, base.quads].map(|n| n as usize);
+        let width = base.columns as usize * quads;
+        let most = (SCRATCH_FLOATS / (16 * images * width)).clamp(1, 32_768);
+        let blocks = pixels.div_ceil(ROWS).min(most);
+        let parts = l.scratch(16 * images * blocks * width);
+        for first_pixel in (0..pixels).step_by(blocks * ROWS) {
+            let blocks = (pixels - first_pixel).div_ceil(ROWS).min(blocks);
+            let strips = Strips::over_parts(blocks as u32, 4 * width as u32);
+            let params = GpuParams {
+                rows: strips.rows,
+                quads: strips.quads,
+                wide: strips.wide,
+                block_rows: strips.block_rows,
+                pixels: base.pixels,
+                block: ROWS as u32,
+                num_parts: (images * blocks) as u32,
+                depth: base.quads,
+                columns: base.columns,
+                num_classes: base.num_classes,
+                first_class: base.first_class,
+                classes: base.classes,
+                first_pixel: first_pixel as u32,
+            };
+            let bindings = [("d_out", l.read(0)), ("emb", l.read(1)), ("parts_out", parts)];
+            let groups = grid(images * blocks * width, 64);
+            l.dispatch("query_logit.gpu", "query_logit_vectors_partial", &params, &bindings, groups);
+            let bindings = [("parts", parts), ("out", l.write(0))];
+            let [across, down, _] = strips.grid();
+            let groups = [across, down, images as u32];
+            l.dispatch("query_logit.gpu", "query_logit_vectors_grad", &params, &bindings, groups);
+        }
+    }
+}
+
 impl Op for QueryLogitVectorsGrad {
     fn stem(&self) -> &'static str {
         "query_logit"
@@ -209,7 +270,9 @@ impl Op for QueryLogitVectorsGrad {
     /// Pairs of dispatches (sums of blocks of rows, their sum), as many as keep the sums of blocks within 64 MiB.
     fn launch(&self, l: &mut Launch<'_>) {
         const ROWS: usize = 512;
-        const SCRATCH_FLOATS: usize = 16 << 20;
+        if l.caps.variant.is_parallel() {
+            return self.launch_gpu(l);
+        }
         let base = params(l.input(0).rows(), l.output(0), &self.classes);
         let [images, pixels, quads] = [base.images, base.pixels, base.quads].map(|n| n as usize);
         let width = base.columns as usize * quads;

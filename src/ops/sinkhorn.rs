@@ -69,7 +69,13 @@ impl Sinkhorn {
     fn launch_plain(&self, l: &mut Launch<'_>) {
         let (quads, classes) = (l.input(0).quads(), l.output(1).shape[0]);
         // Enough workgroups for a GPU when there are few classes; at least 2, which bounds the loops.
-        let segments = (512 / classes).clamp(2, 32);
+        let (shader, segments) = if l.caps.variant.is_parallel() {
+            // A pixel per invocation if one class has them all, and all workgroups at work at once.
+            let pixels = l.input(0).shape[0];
+            ("sinkhorn.gpu", (pixels / 256).min(1024 / classes).clamp(2, 256))
+        } else {
+            ("sinkhorn", (512 / classes).clamp(2, 32))
+        };
         let params = self.params(l, segments);
         let common = [("own", l.read(0)), ("order", l.read(2)), ("offsets", l.read(3))];
         let floats = classes * segments * quads * 4;
@@ -77,7 +83,7 @@ impl Sinkhorn {
         let (q, r) = (l.write(0), l.write(1));
         let mut run = |entry, num_classes: usize, extra: &[(&'static str, Slot)]| {
             let bindings = [&common[..], extra].concat();
-            l.dispatch("sinkhorn", entry, &params, &bindings, grid(num_classes * segments, 1));
+            l.dispatch(shader, entry, &params, &bindings, grid(num_classes * segments, 1));
             l.constants(&[("num_quads", quads as f64)]);
         };
         run("sinkhorn_first", classes, &[("next", next)]);

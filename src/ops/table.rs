@@ -78,6 +78,9 @@ pub struct Case {
     pub record: Record,
     /// Largest allowed difference between device and oracle, relative to the tensor's maximum.
     pub tolerance: f64,
+    /// Size of the terms that cancel in tensors that are 0 throughout: what a difference in those is relative to, since they
+    /// have no maximum. 0 unless [`Case::terms`] says otherwise, and then such a tensor must be met exactly.
+    pub terms: f64,
 }
 
 impl Case {
@@ -87,13 +90,20 @@ impl Case {
         inputs: Vec<Input>,
         record: impl Fn(&mut Tape, &[ValueId]) -> Result<Vec<ValueId>> + 'static,
     ) -> Self {
-        Self { name: name.to_owned(), inputs, record: Box::new(record), tolerance: 1e-5 }
+        Self { name: name.to_owned(), inputs, record: Box::new(record), tolerance: 1e-5, terms: 0.0 }
     }
 
     /// The same case with another tolerance; say why where it is called.
     #[must_use]
     pub fn tolerance(mut self, tolerance: f64) -> Self {
         self.tolerance = tolerance;
+        self
+    }
+
+    /// The same case with terms of this size that cancel wherever a tensor is 0 throughout; say which where it is called.
+    #[must_use]
+    pub fn terms(mut self, terms: f64) -> Self {
+        self.terms = terms;
         self
     }
 }

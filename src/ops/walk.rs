@@ -1,4 +1,7 @@
-//! How kernels that keep one channel quad per invocation share out the rows (`shaders/lib/walk.wgsl`).
+//! How kernels that keep one channel quad per invocation share out the rows (`shaders/lib/walk.wgsl`). Those of GPUs that sum
+//! over rows do it by [`super::strips`].
+
+use std::ops::RangeInclusive;
 
 use crate::error::{Error, Result};
 use crate::gpu::{Caps, Slot, grid, uniform};
@@ -35,11 +38,23 @@ pub(super) struct Walk {
 }
 
 impl Walk {
-    /// At most `most` rows per invocation; fewer when that would leave too few invocations to fill a device.
+    /// At most `most` rows per invocation; fewer when that would leave too few invocations to fill a software adapter.
     pub fn new(rows: usize, quads: usize, most: usize) -> Self {
-        const ENOUGH_INVOCATIONS: usize = 4096;
+        Self::filling(4096, rows, quads, 4..=most)
+    }
+
+    /// The same for a device that the adapter's kernels are made for: a GPU waits half a microsecond for every row.
+    pub fn on(caps: &Caps, rows: usize, quads: usize, most: usize) -> Self {
+        if caps.variant.is_parallel() {
+            Self::filling(200_000, rows, quads, 1..=most)
+        } else {
+            Self::new(rows, quads, most)
+        }
+    }
+
+    fn filling(invocations: usize, rows: usize, quads: usize, limits: RangeInclusive<usize>) -> Self {
         let team_rows = (64 / quads.max(1)).max(1);
-        let steps = (rows * quads / ENOUGH_INVOCATIONS).clamp(4, most);
+        let steps = (rows * quads / invocations).clamp(*limits.start(), *limits.end());
         let block_rows = team_rows * steps;
         let num_parts = rows.div_ceil(block_rows).max(1) * team_rows;
         Self {

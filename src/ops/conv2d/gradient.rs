@@ -3,13 +3,18 @@
 use std::sync::Arc;
 
 use crate::error::Result;
-use crate::gpu::{Slot, grid};
+use crate::gpu::{Slot, grid, uniform};
+use crate::ops::strips::Strips;
 use crate::ops::walk::touch;
 use crate::oracle::{self, Array};
 use crate::tape::{Launch, Op, Spec, Value};
 
 use super::dense::{dense, fewer_pixels, split_pixels, weights};
 use super::geometry::{Conv, Kind, Params, Slots, depthwise, group_constants, grouped, is_3x3};
+
+uniform! {
+    struct Sums { rows: u32, quads: u32, wide: u32, block_rows: u32 }
+}
 
 /// Inputs `dy`, `w`; output `dx` of shape `x_shape`. With `accumulate` the third input is the output's own old content.
 #[derive(Clone, Debug)]
@@ -153,6 +158,15 @@ impl Op for Conv2dDb {
 
     fn launch(&self, l: &mut Launch<'_>) {
         let (dy, db) = (l.input(0), l.output(0));
+        if l.caps.variant.is_parallel() {
+            let strips = Strips::new(dy.rows(), dy.quads());
+            let parts = if strips.num_blocks == 1 { l.write(0) } else { l.scratch(strips.parts_len(1)) };
+            sums(l, &strips, l.read(0), parts);
+            if strips.num_blocks > 1 {
+                sums(l, &strips.finish(), parts, l.write(0));
+            }
+            return;
+        }
         let mut params = Params::forward(Conv::default(), dy, dy, dy);
         params.split(fewer_pixels(l.caps, &params), 4 * dy.quads());
         let (dy_slot, out) = (l.read(0), l.write(0));
@@ -169,6 +183,14 @@ impl Op for Conv2dDb {
     fn flops(&self, inputs: &[&Value], _: &[&Value]) -> u64 {
         inputs[0].len() as u64
     }
+}
+
+/// Adds up the rows of each block of `parts`, one row of `out` for each.
+fn sums(l: &mut Launch<'_>, strips: &Strips, parts: Slot, out: Slot) {
+    let Strips { rows, quads, wide, block_rows, .. } = *strips;
+    let params = Sums { rows, quads, wide, block_rows };
+    let bindings = [("parts", parts), ("parts_out", out)];
+    l.dispatch("conv2d.sums.gpu", "conv2d_sums", &params, &bindings, strips.grid());
 }
 
 /// Runs `kernel` into scratch, one result of `floats` floats per split, and adds the results up in order; straight into
@@ -189,6 +211,10 @@ fn partial(
     kernel(l, parts);
     let quads = floats / 4;
     let mut left = params.num_splits;
+    // Fewer parts, or more results, keep a device busy with an invocation per result.
+    if l.caps.variant.is_parallel() && left > 8 && quads < 50_000 {
+        return sums(l, &Strips::over_parts(left, quads as u32), parts, out);
+    }
     while left > 1 {
         // Many are summed in groups first: more invocations at work, and loops that stay short.
         let groups = if left > most { left.div_ceil(most) } else { 1 };
