@@ -124,7 +124,8 @@ fn compile_shader(device: &wgpu::Device, stem: &'static str) -> wgpu::ShaderModu
         source: wgpu::ShaderSource::Wgsl(shaders::get(stem).source.into()),
     };
     // Counting the turns of every loop costs a GPU a tenth of a training step. Indices are checked as ever.
-    let checks = wgpu::ShaderRuntimeChecks { force_loop_bounding: false, ..wgpu::ShaderRuntimeChecks::checked() };
+    let checks =
+        wgpu::ShaderRuntimeChecks { force_loop_bounding: false, ..wgpu::ShaderRuntimeChecks::checked() };
     // SAFETY: without the count, a loop that never ends would be undefined behaviour. Ours are shaders of this crate alone, and
     // each states its number of turns, which its sizes bound below 65,535.
     unsafe { device.create_shader_module_trusted(descriptor, checks) }
