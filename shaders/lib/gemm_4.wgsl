@@ -8,6 +8,7 @@
             // c[r]: row r of the square.
             c0 = fma(vec4<f32>(a0.x), d0, c0); c1 = fma(vec4<f32>(a0.y), d0, c1);
             c2 = fma(vec4<f32>(a0.z), d0, c2); c3 = fma(vec4<f32>(a0.w), d0, c3);
+            // The next step of the depth, behind the first: the order of every tile.
             c0 = fma(vec4<f32>(a1.x), d1, c0); c1 = fma(vec4<f32>(a1.y), d1, c1);
             c2 = fma(vec4<f32>(a1.z), d1, c2); c3 = fma(vec4<f32>(a1.w), d1, c3);
             c0 = fma(vec4<f32>(a2.x), d2, c0); c1 = fma(vec4<f32>(a2.y), d2, c1);

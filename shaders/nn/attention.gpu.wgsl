@@ -46,6 +46,7 @@ struct Eight {
     r4: vec4<f32>, r5: vec4<f32>, r6: vec4<f32>, r7: vec4<f32>,
 }
 
+// Rows and terms of an image and head.
 fn num_rows() -> u32 {
     return select(params.queries, params.keys, KEYS);
 }
@@ -54,6 +55,7 @@ fn num_terms() -> u32 {
     return select(params.keys, params.queries, KEYS);
 }
 
+// Tiles of a head lie one after another: those that run together read the same terms.
 fn tile_of(i: u32) -> Tile {
     let tiles = (num_rows() + TILE - 1u) / TILE;
     let group = i / tiles;
@@ -156,6 +158,7 @@ fn along(sum: vec4<f32>, a: vec4<f32>, d0: vec4<f32>, d1: vec4<f32>, d2: vec4<f3
     return fma(vec4<f32>(a.w), d3, fma(vec4<f32>(a.z), d2, low));
 }
 
+// What a row's scores of four terms get by their places in windows, whichever of the two are keys.
 fn bias_at(code: u32, side: u32, terms: Codes, head: u32) -> vec4<f32> {
     if (KEYS) {
         return bias_of_queries(code, side, terms, head);
@@ -168,6 +171,7 @@ fn scores_of(tile: Tile, m: u32, local: vec2<u32>, place: u32) -> Eight {
     var s = products(tile, m, local, place, false);
     s.r0 *= params.scale; s.r1 *= params.scale; s.r2 *= params.scale; s.r3 *= params.scale;
     s.r4 *= params.scale; s.r5 *= params.scale; s.r6 *= params.scale; s.r7 *= params.scale;
+    // Codes are computed again for every tile: they would take 16 registers through all products.
     if (params.window > 0u) {
         let terms = codes(tile.image, m + 4u * local.x, num_terms());
         let near = codes(tile.image, tile.first + 4u * local.y, num_rows());
@@ -216,6 +220,7 @@ fn attention_scan(
         t4 = fold(t4, select(low, s.r4, inside)); t5 = fold(t5, select(low, s.r5, inside));
         t6 = fold(t6, select(low, s.r6, inside)); t7 = fold(t7, select(low, s.r7, inside));
     }
+    // The rows of the invocation, within the tile.
     let row = 4u * local.y;
     let later = row + 4u * DOWN;
     put(row, local.x, t0); put(row + 1u, local.x, t1); put(row + 2u, local.x, t2); put(row + 3u, local.x, t3);
@@ -289,6 +294,7 @@ fn attention_mix(
     if (tile.image >= params.images) {
         return;
     }
+    // Quads of channels of the result.
     let near = local.x;
     let far = local.x + ACROSS;
     let row = tile.first + 4u * local.y;
@@ -301,6 +307,7 @@ fn attention_mix(
     var c40 = vec4<f32>(0.0); var c41 = vec4<f32>(0.0); var c50 = vec4<f32>(0.0); var c51 = vec4<f32>(0.0);
     var c60 = vec4<f32>(0.0); var c61 = vec4<f32>(0.0); var c70 = vec4<f32>(0.0); var c71 = vec4<f32>(0.0);
     for (var m = 0u; m < num_terms(); m += TERMS) {
+        // The invocation's quad of terms; beyond the end it weighs 0.
         let term = m + 4u * local.x;
         let inside = there(term, num_terms());
         var w = scores_of(tile, m, local.xy, place);
@@ -323,6 +330,7 @@ fn attention_mix(
         w.r5 = select(zero, exp(w.r5 - select(vec4<f32>(n5.x), lse, KEYS)), inside);
         w.r6 = select(zero, exp(w.r6 - select(vec4<f32>(n6.x), lse, KEYS)), inside);
         w.r7 = select(zero, exp(w.r7 - select(vec4<f32>(n7.x), lse, KEYS)), inside);
+        // ds without the scale: the softmax times what <d_out, v> is above its mean.
         if (SCORED) {
             let g = products(tile, m, local.xy, place, true);
             w.r0 *= g.r0 - select(vec4<f32>(n0.y), delta, KEYS); w.r1 *= g.r1 - select(vec4<f32>(n1.y), delta, KEYS);
@@ -334,6 +342,7 @@ fn attention_mix(
             w.r0 *= n0.y; w.r1 *= n1.y; w.r2 *= n2.y; w.r3 *= n3.y;
             w.r4 *= n4.y; w.r5 *= n5.y; w.r6 *= n6.y; w.r7 *= n7.y;
         }
+        // Only where rows are queries, as the table's gradient reads them.
         if (KEPT) {
             keep_scores(tile, row, term, w.r0, inside); keep_scores(tile, row + 1u, term, w.r1, inside);
             keep_scores(tile, row + 2u, term, w.r2, inside); keep_scores(tile, row + 3u, term, w.r3, inside);
@@ -341,6 +350,7 @@ fn attention_mix(
             keep_scores(tile, later + 2u, term, w.r6, inside); keep_scores(tile, later + 3u, term, w.r7, inside);
         }
         for (var half = 0u; half < 2u; half++) {
+            // Four of the 16 terms by every 16 invocations; loaded before the barrier, they travel while others multiply.
             let first = m + 16u * half;
             let v0 = vector_quad(tile, first, place);
             let v1 = vector_quad(tile, first, place + 64u);
@@ -357,6 +367,7 @@ fn attention_mix(
 //!include lib/gemm_8.wgsl
         }
     }
+    // store() drops rows beyond the last and channels of other heads.
     store(tile, row, near, c00); store(tile, row, far, c01);
     store(tile, row + 1u, near, c10); store(tile, row + 1u, far, c11);
     store(tile, row + 2u, near, c20); store(tile, row + 2u, far, c21);
