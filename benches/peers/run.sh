@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# Runs the same work here and in other programs, in turn, and prints how they compare: PyTorch (CPU, and CUDA where there
-# is a GPU), onnxruntime and burn's wgpu backend.
+# Runs the same work here and in other programs, in turn, and prints how they compare: on a GPU that PyTorch has CUDA for,
+# PyTorch on it; elsewhere PyTorch and onnxruntime on the CPU; and burn's wgpu backend on either.
 #
 #   benches/peers/run.sh [--write] [FOLDER]
 #
 # Results go to FOLDER (a temporary one by default): every measurement as JSON, the tables as report.md and report.json.
 # --write puts the tables into docs/performance.md as well.
 #   PEERS_VENV    a ready Python environment with torch, torchvision, onnx, onnxruntime, numpy; else one is made in FOLDER
+#   PEERS_BUILT   a folder with the ready programs protoseg and burn-peer, for a machine that cannot build them
 #   PEERS_BURN    a folder for burn's build (tens of minutes the first time); "no" leaves burn out
 #   PEERS_ROUNDS  how many times everything is run in turn (3); the best of all rounds counts
 #   PEERS_SECONDS time spent on each piece of work in each round (1)
@@ -32,15 +33,21 @@ if [[ ! -x $venv/bin/python ]]; then
 fi
 python=$venv/bin/python
 
-note "building"
-cargo build --release --quiet --manifest-path "$root/Cargo.toml"
-target=$(cargo metadata --format-version 1 --no-deps --manifest-path "$root/Cargo.toml" |
-    "$python" -c 'import json, sys; print(json.load(sys.stdin)["target_directory"])')
-ours() { "$target/release/protoseg" bench --json --seconds "$seconds" "$@"; }
 burn_target=${PEERS_BURN:-$out/burn-target}
-if [[ $burn_target != no ]]; then
-    cargo build --release --quiet --manifest-path "$peers/burn/Cargo.toml" --target-dir "$burn_target"
+if [[ -n ${PEERS_BUILT:-} ]]; then
+    protoseg=$PEERS_BUILT/protoseg
+    burn=$PEERS_BUILT/burn-peer
+else
+    note "building"
+    cargo build --release --quiet --manifest-path "$root/Cargo.toml"
+    protoseg=$(cargo metadata --format-version 1 --no-deps --manifest-path "$root/Cargo.toml" |
+        "$python" -c 'import json, sys; print(json.load(sys.stdin)["target_directory"])')/release/protoseg
+    burn=$burn_target/release/burn-peer
+    if [[ $burn_target != no ]]; then
+        cargo build --release --quiet --manifest-path "$peers/burn/Cargo.toml" --target-dir "$burn_target"
+    fi
 fi
+ours() { "$protoseg" bench --json --seconds "$seconds" "$@"; }
 cuda=$("$python" -c 'import torch; print(int(torch.cuda.is_available()))')
 
 # measure NAME COMMAND...: one JSON document of this round. What fails is left out and said.
@@ -60,28 +67,30 @@ kernels=("${products[@]}" "${convolutions[@]}" sinkhorn-10000x10)
 heads=(head-step-11 head-step-150)
 while ((++round <= rounds)); do
     measure ours-kernels ours "${kernels[@]}"
-    measure torch1-kernels torch --threads 1 "${kernels[@]}"
-    measure torch-kernels torch "${kernels[@]}"
-    measure ours-heads ours "${heads[@]}"
-    measure torch1-heads torch --threads 1 "${heads[@]}"
-    measure torch-heads torch "${heads[@]}"
-    measure ours-infer ours infer-mobilenet
-    measure torch-infer torch infer-mobilenet
-    measure onnx-infer onnx
-    measure ours-train ours train-mobilenet
-    measure torch-train torch train-mobilenet
     if ((cuda)); then
+        measure ours-works ours "${heads[@]}" infer-mobilenet train-mobilenet
         measure cuda torch --device cuda "${kernels[@]}" "${heads[@]}" infer-mobilenet train-mobilenet
+    else
+        measure torch1-kernels torch --threads 1 "${kernels[@]}"
+        measure torch-kernels torch "${kernels[@]}"
+        measure ours-heads ours "${heads[@]}"
+        measure torch1-heads torch --threads 1 "${heads[@]}"
+        measure torch-heads torch "${heads[@]}"
+        measure ours-infer ours infer-mobilenet
+        measure torch-infer torch infer-mobilenet
+        measure onnx-infer onnx
+        measure ours-train ours train-mobilenet
+        measure torch-train torch train-mobilenet
     fi
     # Burn's convolutions take seconds each, so it runs once, between two of ours.
     if ((round == 1)) && [[ $burn_target != no ]]; then
-        measure burn-kernels "$burn_target/release/burn-peer" --seconds "$seconds" "${products[@]}" "${convolutions[@]}"
+        measure burn-kernels "$burn" --seconds "$seconds" "${products[@]}" "${convolutions[@]}"
         measure ours-again ours "${products[@]}" "${convolutions[@]}"
     fi
 done
 round=0
 measure ours-many ours head-step-847
 measure ours-start ours start
-measure ours-all ours $("$target/release/protoseg" ops | awk '{print $1}')
+measure ours-all ours $("$protoseg" ops | awk '{print $1}')
 "$python" "$peers/report.py" "$out" "${write[@]}"
 note "everything is in $out"
