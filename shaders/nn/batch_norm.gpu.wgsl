@@ -107,6 +107,7 @@ fn batch_norm_finish(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
+    // Rows are the parts here.
     let at = strip(group, groups, lane);
     var m = Moments();
     for (var part = at.row; part < at.end; part += 4u * at.step) {
@@ -161,7 +162,9 @@ fn batch_norm(
     let l = line(at.quad);
     for (var row = at.row; row < at.end; row += 4u * at.step) {
         let f = four(at, row);
+        // All four are loaded before the first is stored, which no later load may overtake.
         let x0 = x[f.at.x]; let x1 = x[f.at.y]; let x2 = x[f.at.z]; let x3 = x[f.at.w];
+        // The first of four is always real.
         out[f.at.x] = normed(x0, l);
         if (f.real.y) { out[f.at.y] = normed(x1, l); }
         if (f.real.z) { out[f.at.z] = normed(x2, l); }
@@ -184,6 +187,7 @@ fn batch_norm_grad_sums(
 ) {
     let at = strip(group, groups, lane);
     let l = line(at.quad);
+    // In the order of a part: first what becomes dgamma.
     var sum = Pair();
     for (var row = at.row; row < at.end; row += 4u * at.step) {
         let f = four(at, row);

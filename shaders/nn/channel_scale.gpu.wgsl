@@ -79,6 +79,7 @@ fn channel_scale_finish(
     @builtin(local_invocation_index) lane: u32,
 ) {
     let at = strip(group, groups, lane);
+    // Rows are the parts here.
     let sum = sum_of_parts(at, lane);
     if (at.stores) {
         dgamma[at.quad] = masked(sum, at.quad, params.channels);

@@ -104,6 +104,7 @@ fn layer_norm_grad_finish(
     @builtin(local_invocation_index) lane: u32,
 ) {
     let at = strip(group, groups, lane);
+    // Rows are the parts here: dgamma, then dbeta.
     let all = pairs_of_parts(at, lane);
     if (at.stores) {
         dgamma[at.quad] = masked(all.one, at.quad, params.channels);

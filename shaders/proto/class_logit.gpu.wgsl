@@ -54,6 +54,7 @@ fn class_logit_affine(
     @builtin(local_invocation_index) lane: u32,
 ) {
     let at = strip(group, groups, lane);
+    // Rows are the parts here.
     let all = pairs_of_parts(at, lane);
     if (at.stores) {
         d_gamma[params.first_class / 4u + at.quad] += all.one;

@@ -80,6 +80,17 @@ fn begin(lane: u32, keeps: bool) {
     }
 }
 
+// This pass's byte of a loss that begins with `found`, 256 of any other and beyond the last pixel.
+fn bin(place: u32, found: u32) -> u32 {
+    let n = min(place, params.num_pixels - 1u);
+    let bits = key(n);
+    let shift = 24u - 8u * params.level;
+    // The bits above this pass's byte: none in the first.
+    let mask = 0xffffff00u << shift;
+    let wanted = place < params.num_pixels && is_valid(n) && (bits & mask) == found;
+    return select(256u, (bits >> shift) & 255u, wanted);
+}
+
 @compute @workgroup_size(256)
 fn hard_pixels_count(
     @builtin(workgroup_id) group: vec3<u32>,
@@ -89,17 +100,18 @@ fn hard_pixels_count(
     let block = group.x + group.y * groups.x;
     atomicStore(&bins[lane], 0u);
     begin(lane, block == 0u);
-    let shift = 24u - 8u * params.level;
-    // The bits above this pass's byte: none in the first.
-    let mask = 0xffffff00u << shift;
-    for (var i = 0u; i < OWN; i++) {
+    let found = begins[0];
+    for (var i = 0u; i < OWN; i += 4u) {
+        // Four losses are loaded before the first is counted.
         let n = (block * OWN + i) * 256u + lane;
-        if (n < params.num_pixels) {
-            let bits = key(n);
-            if (is_valid(n) && (bits & mask) == begins[0]) {
-                atomicAdd(&bins[(bits >> shift) & 255u], 1u);
-            }
-        }
+        let b0 = bin(n, found);
+        let b1 = bin(n + 256u, found);
+        let b2 = bin(n + 512u, found);
+        let b3 = bin(n + 768u, found);
+        if (b0 < 256u) { atomicAdd(&bins[b0], 1u); }
+        if (b1 < 256u) { atomicAdd(&bins[b1], 1u); }
+        if (b2 < 256u) { atomicAdd(&bins[b2], 1u); }
+        if (b3 < 256u) { atomicAdd(&bins[b3], 1u); }
     }
     workgroupBarrier();
     // Once per workgroup and count, rather than once per pixel.

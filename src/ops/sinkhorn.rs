@@ -70,9 +70,10 @@ impl Sinkhorn {
         let (quads, classes) = (l.input(0).quads(), l.output(1).shape[0]);
         // Enough workgroups for a GPU when there are few classes; at least 2, which bounds the loops.
         let (shader, segments) = if l.caps.variant.is_parallel() {
-            // A pixel per invocation if one class has them all, and all workgroups at work at once.
+            // A pixel per invocation if one class has them all; more workgroups than run at once where classes may be large.
             let pixels = l.input(0).shape[0];
-            ("sinkhorn.gpu", (pixels / 256).min(1024 / classes).clamp(2, 256))
+            let groups = (pixels / 64).max(1024);
+            ("sinkhorn.gpu", (pixels / 256).min(groups / classes).clamp(2, 256))
         } else {
             ("sinkhorn", (512 / classes).clamp(2, 32))
         };
