@@ -1,7 +1,7 @@
 //! `import`: weights of other libraries.
 
 use protoseg::Result;
-use protoseg::model::NetOptions;
+use protoseg::model::{NetOptions, refuse_itself};
 use protoseg::nn::{Arch, Neck};
 
 use crate::args::ImportArgs;
@@ -16,6 +16,7 @@ fn released() -> NetOptions {
 
 /// Prints the report, then writes the file or fails with what is missing.
 pub fn import(args: &ImportArgs) -> Result<()> {
+    refuse_itself(&args.source, &args.out)?;
     let imported = if args.arch == PROTOSEG {
         protoseg::import::import_model(&args.source, PROTOSEG, released())?
     } else {
