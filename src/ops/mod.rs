@@ -62,6 +62,7 @@ pub mod sinkhorn;
 pub mod swiglu;
 pub mod table;
 pub mod tokens;
+mod two_sizes;
 pub mod upsample_argmax;
 pub mod valid_mean;
 mod walk;
