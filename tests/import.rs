@@ -531,7 +531,7 @@ fn the_authors_checkpoint_becomes_a_model() {
 }
 
 #[test]
-fn a_file_is_not_written_over_itself() {
+fn what_is_asked_for_wrongly_is_answered_before_anything_is_read_or_written() {
     let temp = TempDir::new("import");
     let path = temp.join("weights.pth");
     let content = thin_file(&shapes(Arch::Resnet18));
@@ -540,4 +540,10 @@ fn a_file_is_not_written_over_itself() {
     let message = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success() && message.contains("is the file that is read"), "{message}");
     assert!(std::fs::read(&path).expect("still there") == content);
+    let output = run(&[text(&path), "--arch", "vgg", "--out", text(&temp.join("out"))]);
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        message.contains("unknown architecture `vgg`") && message.contains("protoseg_hrnet_w48"),
+        "{message}"
+    );
 }
