@@ -523,4 +523,27 @@ fn the_authors_checkpoint_becomes_a_model() {
     std::fs::write(&plain, thin_file(&shapes(Arch::Resnet18))).expect("written");
     let message = import_model(&plain, "a name", net).expect_err("no prototypes").to_string();
     assert!(message.contains("holds no `prototypes`"), "{message}");
+    // The number of classes is the file's claim: nothing is made of it before it is looked at.
+    let claim = [("prototypes".to_owned(), vec![1 << 40, prototypes, width])];
+    std::fs::write(&plain, thin_file(&claim)).expect("written");
+    let message = import_model(&plain, "a name", NetOptions::default()).expect_err("too many").to_string();
+    assert!(message.contains("classes; give a model of 1 to 65535 classes"), "{message}");
+}
+
+#[test]
+fn what_is_asked_for_wrongly_is_answered_before_anything_is_read_or_written() {
+    let temp = TempDir::new("import");
+    let path = temp.join("weights.pth");
+    let content = thin_file(&shapes(Arch::Resnet18));
+    std::fs::write(&path, &content).expect("written");
+    let output = run(&[text(&path), "--arch", "resnet18", "--out", text(&path)]);
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && message.contains("is the file that is read"), "{message}");
+    assert!(std::fs::read(&path).expect("still there") == content);
+    let output = run(&[text(&path), "--arch", "vgg", "--out", text(&temp.join("out"))]);
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        message.contains("unknown architecture `vgg`") && message.contains("protoseg_hrnet_w48"),
+        "{message}"
+    );
 }

@@ -76,16 +76,11 @@ fn codes(image: u32, item: u32, length: u32) -> Codes {
     return Codes(y * (2u * side - 1u) + x, below + right);
 }
 
-// What a query's scores of four keys get. The table's row is (dy + window - 1) * (2 window - 1) + dx + window - 1.
-fn bias_of_keys(code: u32, side: u32, other: Codes, head: u32) -> vec4<f32> {
-    let at = (vec4<u32>(code + 2u * params.window * (params.window - 1u)) - other.code) * params.table_stride + head;
-    let entry = vec4<f32>(table[at.x], table[at.y], table[at.z], table[at.w]);
-    return entry - select(vec4<f32>(0.0), vec4<f32>(100.0), other.side != vec4<u32>(side));
-}
-
-// The same for the scores of four queries against a key.
-fn bias_of_queries(code: u32, side: u32, other: Codes, head: u32) -> vec4<f32> {
-    let at = (other.code + vec4<u32>(2u * params.window * (params.window - 1u) - code)) * params.table_stride + head;
+// What the scores of a row and four terms get. Of a query and a key the table's row is (dy + window - 1) * (2 window - 1) +
+// dx + window - 1, by the query's place less the key's: `turn` is 1 where the row is the query, and -1 where it is the key.
+fn bias(code: u32, side: u32, other: Codes, head: u32, turn: u32) -> vec4<f32> {
+    let apart = (vec4<u32>(code) - other.code) * turn + vec4<u32>(2u * params.window * (params.window - 1u));
+    let at = apart * params.table_stride + head;
     let entry = vec4<f32>(table[at.x], table[at.y], table[at.z], table[at.w]);
     return entry - select(vec4<f32>(0.0), vec4<f32>(100.0), other.side != vec4<u32>(side));
 }

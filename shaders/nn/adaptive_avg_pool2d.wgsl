@@ -7,20 +7,7 @@
 // Layout: NHWC in vec4s, padding stays zero by linearity. One vec4 per invocation, workgroups of 64.
 // Iterations: the pixels of a bin (forward), the bins that hold a pixel (gradient); the shape rule keeps both below 65,000.
 //!include lib/index.wgsl
-
-struct Params {
-    batch: u32,
-    quads: u32,
-    // Heights and widths in pixels: "in" of x, "out" of y.
-    in_h: u32,
-    in_w: u32,
-    out_h: u32,
-    out_w: u32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read_write> out: array<vec4<f32>>;
+//!include lib/two_sizes.wgsl
 
 // First of the `from` positions that bin o of `to` covers, and the one behind the last.
 fn bin(o: u32, from_length: u32, to_length: u32) -> vec2<u32> {

@@ -158,14 +158,6 @@ fn along(sum: vec4<f32>, a: vec4<f32>, d0: vec4<f32>, d1: vec4<f32>, d2: vec4<f3
     return fma(vec4<f32>(a.w), d3, fma(vec4<f32>(a.z), d2, low));
 }
 
-// What a row's scores of four terms get by their places in windows, whichever of the two are keys.
-fn bias_at(code: u32, side: u32, terms: Codes, head: u32) -> vec4<f32> {
-    if (KEYS) {
-        return bias_of_queries(code, side, terms, head);
-    }
-    return bias_of_keys(code, side, terms, head);
-}
-
 // Scores of the invocation's rows and its quad of the terms from m on.
 fn scores_of(tile: Tile, m: u32, local: vec2<u32>, place: u32) -> Eight {
     var s = products(tile, m, local, place, false);
@@ -176,10 +168,13 @@ fn scores_of(tile: Tile, m: u32, local: vec2<u32>, place: u32) -> Eight {
         let terms = codes(tile.image, m + 4u * local.x, num_terms());
         let near = codes(tile.image, tile.first + 4u * local.y, num_rows());
         let far = codes(tile.image, tile.first + 4u * (local.y + DOWN), num_rows());
-        s.r0 += bias_at(near.code.x, near.side.x, terms, tile.head); s.r1 += bias_at(near.code.y, near.side.y, terms, tile.head);
-        s.r2 += bias_at(near.code.z, near.side.z, terms, tile.head); s.r3 += bias_at(near.code.w, near.side.w, terms, tile.head);
-        s.r4 += bias_at(far.code.x, far.side.x, terms, tile.head); s.r5 += bias_at(far.code.y, far.side.y, terms, tile.head);
-        s.r6 += bias_at(far.code.z, far.side.z, terms, tile.head); s.r7 += bias_at(far.code.w, far.side.w, terms, tile.head);
+        // By the query's place less the key's, whichever of them is the row.
+        let turn = select(1u, 0xffffffffu, KEYS);
+        let head = tile.head;
+        s.r0 += bias(near.code.x, near.side.x, terms, head, turn); s.r1 += bias(near.code.y, near.side.y, terms, head, turn);
+        s.r2 += bias(near.code.z, near.side.z, terms, head, turn); s.r3 += bias(near.code.w, near.side.w, terms, head, turn);
+        s.r4 += bias(far.code.x, far.side.x, terms, head, turn); s.r5 += bias(far.code.y, far.side.y, terms, head, turn);
+        s.r6 += bias(far.code.z, far.side.z, terms, head, turn); s.r7 += bias(far.code.w, far.side.w, terms, head, turn);
     }
     return s;
 }

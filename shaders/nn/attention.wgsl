@@ -73,34 +73,19 @@ fn attention_part(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_wor
     var sum = vec4<f32>(0.0);
     let first = at.part * params.chunk;
     let end = min(first + params.chunk, params.keys);
+    // For lib/attention_scores.wgsl: the rows are queries.
+    let terms = params.keys;
+    let turn = 1u;
     for (var m = first; m < end; m += 8u) {
         let a = four(at.image, m, params.keys) * params.stride + at.at;
         let b = four(at.image, m + 4u, params.keys) * params.stride + at.at;
         // s<row><a or b>: scores of a row against the first and the last four keys.
         var s0a = vec4<f32>(0.0); var s1a = vec4<f32>(0.0); var s2a = vec4<f32>(0.0); var s3a = vec4<f32>(0.0);
         var s0b = vec4<f32>(0.0); var s1b = vec4<f32>(0.0); var s2b = vec4<f32>(0.0); var s3b = vec4<f32>(0.0);
-        // A row vector times a matrix of four keys is four products at once, and stays in registers.
         for (var j = 0u; j < params.head_quads; j++) {
-            let at_a = a + vec4<u32>(params.k_at + j);
-            let at_b = b + vec4<u32>(params.k_at + j);
-            let ka = mat4x4<f32>(k[at_a.x], k[at_a.y], k[at_a.z], k[at_a.w]);
-            let kb = mat4x4<f32>(k[at_b.x], k[at_b.y], k[at_b.z], k[at_b.w]);
-            let q0 = q[rows.x + j]; let q1 = q[rows.y + j]; let q2 = q[rows.z + j]; let q3 = q[rows.w + j];
-            s0a += q0 * ka; s1a += q1 * ka; s2a += q2 * ka; s3a += q3 * ka;
-            s0b += q0 * kb; s1b += q1 * kb; s2b += q2 * kb; s3b += q3 * kb;
+//!include lib/attention_keys.wgsl
         }
-        // After the sum and not on q: the same roundings as in the gradients' kernels, which have no room for a scaled q.
-        s0a *= params.scale; s1a *= params.scale; s2a *= params.scale; s3a *= params.scale;
-        s0b *= params.scale; s1b *= params.scale; s2b *= params.scale; s3b *= params.scale;
-        if (params.window > 0u) {
-            // The codes of eight keys are worth computing again: 32 scores share them.
-            let ca = codes(at.image, m, params.keys);
-            let cb = codes(at.image, m + 4u, params.keys);
-            s0a += bias_of_keys(own.code.x, own.side.x, ca, at.head); s0b += bias_of_keys(own.code.x, own.side.x, cb, at.head);
-            s1a += bias_of_keys(own.code.y, own.side.y, ca, at.head); s1b += bias_of_keys(own.code.y, own.side.y, cb, at.head);
-            s2a += bias_of_keys(own.code.z, own.side.z, ca, at.head); s2b += bias_of_keys(own.code.z, own.side.z, cb, at.head);
-            s3a += bias_of_keys(own.code.w, own.side.w, ca, at.head); s3b += bias_of_keys(own.code.w, own.side.w, cb, at.head);
-        }
+//!include lib/attention_scores.wgsl
         // Keys beyond the end are never the highest and weigh exp(-3e38 - highest) = 0.
         let none = vec4<f32>(-3e38);
         let in_a = there(m, params.keys);
@@ -225,6 +210,9 @@ fn attention_dq(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workg
     let n0 = numbers[n.x]; let n1 = numbers[n.y]; let n2 = numbers[n.z]; let n3 = numbers[n.w];
     let first = at.part * params.chunk;
     let end = min(first + params.chunk, params.keys);
+    // For lib/attention_scores.wgsl: the rows are queries.
+    let terms = params.keys;
+    let turn = 1u;
     for (var m = first; m < end; m += 8u) {
         let a = four(at.image, m, params.keys) * params.stride + at.at;
         let b = four(at.image, m + 4u, params.keys) * params.stride + at.at;
@@ -234,13 +222,7 @@ fn attention_dq(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workg
         var g0a = vec4<f32>(0.0); var g1a = vec4<f32>(0.0); var g2a = vec4<f32>(0.0); var g3a = vec4<f32>(0.0);
         var g0b = vec4<f32>(0.0); var g1b = vec4<f32>(0.0); var g2b = vec4<f32>(0.0); var g3b = vec4<f32>(0.0);
         for (var j = 0u; j < params.head_quads; j++) {
-            let k_a = a + vec4<u32>(params.k_at + j);
-            let k_b = b + vec4<u32>(params.k_at + j);
-            let ka = mat4x4<f32>(k[k_a.x], k[k_a.y], k[k_a.z], k[k_a.w]);
-            let kb = mat4x4<f32>(k[k_b.x], k[k_b.y], k[k_b.z], k[k_b.w]);
-            let q0 = q[rows.x + j]; let q1 = q[rows.y + j]; let q2 = q[rows.z + j]; let q3 = q[rows.w + j];
-            s0a += q0 * ka; s1a += q1 * ka; s2a += q2 * ka; s3a += q3 * ka;
-            s0b += q0 * kb; s1b += q1 * kb; s2b += q2 * kb; s3b += q3 * kb;
+//!include lib/attention_keys.wgsl
             // What each weight of the softmax is worth: <d_out, v>.
             let v_a = a + vec4<u32>(params.v_at + j);
             let v_b = b + vec4<u32>(params.v_at + j);
@@ -251,16 +233,7 @@ fn attention_dq(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workg
             g0a += d0 * va; g1a += d1 * va; g2a += d2 * va; g3a += d3 * va;
             g0b += d0 * vb; g1b += d1 * vb; g2b += d2 * vb; g3b += d3 * vb;
         }
-        s0a *= params.scale; s1a *= params.scale; s2a *= params.scale; s3a *= params.scale;
-        s0b *= params.scale; s1b *= params.scale; s2b *= params.scale; s3b *= params.scale;
-        if (params.window > 0u) {
-            let ca = codes(at.image, m, params.keys);
-            let cb = codes(at.image, m + 4u, params.keys);
-            s0a += bias_of_keys(own.code.x, own.side.x, ca, at.head); s0b += bias_of_keys(own.code.x, own.side.x, cb, at.head);
-            s1a += bias_of_keys(own.code.y, own.side.y, ca, at.head); s1b += bias_of_keys(own.code.y, own.side.y, cb, at.head);
-            s2a += bias_of_keys(own.code.z, own.side.z, ca, at.head); s2b += bias_of_keys(own.code.z, own.side.z, cb, at.head);
-            s3a += bias_of_keys(own.code.w, own.side.w, ca, at.head); s3b += bias_of_keys(own.code.w, own.side.w, cb, at.head);
-        }
+//!include lib/attention_scores.wgsl
         // exp(score - lse) is the softmax itself: nothing of the forward pass but one number per row is kept.
         let zero = vec4<f32>(0.0);
         let in_a = there(m, params.keys);
@@ -313,6 +286,9 @@ fn attention_dkv(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_work
     let number_at = (at.image * params.heads + at.head) * params.queries;
     let first = at.part * params.chunk;
     let end = min(first + params.chunk, params.queries);
+    // For lib/attention_scores.wgsl: the rows are keys. This is -1.
+    let terms = params.queries;
+    let turn = 0xffffffffu;
     for (var m = first; m < end; m += 8u) {
         let in_a = there(m, params.queries);
         let in_b = there(m + 4u, params.queries);
@@ -346,16 +322,7 @@ fn attention_dkv(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_work
             g0a += v0 * ga; g1a += v1 * ga; g2a += v2 * ga; g3a += v3 * ga;
             g0b += v0 * gb; g1b += v1 * gb; g2b += v2 * gb; g3b += v3 * gb;
         }
-        s0a *= params.scale; s1a *= params.scale; s2a *= params.scale; s3a *= params.scale;
-        s0b *= params.scale; s1b *= params.scale; s2b *= params.scale; s3b *= params.scale;
-        if (params.window > 0u) {
-            let ca = codes(at.image, m, params.queries);
-            let cb = codes(at.image, m + 4u, params.queries);
-            s0a += bias_of_queries(own.code.x, own.side.x, ca, at.head); s0b += bias_of_queries(own.code.x, own.side.x, cb, at.head);
-            s1a += bias_of_queries(own.code.y, own.side.y, ca, at.head); s1b += bias_of_queries(own.code.y, own.side.y, cb, at.head);
-            s2a += bias_of_queries(own.code.z, own.side.z, ca, at.head); s2b += bias_of_queries(own.code.z, own.side.z, cb, at.head);
-            s3a += bias_of_queries(own.code.w, own.side.w, ca, at.head); s3b += bias_of_queries(own.code.w, own.side.w, cb, at.head);
-        }
+//!include lib/attention_scores.wgsl
         // Numbers of the eight queries; the last one stands in beyond the end.
         let na = vec4<u32>(number_at) + four(0u, m, params.queries);
         let nb = vec4<u32>(number_at) + four(0u, m + 4u, params.queries);

@@ -6,20 +6,7 @@
 // Layout: NHWC in vec4s, padding stays zero by linearity. One vec4 per invocation, workgroups of 64.
 // Iterations: none forward; the outputs of a pixel (gradient), which the shape rule keeps below 65,000.
 //!include lib/index.wgsl
-
-struct Params {
-    batch: u32,
-    quads: u32,
-    // Heights and widths in pixels: "in" of x, "out" of y.
-    in_h: u32,
-    in_w: u32,
-    out_h: u32,
-    out_w: u32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read_write> out: array<vec4<f32>>;
+//!include lib/two_sizes.wgsl
 
 @compute @workgroup_size(64)
 fn resize_nearest(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {

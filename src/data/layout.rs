@@ -189,8 +189,7 @@ impl Layout {
     }
 
     /// The published classes with the label map of `masks`; `None` for the plain folder, whose `classes.json` says it.
-    #[must_use]
-    pub fn classes(self, masks: MaskKind) -> Option<Classes> {
+    pub(super) fn classes(self, masks: MaskKind) -> Option<Classes> {
         let mut classes = match self {
             Self::Folder => return None,
             Self::Voc => voc::classes(),

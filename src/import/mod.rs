@@ -133,7 +133,7 @@ fn read(file: &Checkpoint, family: Family, arch: &str, needs: &[Need]) -> Result
                 needed: need.shape.clone(),
                 required: complete(need),
             }),
-            None if family.may_start_fresh(&need.name) => report.fresh.push(need.name.clone()),
+            None if need.may_start_fresh => report.fresh.push(need.name.clone()),
             None if complete(need) => report.missing.push(need.name.clone()),
             None => report.absent.push(need.name.clone()),
         }
@@ -144,7 +144,7 @@ fn read(file: &Checkpoint, family: Family, arch: &str, needs: &[Need]) -> Result
     let required = needs.iter().filter(|need| complete(need)).count();
     let tensors = match verdict::flaw(file, &report, required) {
         Some(error) => Err(error),
-        None => tensors(file, family, &fit, needs),
+        None => tensors(file, &fit, needs),
     };
     Ok(Imported { report, tensors, spec: None })
 }
@@ -179,12 +179,12 @@ fn describe(parts: &[(usize, Change)]) -> String {
 }
 
 /// The network's tensors.
-fn tensors(file: &Checkpoint, family: Family, fit: &Fit, needs: &[Need]) -> Result<Tensors> {
+fn tensors(file: &Checkpoint, fit: &Fit, needs: &[Need]) -> Result<Tensors> {
     let mut tensors = Tensors::new();
     for need in needs {
         let tensor = match fit.found.get(&need.name) {
             Some(found) if found.serves => assemble(file, need, found)?,
-            None if family.may_start_fresh(&need.name) => {
+            None if need.may_start_fresh => {
                 let Init::Constant(value) = need.init else { continue };
                 let count = need.shape.iter().product();
                 Tensor { shape: need.shape.clone(), data: vec![value; count] }

@@ -17,6 +17,8 @@ pub struct Need {
     pub shape: Vec<usize>,
     /// Whether the network is nothing without it.
     pub required: bool,
+    /// Whether it starts from its first values where the file has none, as is common.
+    pub may_start_fresh: bool,
     /// Its first values.
     pub init: Init,
 }
@@ -29,7 +31,7 @@ pub fn of_backbone(arch: Arch) -> Result<Vec<Need>> {
     let whole = record(arch, 32)?;
     let shallow = record(arch, 16)?;
     let required = |name: &str| arch.owns(name) && shallow.0.iter().any(|entry| entry.name == name);
-    Ok(needs(&whole, required))
+    Ok(needs(&whole, arch, required))
 }
 
 /// What the whole model of `spec` has, all of it required.
@@ -42,7 +44,7 @@ pub fn of_model(spec: &ModelSpec) -> Result<Vec<Need>> {
     let step = tape.input("step", &[1], DType::U32);
     let mut b = Builder::new(&mut tape, Mode::Eval);
     record_network(&mut b, spec, image, step, 0, false)?;
-    Ok(needs(&b.weights, |_| true))
+    Ok(needs(&b.weights, spec.net.arch, |_| true))
 }
 
 fn record(arch: Arch, deepest: usize) -> Result<Weights> {
@@ -56,11 +58,12 @@ fn record(arch: Arch, deepest: usize) -> Result<Weights> {
     Ok(b.weights)
 }
 
-fn needs(weights: &Weights, required: impl Fn(&str) -> bool) -> Vec<Need> {
+fn needs(weights: &Weights, arch: Arch, required: impl Fn(&str) -> bool) -> Vec<Need> {
     let need = |entry: &crate::nn::Entry| Need {
         name: entry.name.clone(),
         shape: entry.disk_shape(),
         required: required(&entry.name),
+        may_start_fresh: arch.may_own(&entry.name),
         init: entry.init,
     };
     weights.0.iter().map(need).collect()

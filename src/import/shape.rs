@@ -25,7 +25,10 @@ pub fn shape<T>(parts: &[Part<'_, T>]) -> Option<Vec<usize>> {
             }
             *rows /= of;
         }
-        (Change::WithoutFirstToken, [_]) => *out.get_mut(1)? = out.get(1)?.checked_sub(1)?,
+        (Change::WithoutFirstToken, [_]) => {
+            let &[1, tokens, channels] = first.shape else { return None };
+            out = vec![1, tokens.checked_sub(1)?, channels];
+        }
         (Change::Whole, [_, tokens]) if tokens.change == Change::AddFirstToken => {
             let &[1, 1, channels] = first.shape else { return None };
             if !matches!(*tokens.shape, [1, tokens, c] if tokens > 0 && c == channels) {
@@ -139,6 +142,9 @@ mod tests {
         assert_eq!(values(class), [11., 22.]);
         let rest = vec![part(&positions, Change::WithoutFirstToken, vec![1., 2., 3., 4., 5., 6.])];
         assert_eq!((shape(&rest), values(rest)), (Some(vec![1, 2, 2]), vec![3., 4., 5., 6.]));
+        for no_tokens in [&[196, 9][..], &[2, 99, 8], &[1, 0, 8], &[7]] {
+            assert_eq!(shape(&[part(no_tokens, Change::WithoutFirstToken, vec![])]), None, "{no_tokens:?}");
+        }
     }
 
     /// The weights of a patch merging in both layouts give the same sum over the four neighbours of every channel.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::json;
 
-use crate::data::{Classes, Layout, MaskKind, Normalisation};
+use crate::data::{Classes, Layout, MAX_CLASSES, Normalisation};
 use crate::error::{Error, Result};
 use crate::head::HeadOptions;
 use crate::model::{ModelSpec, NetOptions, Provenance};
@@ -45,7 +45,7 @@ pub fn import_model(source: &Path, name: &str, net: NetOptions) -> Result<Import
         head: HeadOptions::profile(Profile::Off),
         classes: named_classes(classes).ok_or_else(|| {
             let problem = format!("holds the prototypes of {classes} classes");
-            Error::model(source, problem, "give a model of at most 255 classes")
+            Error::model(source, problem, format!("give a model of 1 to {MAX_CLASSES} classes"))
         })?,
         normalisation: NORMALISATION,
         provenance: Provenance {
@@ -60,10 +60,14 @@ pub fn import_model(source: &Path, name: &str, net: NetOptions) -> Result<Import
     Ok(Imported { spec: Some(spec), ..imported })
 }
 
-/// The classes of the data set that has as many, in the order in which they are trained; numbered ones otherwise.
+/// The classes of the data set that has as many, in the order in which they are trained; numbered ones otherwise. `None` for more
+/// than there can be: a file claims its number before any prototype is read.
 fn named_classes(count: usize) -> Option<Classes> {
+    if count > MAX_CLASSES {
+        return None;
+    }
     let layouts = [Layout::Cityscapes, Layout::Ade20k, Layout::CocoStuff, Layout::Voc];
-    let known = layouts.iter().filter_map(|layout| layout.classes(MaskKind::Auto));
+    let known = layouts.into_iter().filter_map(Layout::published);
     if let Some(classes) = known.into_iter().find(|classes| classes.len() == count) {
         return Some(classes);
     }

@@ -60,14 +60,17 @@ pub fn export_model(from: &Path, to: &Path, part: Part, precision: Precision) ->
     write_atomic(to, &model_file::encode_with(&tensors, &metadata, is_half)?)
 }
 
-/// Refuses to write the file `to` over the model `from` that it is made of.
+/// Refuses to write the file `to` over the model or weights `from` that it is made of.
 ///
 /// # Errors
 /// [`Error::Config`] where both are one file.
 pub fn refuse_itself(from: &Path, to: &Path) -> Result<()> {
     if disk::real(to).is_ok_and(|to| disk::real(from).is_ok_and(|from| from == to)) {
-        let problem = format!("`{}` is the model itself", to.display());
-        return Err(Error::config(problem, "give another file, so that the trained weights are kept"));
+        let problem = format!("`{}` is the file that is read", to.display());
+        return Err(Error::config(
+            problem,
+            "give another file to write, so that the trained weights are kept",
+        ));
     }
     Ok(())
 }
@@ -145,7 +148,7 @@ mod tests {
         };
         let large = message(&from, &dir.join("out"));
         assert!(large.contains("`a.weight` holds 70000") && large.contains("--dtype f32"), "{large}");
-        assert!(message(&from, &from).contains("is the model itself"));
+        assert!(message(&from, &from).contains("is the file that is read"));
         let plain = dir.join("plain");
         model_file::write(&plain, &Tensors::new(), &BTreeMap::new()).expect("written");
         assert!(message(&plain, &dir.join("out")).contains("no protoseg model"));

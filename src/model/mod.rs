@@ -15,7 +15,6 @@ mod size;
 mod spec;
 mod step;
 
-pub use auxiliary::AUX_STRIDE;
 pub use average::{average_name, averaged_weight};
 pub use descent::{StepCost, Update, is_gradient_sum};
 pub use embed_step::EmbedStep;

@@ -179,8 +179,7 @@ impl TrainStep {
         b.freeze = o.extras.freeze;
         let net = record_network(&mut b, spec, image, step, rng::bits(o.seed, DROPOUT, 0), learnable)?;
         let aux = if o.extras.aux_weight > 0.0 {
-            let taps = b.taps.clone();
-            Some(record_auxiliary(&mut b, &taps, [labels, class_weights], spec.head.empty_loss)?)
+            Some(record_auxiliary(&mut b, [labels, class_weights], spec.head.empty_loss)?)
         } else {
             None
         };

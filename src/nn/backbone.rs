@@ -20,6 +20,9 @@ pub struct Tap {
     pub map: ValueId,
 }
 
+/// Image pixels per pixel of the map that [`Builder::middle`] holds, where nothing is dilated: the third of four stages makes it.
+pub const MIDDLE_STRIDE: usize = 16;
+
 /// A tensor of the residual networks' last layer.
 const LAYER4: &str = "layer4.0.conv1.weight";
 
@@ -250,6 +253,7 @@ impl Arch {
         self.check_output_stride(output_stride)?;
         b.tape.enter("backbone");
         b.in_backbone = true;
+        b.middle = None;
         let taps = match self.family() {
             Family::MobilenetV2 => mobilenet_v2::record(b, image, output_stride),
             Family::Resnet(depth) => resnet::record(b, image, depth, extent),
@@ -262,7 +266,9 @@ impl Arch {
         b.in_backbone = false;
         b.tape.leave();
         let taps: Vec<_> = taps?.into_iter().filter(|t| t.stride >= 4).collect();
-        b.taps.clone_from(&taps);
+        if !self.is_plain() {
+            b.middle = taps.iter().find(|tap| tap.stride == MIDDLE_STRIDE).copied().or(b.middle);
+        }
         Ok(taps)
     }
 
@@ -378,6 +384,15 @@ enum Family {
     Swin(Swin),
     Mit(Mit),
     Scratch,
+}
+
+impl Builder<'_> {
+    /// Takes `tap` for [`Builder::middle`] if that is its stride without `dilation`: of several, the last.
+    pub(super) fn note_middle(&mut self, tap: Tap, dilation: usize) {
+        if tap.stride * dilation == MIDDLE_STRIDE {
+            self.middle = Some(tap);
+        }
+    }
 }
 
 /// The stride to use for a block that wants `wanted`: that, or 1 with the dilation multiplied once the network's stride

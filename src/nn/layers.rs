@@ -56,8 +56,10 @@ pub struct Builder<'a> {
     pub upsampling: Upsampling,
     /// Whether what is being recorded is part of the backbone.
     pub(super) in_backbone: bool,
-    /// Maps of the backbone recorded last, finest first.
-    pub taps: Vec<Tap>,
+    /// Of the backbone recorded last, the map that an auxiliary head looks at: that of stride
+    /// [`MIDDLE_STRIDE`](super::MIDDLE_STRIDE) or, where dilation leaves none, the one that it would be; of a plain vision
+    /// transformer the third of its four. `None` where the backbone was not recorded as far.
+    pub middle: Option<Tap>,
     /// Of a plain vision transformer: the position embeddings of the image's grid.
     pub positions: Option<ValueId>,
     /// Of a transformer with a classifier: what the classifier reads.
@@ -82,7 +84,7 @@ impl<'a> Builder<'a> {
             freeze,
             upsampling: Upsampling::default(),
             in_backbone: false,
-            taps: Vec::new(),
+            middle: None,
             positions: None,
             tokens: None,
             stochastic_depth: None,

@@ -40,6 +40,7 @@ pub(super) fn record(b: &mut Builder<'_>, image: ValueId, output_stride: usize) 
             // The block that would have strided still looks at neighbours at the old distance.
             let reach = if step < wanted { before } else { dilation };
             x = b.inverted_residual(index, x, expansion, channels, step, reach)?;
+            b.note_middle(Tap { stride, map: x }, dilation);
             match taps.last_mut() {
                 Some(tap) if tap.stride == stride => tap.map = x,
                 _ => taps.push(Tap { stride, map: x }),

@@ -15,7 +15,7 @@ mod transformer;
 mod vit;
 mod weights;
 
-pub use backbone::{Arch, Extent, Tap};
+pub use backbone::{Arch, Extent, MIDDLE_STRIDE, Tap};
 pub use freeze::{Freeze, FreezeNorms};
 pub use hrnet::Upsampling;
 pub use layers::{Builder, ConvBn, Mode, StochasticDepth};

@@ -59,6 +59,7 @@ pub(super) fn record(b: &mut Builder<'_>, image: ValueId, depth: Depth, extent: 
             };
             x = if depth.expansion == 1 { b.basic(&name, x, shape)? } else { b.bottleneck(&name, x, shape)? };
         }
+        b.note_middle(Tap { stride, map: x }, dilation);
         match taps.last_mut() {
             // A dilated layer has the stride of the one before it; its map replaces that one's.
             Some(tap) if tap.stride == stride => tap.map = x,

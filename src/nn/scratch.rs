@@ -27,7 +27,9 @@ pub(super) fn record(b: &mut Builder<'_>, image: ValueId, output_stride: usize) 
         if stage > 0 {
             x = residual(b, &name, x, conv(1))?;
         }
-        taps.push(Tap { stride, map: x });
+        let tap = Tap { stride, map: x };
+        b.note_middle(tap, dilation);
+        taps.push(tap);
     }
     b.tape.mark();
     // A dilated stage has the stride of the one before it; the later map replaces the earlier.

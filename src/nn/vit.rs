@@ -15,6 +15,8 @@ const EPS: f32 = 1e-6;
 const LAYER_SCALE: f32 = 1e-5;
 /// Levels of depth that [`record`] gives a map of.
 const LEVELS: usize = 4;
+/// The one among them that takes the part of the third of four stages.
+const MIDDLE_LEVEL: usize = 2;
 
 /// Which of the networks.
 #[derive(Clone, Copy, Debug)]
@@ -96,12 +98,16 @@ pub(super) fn record(b: &mut Builder<'_>, image: ValueId, vit: Vit) -> Result<Ve
         b.tape.mark();
         let drop = b.drop_path(block, vit.depth);
         x = b.block(&format!("blocks.{block}"), x, vit, drop)?;
-        if vit.level(block + 1).is_some() {
+        if let Some(number) = vit.level(block + 1) {
             let level = if block + 1 == vit.depth { b.token_norm("norm", x, EPS)? } else { x };
             b.tokens = Some(level);
             let length = vit.extra() + shape[1] * shape[2];
             let level = ops::take_tokens(b.tape, level, vit.extra()..length)?;
-            taps.push(Tap { stride: vit.patch, map: b.tape.reshape(level, &shape)? });
+            let tap = Tap { stride: vit.patch, map: b.tape.reshape(level, &shape)? };
+            if number == MIDDLE_LEVEL {
+                b.middle = Some(tap);
+            }
+            taps.push(tap);
         }
     }
     b.tape.mark();

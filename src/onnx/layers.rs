@@ -55,7 +55,8 @@ fn act(e: &mut Emitter<'_>, x: String, act: Act) -> String {
     }
 }
 
-fn all(value: usize, count: usize) -> Attribute {
+/// A list of `count` equal numbers.
+pub(super) fn all(value: usize, count: usize) -> Attribute {
     Attribute::Ints(vec![value as i64; count])
 }
 

@@ -13,6 +13,7 @@ use crate::tape::Node;
 
 use super::emit::Emitter;
 use super::graph::Attribute;
+use super::layers::all;
 
 /// The tensor `[B,C,H,W]` at another height and width.
 pub(super) fn bilinear(e: &mut Emitter<'_>, planes: &str, to: [usize; 4], corners: Corners) -> String {
@@ -82,7 +83,6 @@ pub(super) fn global_mean(_: &GlobalMean, e: &mut Emitter<'_>, node: &Node) -> R
 
 pub(super) fn max_pool2d(op: &MaxPool2d, e: &mut Emitter<'_>, node: &Node) -> Result<()> {
     let x = e.planes(node.inputs[0])?;
-    let all = |value: usize, count| Attribute::Ints(vec![value as i64; count]);
     let attributes = [
         ("kernel_shape", all(op.pool.kernel, 2)),
         ("strides", all(op.pool.stride, 2)),

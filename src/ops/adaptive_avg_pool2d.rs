@@ -1,17 +1,10 @@
 //! Adaptive average pooling of NHWC maps: to a size that is given, whatever that of the map.
 
 use super::table::{Case, Fill, Input};
-use crate::error::{Error, Result};
-use crate::gpu::{grid, uniform};
+use super::two_sizes;
+use crate::error::Result;
 use crate::oracle::{self, Array};
 use crate::tape::{Gradient, Launch, Op, Spec, Tape, Value, ValueId};
-
-uniform! {
-    struct Params { batch: u32, quads: u32, in_h: u32, in_w: u32, out_h: u32, out_w: u32 }
-}
-
-/// What an invocation's loops may run through.
-const MAX_ITERATIONS: usize = 65_000;
 
 /// Input `x [B,H,W,C]`; output `[B,to[0],to[1],C]`, the means over bins as PyTorch's `AdaptiveAvgPool2d` cuts them: bin `o` along
 /// an axis of `n` pixels is `floor(o n / to)` to `ceil((o + 1) n / to) - 1`.
@@ -31,45 +24,18 @@ pub struct AdaptiveAvgPool2dGrad {
 /// Records the means of `x` `[B,H,W,C]` over `to[0]` by `to[1]` bins.
 ///
 /// # Errors
-/// [`Error::Shape`] if `x` is not of rank 4, an extent is 0, or a bin has 65,000 pixels or more (one invocation sums them).
+/// [`Error::Shape`](crate::Error::Shape) if `x` is not of rank 4, an extent is 0, or a bin has 65,000 pixels or more (one invocation sums them).
 pub fn adaptive_avg_pool2d(tape: &mut Tape, x: ValueId, to: [usize; 2]) -> Result<ValueId> {
     tape.push1(AdaptiveAvgPool2d { to }, &[x])
 }
 
-/// The map's shape with another height and width, where the loops of both directions are bounded and no product of an input
-/// and an output extent leaves 32 bits.
+/// The map's shape with another height and width, where the loops of both directions are bounded.
 fn resized(x: &Value, to: [usize; 2]) -> Result<Vec<Spec>> {
-    let wrong = |want: &str| {
-        let problem = format!("`{}` {:?} to {to:?} where {want}", x.name, x.shape);
-        Err(Error::shape("adaptive_avg_pool2d", problem))
-    };
-    let &[batch, height, width, channels] = x.shape.as_slice() else {
-        return wrong("[B,H,W,C] is needed");
-    };
-    let pairs = [(height, to[0]), (width, to[1])];
-    if pairs.iter().any(|&(from, to)| from.min(to) == 0 || from.max(to) > 46_340) {
-        return wrong("extents of 1 to 46,340 are needed");
-    }
-    // Positions that one bin covers at most, in either direction.
-    let covered = |from: usize, to: usize| from / to + 2;
-    let most = |there: bool| {
-        pairs.iter().map(|&(from, to)| if there { covered(from, to) } else { covered(to, from) }).product()
-    };
-    if [most(true), most(false)].iter().any(|&n: &usize| n >= MAX_ITERATIONS) {
-        return wrong("bins of less than 65,000 pixels are needed");
-    }
-    Ok(vec![Spec::f32(&[batch, to[0], to[1], channels])])
-}
-
-fn params(x: &Value, y: &Value) -> Params {
-    Params {
-        batch: x.shape[0] as u32,
-        quads: x.quads() as u32,
-        in_h: x.shape[1] as u32,
-        in_w: x.shape[2] as u32,
-        out_h: y.shape[1] as u32,
-        out_w: y.shape[2] as u32,
-    }
+    // Pixels that one bin covers at most, and bins that hold one pixel.
+    two_sizes::resized("adaptive_avg_pool2d", x, to, |[(h, to_h), (w, to_w)]| {
+        let [covered, holding] = [(h / to_h + 2) * (w / to_w + 2), (to_h / h + 2) * (to_w / w + 2)];
+        covered.max(holding)
+    })
 }
 
 impl Op for AdaptiveAvgPool2d {
@@ -82,10 +48,7 @@ impl Op for AdaptiveAvgPool2d {
     }
 
     fn launch(&self, l: &mut Launch<'_>) {
-        let params = params(l.input(0), l.output(0));
-        let groups = grid(l.output(0).padded_len() / 4, 64);
-        let bindings = [("x", l.read(0)), ("out", l.write(0))];
-        l.dispatch("adaptive_avg_pool2d", "adaptive_avg_pool2d", &params, &bindings, groups);
+        two_sizes::forward(l, "adaptive_avg_pool2d", "adaptive_avg_pool2d");
     }
 
     fn oracle(&self, inputs: &[&Array]) -> Vec<Array> {
@@ -114,10 +77,7 @@ impl Op for AdaptiveAvgPool2dGrad {
     }
 
     fn launch(&self, l: &mut Launch<'_>) {
-        let params = params(l.output(0), l.input(0));
-        let groups = grid(l.output(0).padded_len() / 4, 64);
-        let bindings = [("x", l.read(0)), ("out", l.write(0))];
-        l.dispatch("adaptive_avg_pool2d", "adaptive_avg_pool2d_grad", &params, &bindings, groups);
+        two_sizes::backward(l, "adaptive_avg_pool2d", "adaptive_avg_pool2d_grad");
     }
 
     fn oracle(&self, inputs: &[&Array]) -> Vec<Array> {

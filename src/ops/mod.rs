@@ -63,6 +63,7 @@ mod strips;
 pub mod swiglu;
 pub mod table;
 pub mod tokens;
+mod two_sizes;
 pub mod upsample_argmax;
 pub mod valid_mean;
 mod walk;

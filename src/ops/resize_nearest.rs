@@ -1,17 +1,10 @@
 //! Resize of NHWC maps to the nearest pixel.
 
 use super::table::{Case, Fill, Input};
-use crate::error::{Error, Result};
-use crate::gpu::{grid, uniform};
+use super::two_sizes;
+use crate::error::Result;
 use crate::oracle::{self, Array};
 use crate::tape::{Gradient, Launch, Op, Spec, Tape, Value, ValueId};
-
-uniform! {
-    struct Params { batch: u32, quads: u32, in_h: u32, in_w: u32, out_h: u32, out_w: u32 }
-}
-
-/// What an invocation's loops may run through.
-const MAX_ITERATIONS: usize = 65_000;
 
 /// Input `x [B,H,W,C]`; output `[B,to[0],to[1],C]`, at each place the pixel at `floor(o * in / out)` of each axis (PyTorch's
 /// `"nearest"`).
@@ -31,7 +24,7 @@ pub struct ResizeNearestGrad {
 /// Records `x` `[B,H,W,C]` at height `to[0]` and width `to[1]` without a value in between. The same size gives `x` itself.
 ///
 /// # Errors
-/// [`Error::Shape`] if `x` is not of rank 4, an extent is 0, or a pixel becomes 65,000 or more.
+/// [`Error::Shape`](crate::Error::Shape) if `x` is not of rank 4, an extent is 0, or a pixel becomes 65,000 or more.
 pub fn resize_nearest(tape: &mut Tape, x: ValueId, to: [usize; 2]) -> Result<ValueId> {
     let shape = &tape.value(x).shape;
     if shape.len() == 4 && shape[1..3] == to {
@@ -40,30 +33,10 @@ pub fn resize_nearest(tape: &mut Tape, x: ValueId, to: [usize; 2]) -> Result<Val
     tape.push1(ResizeNearest { to }, &[x])
 }
 
-/// `x` with another height and width; `copies` bounds the outputs that one pixel has in the given direction.
+/// `x` with another height and width, where no pixel is copied to more places than the gradient may add up.
 fn resized(x: &Value, to: [usize; 2], forward: bool) -> Result<Vec<Spec>> {
-    let &[batch, height, width, channels] = x.shape.as_slice() else {
-        return Err(Error::shape("resize_nearest", format!("`{}` {:?} is not [B,H,W,C]", x.name, x.shape)));
-    };
-    let pairs = [(height, to[0]), (width, to[1])];
-    let sane = pairs.iter().all(|&(from, to)| from.min(to) > 0 && from.max(to) <= 46_340);
     let copies = |(from, to): (usize, usize)| if forward { to / from + 1 } else { from / to + 1 };
-    if !sane || pairs.into_iter().map(copies).product::<usize>() >= MAX_ITERATIONS {
-        let problem = format!("`{}` {:?} cannot become {to:?}", x.name, x.shape);
-        return Err(Error::shape("resize_nearest", problem));
-    }
-    Ok(vec![Spec::f32(&[batch, to[0], to[1], channels])])
-}
-
-fn params(x: &Value, y: &Value) -> Params {
-    Params {
-        batch: x.shape[0] as u32,
-        quads: x.quads() as u32,
-        in_h: x.shape[1] as u32,
-        in_w: x.shape[2] as u32,
-        out_h: y.shape[1] as u32,
-        out_w: y.shape[2] as u32,
-    }
+    two_sizes::resized("resize_nearest", x, to, |pairs| pairs.map(copies).into_iter().product())
 }
 
 impl Op for ResizeNearest {
@@ -76,10 +49,7 @@ impl Op for ResizeNearest {
     }
 
     fn launch(&self, l: &mut Launch<'_>) {
-        let params = params(l.input(0), l.output(0));
-        let groups = grid(l.output(0).padded_len() / 4, 64);
-        let bindings = [("x", l.read(0)), ("out", l.write(0))];
-        l.dispatch("resize_nearest", "resize_nearest", &params, &bindings, groups);
+        two_sizes::forward(l, "resize_nearest", "resize_nearest");
     }
 
     fn oracle(&self, inputs: &[&Array]) -> Vec<Array> {
@@ -108,10 +78,7 @@ impl Op for ResizeNearestGrad {
     }
 
     fn launch(&self, l: &mut Launch<'_>) {
-        let params = params(l.output(0), l.input(0));
-        let groups = grid(l.output(0).padded_len() / 4, 64);
-        let bindings = [("x", l.read(0)), ("out", l.write(0))];
-        l.dispatch("resize_nearest", "resize_nearest_grad", &params, &bindings, groups);
+        two_sizes::backward(l, "resize_nearest", "resize_nearest_grad");
     }
 
     fn oracle(&self, inputs: &[&Array]) -> Vec<Array> {
@@ -156,7 +123,7 @@ mod tests {
             let mut tape = Tape::new();
             let x = tape.input("x", shape, DType::F32);
             let error = resize_nearest(&mut tape, x, to).expect_err("refused").to_string();
-            assert!(error.contains("resize_nearest"), "{error}");
+            assert!(error.contains("resize_nearest") && error.contains("needed"), "{error}");
         }
     }
 }

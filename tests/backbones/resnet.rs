@@ -110,6 +110,27 @@ fn maps_have_the_sizes_that_their_strides_say() {
     }
 }
 
+/// The map that an auxiliary head looks at is layer3's in a network of stride 8 as in one of stride 32; at 16 it is that of the
+/// stride, which is the last.
+#[test]
+fn the_middle_map_of_a_dilated_network_is_layer3s() {
+    for (arch, _, bottleneck, _) in NETWORKS {
+        for (output_stride, stride, channels) in [(8, 8, 256), (16, 16, 512), (32, 16, 256)] {
+            let mut tape = Tape::new();
+            let image = tape.input("image", &[1, 64, 96, 3], DType::F32);
+            let mut b = Builder::new(&mut tape, Mode::Train);
+            arch.record(&mut b, image, Extent { output_stride, deepest: output_stride }).expect("recorded");
+            let middle = b.middle.expect("a map");
+            let channels = if bottleneck { 4 * channels } else { channels };
+            let shape = &tape.value(middle.map).shape;
+            assert_eq!(
+                (middle.stride, shape[1..].to_vec()),
+                (stride, vec![64 / stride, 96 / stride, channels])
+            );
+        }
+    }
+}
+
 #[test]
 fn a_network_ends_where_no_deeper_map_is_wanted() {
     let (maps, weights) = recorded(Arch::Resnet18, UP_TO_16, [64, 96]);

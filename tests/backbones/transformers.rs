@@ -60,6 +60,10 @@ fn numbers_of_parameters_are_those_of_the_libraries() {
         assert!(weights.0.iter().all(|e| arch.owns(&e.name) || arch.may_own(&e.name)), "{arch:?}");
         assert!(weights.0.iter().all(|e| e.trained) && !arch.owns("head.lateral.0.0.weight"));
     }
+    // The norm behind the last stage is the classifier's.
+    let norms = ["norm0.weight", "norm3.bias", "norm4.bias", "norm.bias"];
+    assert_eq!(norms.map(|norm| Arch::SwinTiny.may_own(norm)), [true, true, false, false]);
+    assert!(!Arch::VitTiny.may_own("norm2.bias"));
 }
 
 #[test]

@@ -16,13 +16,32 @@ use crate::vocabulary::{self, LARGE_VOCABULARY};
 /// What is timed only when it is asked for, and with documents of its own.
 const ALONE: [&str; 2] = [FIRST_STEP, LARGE_VOCABULARY];
 
-/// The document of `--json`.
+/// What a document of `--json` says of where it was measured.
 #[derive(Serialize)]
-struct Document {
+pub struct Measurer {
     version: &'static str,
     adapter: String,
     variant: Variant,
     software: bool,
+}
+
+impl Measurer {
+    pub fn new(gpu: &Gpu) -> Self {
+        let caps = gpu.caps();
+        Self {
+            version: env!("CARGO_PKG_VERSION"),
+            adapter: gpu.name().to_owned(),
+            variant: caps.variant,
+            software: caps.software,
+        }
+    }
+}
+
+/// The document of `--json`.
+#[derive(Serialize)]
+struct Document {
+    #[serde(flatten)]
+    measurer: Measurer,
     peak: Peak,
     results: Vec<Measured>,
     start: Option<Start>,
@@ -108,15 +127,7 @@ pub async fn bench(args: &BenchArgs, cli: &Cli) -> Result<()> {
         }
         return Ok(());
     }
-    crate::print_json(&Document {
-        version: env!("CARGO_PKG_VERSION"),
-        adapter: gpu.name().to_owned(),
-        variant: gpu.caps().variant,
-        software: gpu.caps().software,
-        peak,
-        results,
-        start,
-    })
+    crate::print_json(&Document { measurer: Measurer::new(&gpu), peak, results, start })
 }
 
 /// What is being measured, for whoever waits for the document.

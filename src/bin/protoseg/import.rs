@@ -1,8 +1,8 @@
 //! `import`: weights of other libraries.
 
-use protoseg::Result;
-use protoseg::model::NetOptions;
+use protoseg::model::{NetOptions, refuse_itself};
 use protoseg::nn::{Arch, Neck};
+use protoseg::{Error, Result};
 
 use crate::args::ImportArgs;
 
@@ -16,10 +16,15 @@ fn released() -> NetOptions {
 
 /// Prints the report, then writes the file or fails with what is missing.
 pub fn import(args: &ImportArgs) -> Result<()> {
+    refuse_itself(&args.source, &args.out)?;
     let imported = if args.arch == PROTOSEG {
         protoseg::import::import_model(&args.source, PROTOSEG, released())?
     } else {
-        protoseg::import::import(&args.source, Arch::parse(&args.arch)?)?
+        let arch = Arch::parse(&args.arch).map_err(|error| match error {
+            Error::Config { problem, remedy } => Error::config(problem, format!("{remedy}, {PROTOSEG}")),
+            other => other,
+        })?;
+        protoseg::import::import(&args.source, arch)?
     };
     if args.json {
         crate::print_json(&imported.report)?;

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use protoseg::Result;
 use protoseg::bench::{CLASSES, HeadNumbers, HeadSize, Job, Timing, head_inference, head_training};
-use protoseg::gpu::{Gpu, Variant};
+use protoseg::gpu::Gpu;
 use serde::Serialize;
 
 use crate::args::{BenchArgs, Cli};
+use crate::bench::Measurer;
 
 /// Name on the command line.
 pub const LARGE_VOCABULARY: &str = "large_vocabulary";
@@ -21,10 +22,8 @@ const SIDE: u16 = 32;
 /// The document of `--json`.
 #[derive(Serialize)]
 struct Document {
-    version: &'static str,
-    adapter: String,
-    variant: Variant,
-    software: bool,
+    #[serde(flatten)]
+    measurer: Measurer,
     prototypes_per_class: usize,
     dimension: usize,
     /// Embeddings of the map.
@@ -92,10 +91,7 @@ pub async fn large_vocabulary(args: &BenchArgs, cli: &Cli) -> Result<()> {
         return Ok(());
     }
     crate::print_json(&Document {
-        version: env!("CARGO_PKG_VERSION"),
-        adapter: gpu.name().to_owned(),
-        variant: gpu.caps().variant,
-        software: gpu.caps().software,
+        measurer: Measurer::new(&gpu),
         prototypes_per_class: PROTOTYPES,
         dimension,
         pixels: side * side,

@@ -59,9 +59,12 @@ impl Classes {
                 "give it one, or list the other classes in data.classes",
             ));
         }
-        let mut values = Vec::new();
+        let is_free = |value: &u16| !out.labels.entries.contains_key(&RawLabel::Value(*value));
+        // One walk for all classes: what was passed is taken or means something.
+        let mut free = (0..u16::MAX).filter(is_free);
+        let mut values: Vec<u16> = Vec::new();
         for (class, list) in out.classes.iter().zip(&raw_labels) {
-            values.push(own(&out.labels, class.id, list, &values));
+            values.push(own(&out.labels, class.id, list, &mut free));
         }
         out.labels.own = values;
         Ok(out)
@@ -84,7 +87,7 @@ impl Classes {
             if name.is_empty() || name == IGNORE || !said.insert(name) {
                 return wrong(format!("data.classes has the name `{name}` twice, or it means no class"));
             }
-            let known = self.by_name(name).ok();
+            let known = self.named(name);
             ids.extend(known.map(|class| (class.id, id)));
             let color = known.map_or(default_color(id), |class| class.color);
             classes.push(ClassInfo { id, name: name.to_owned(), color });
@@ -109,30 +112,27 @@ impl Classes {
             return Ok(None);
         }
         let by_id = || self.classes.get(name.trim().parse::<usize>().ok()?);
-        self.by_name(name).ok().or_else(by_id).map(|class| Some(class.id)).ok_or_else(|| {
-            let names: Vec<&str> = self.classes.iter().map(|class| class.name.as_str()).collect();
+        self.named(name).or_else(by_id).map(|class| Some(class.id)).ok_or_else(|| {
             Error::config(
                 format!("data.label_map makes {key} the class `{name}`, which there is not"),
-                format!("write {IGNORE} or one of: {}; data.classes makes another list", names.join(", ")),
+                format!("write {IGNORE} or one of: {}; data.classes makes another list", self.list()),
             )
         })
     }
 }
 
 /// The value that stands for a class: still the same one where it is still that class, else the lowest; for a class of
-/// colours alone one that means nothing else and is not `taken`.
-fn own(labels: &LabelMap, class: u16, raw_labels: &[RawLabel], taken: &[u16]) -> u16 {
-    let meaning = |value: u16| labels.entries.get(&RawLabel::Value(value));
+/// colours alone the next of `free`, values that mean nothing.
+fn own(labels: &LabelMap, class: u16, raw_labels: &[RawLabel], free: &mut impl Iterator<Item = u16>) -> u16 {
     let before = labels.own[usize::from(class)];
-    if meaning(before) == Some(&Some(class)) {
+    if labels.entries.get(&RawLabel::Value(before)) == Some(&Some(class)) {
         return before;
     }
     let value = |label: &RawLabel| match label {
         RawLabel::Value(value) => Some(*value),
         RawLabel::Color(_) => None,
     };
-    let free = || (0..u16::MAX).find(|&value| meaning(value).is_none() && !taken.contains(&value));
-    raw_labels.iter().find_map(value).or_else(free).unwrap_or(before)
+    raw_labels.iter().find_map(value).or_else(|| free.next()).unwrap_or(before)
 }
 
 #[cfg(test)]
@@ -176,6 +176,10 @@ mod tests {
         let decoder = Decoder::new(&trees);
         assert_eq!([3, 5, 7].map(|v| decoder.meaning(RawLabel::Value(v))), [None, None, Some(0)]);
         assert_eq!(trees.classes[0].color, base().classes[2].color);
+        let label_map = map(&[("#010203", "x"), ("#040506", "y")]);
+        let names = ["x".to_owned(), "y".to_owned()];
+        let colors = base().relabelled(&Given { classes: names.to_vec(), label_map }).unwrap();
+        assert_eq!(colors.labels.own, [1, 2], "0 is ignored");
     }
 
     #[test]

@@ -73,13 +73,6 @@ impl Family {
             Self::Own => vec![Dialect::same("protoseg")],
         }
     }
-
-    /// Whether sources without `name` are common, and it starts from its first value then: classifiers have no norms of their
-    /// inner maps.
-    #[must_use]
-    pub fn may_start_fresh(self, name: &str) -> bool {
-        self == Self::Swin && (0..4).any(|stage| name.starts_with(&format!("norm{stage}.")))
-    }
 }
 
 /// The names of one library.

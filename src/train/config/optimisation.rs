@@ -89,7 +89,8 @@ pub struct TrainConfig {
     /// Pixels of a batch that count at least: those with the lowest probabilities.
     pub ohem_min_kept: usize,
     /// Weight of the loss of an auxiliary head, which classifies the backbone's map of stride 16 while it trains and is not part
-    /// of the model. 0 for no such head; 0.4 is usual.
+    /// of the model. With an output stride of 8 it is the map of the stage that has stride 16 otherwise (a ResNet's layer3), in a
+    /// ViT that behind three quarters of the blocks. 0 for no such head; 0.4 is usual.
     pub aux_weight: f32,
     /// Evaluate once before the first step.
     pub eval_first: bool,
