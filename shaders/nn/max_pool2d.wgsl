@@ -8,39 +8,12 @@
 // Layout: NHWC in vec4s, padding stays zero. One vec4 per invocation, workgroups of 64.
 // Iterations: kernel^2 (max_pool2d), ceil(kernel / stride)^2 * kernel^2 (max_pool2d_grad); kernel is at most 15.
 //!include lib/index.wgsl
+//!include lib/pool_windows.wgsl
 
-struct Params {
-    batch: u32,
-    quads: u32,
-    // Heights and widths in pixels: "in" of x, "out" of y.
-    in_h: u32,
-    in_w: u32,
-    out_h: u32,
-    out_w: u32,
-    kernel: u32,
-    stride: u32,
-    padding: u32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> y: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read> dy: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> out: array<vec4<f32>>;
-
-// First and last input position of window o along an axis, both inside the image.
-fn window(o: u32, length_in: u32) -> vec2<u32> {
-    let first = max(o * params.stride, params.padding) - params.padding;
-    return vec2<u32>(first, min(o * params.stride + params.kernel - params.padding, length_in) - 1u);
-}
-
-// First window that holds input position i along an axis, and the one behind the last.
-fn windows(i: u32, length_out: u32) -> vec2<u32> {
-    let end = i + params.padding;
-    // The smallest o with o * stride + kernel > end.
-    let first = (max(end + params.stride, params.kernel) - params.kernel) / params.stride;
-    return vec2<u32>(first, min(end / params.stride + 1u, length_out));
-}
 
 @compute @workgroup_size(64)
 fn max_pool2d(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {

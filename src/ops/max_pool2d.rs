@@ -143,8 +143,17 @@ impl Op for MaxPool2dGrad {
 
     fn launch(&self, l: &mut Launch<'_>) {
         let params = self.pool.params(l.input(0), l.input(1));
-        let bindings = [("x", l.read(0)), ("y", l.read(1)), ("dy", l.read(2)), ("out", l.write(0))];
         let groups = grid(l.output(0).padded_len() / 4, 64);
+        if l.caps.variant.is_parallel() {
+            let windows = l.input(1).padded_len() / 4;
+            let places = l.scratch(windows);
+            let bindings = [("x", l.read(0)), ("places_out", places)];
+            l.dispatch("max_pool2d.gpu", "max_pool2d_places", &params, &bindings, grid(windows, 64));
+            let bindings = [("places", places), ("dy", l.read(2)), ("out", l.write(0))];
+            l.dispatch("max_pool2d.gpu", "max_pool2d_grad", &params, &bindings, groups);
+            return;
+        }
+        let bindings = [("x", l.read(0)), ("y", l.read(1)), ("dy", l.read(2)), ("out", l.write(0))];
         l.dispatch("max_pool2d", "max_pool2d_grad", &params, &bindings, groups);
     }
 
@@ -171,17 +180,20 @@ pub(super) fn cases() -> Vec<Case> {
         Case::new(name, vec![x], move |t, v| Ok(vec![max_pool2d(t, v[0], pool)?]))
     };
     let case = |name: &str, shape: [usize; 4], pool| record(name, Input::f32(&shape, distinct(&shape)), pool);
-    // Half the values are zeros, as behind a ReLU, and the others whole numbers: every window has ties. Differences say
-    // nothing there, so the gradient is recorded by itself.
-    let ties = |name: &str, shape: [usize; 4], pool: Pool| {
-        let x = (0..shape.iter().product()).map(|i: usize| (i * 7 % 11 % 4).saturating_sub(1) as f32);
-        let x = Input::fixed(&shape, Fill::Values(x.collect()));
-        let dy = Input::fixed(&pool.pooled(&shape).expect("it fits"), Fill::Uniform(-1.0, 1.0));
+    // Where differences say nothing, the gradient is recorded by itself.
+    let with_gradient = |name: &str, x: Input, pool: Pool| {
+        let pooled = pool.pooled(&x.shape).expect("it fits");
+        let dy = Input::fixed(&pooled, Fill::Uniform(-1.0, 1.0));
         Case::new(name, vec![x, dy], move |t, v| {
             let y = max_pool2d(t, v[0], pool)?;
             t.push1(MaxPool2dGrad { pool }, &[v[0], y, v[1]])?;
             Ok(vec![])
         })
+    };
+    // Half the values are zeros, as behind a ReLU, and the others whole numbers: every window has ties.
+    let ties = |name: &str, shape: [usize; 4], pool: Pool| {
+        let x = (0..shape.iter().product()).map(|i: usize| (i * 7 % 11 % 4).saturating_sub(1) as f32);
+        with_gradient(name, Input::fixed(&shape, Fill::Values(x.collect())), pool)
     };
     let broken = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 7.0, -7.0, f32::NEG_INFINITY];
     let broken = Input::fixed(&[1, 1, 6, 1], Fill::Values(broken.to_vec()));
@@ -196,7 +208,7 @@ pub(super) fn cases() -> Vec<Case> {
         case("one pixel", [2, 1, 1, 1], pool(3, 2, 1)),
         ties("ties, 3x3, stride 2", [2, 9, 12, 7], pool(3, 2, 1)),
         ties("ties, 3x3, stride 1", [1, 6, 7, 4], pool(3, 1, 1)),
-        record("not finite", broken, pool(3, 1, 1)),
+        with_gradient("not finite", broken, pool(3, 1, 1)),
     ]
 }
 

@@ -41,7 +41,7 @@ pub fn max_pool2d(x: &Array, y_shape: &[usize], pool: Pool) -> Array {
     y
 }
 
-/// Gradient with respect to x: every window gives its `dy` to the first pixel that holds its maximum.
+/// Gradient with respect to x: every window gives its `dy` to the first pixel that holds its maximum, and to none if that is NaN.
 #[must_use]
 pub fn grad(x: &Array, dy: &Array, pool: Pool) -> Array {
     let channels = x.channels();
@@ -50,14 +50,15 @@ pub fn grad(x: &Array, dy: &Array, pool: Pool) -> Array {
     pairs(&x.shape, &dy.shape, pool, |from, to| {
         for c in 0..channels {
             let (place, best) = (from * channels + c, &mut first[to * channels + c]);
-            if best.is_none_or(|held| x.data[place] > x.data[held]) {
+            // A NaN is held on to, and replaces what was held.
+            if best.is_none_or(|held| x.data[place] > x.data[held] || x.data[place].is_nan()) {
                 *best = Some(place);
             }
         }
     });
     let mut dx = Array::zeros(&x.shape);
     for (place, g) in std::iter::zip(first, &dy.data) {
-        if let Some(place) = place {
+        if let Some(place) = place.filter(|&place| !x.data[place].is_nan()) {
             dx.data[place] += g;
         }
     }
