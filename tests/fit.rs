@@ -12,7 +12,8 @@ use support::TempDir;
 
 const CONFIG: &str = "[data]\nroot = \"street\"\n[model]\narch = \"scratch\"\noutput_stride = 8\ntaps = [4, 8]\n\
                       lateral = 8\nwidth = 8\nembedding = 8\nprototypes = 2\n[augment]\ncrop_height = 32\n\
-                      crop_width = 32\n[train]\nsteps = 30\nbatch = 2\nlr = 0.05\n";
+                      crop_width = 32\n[normalisation]\nmean = [0.4, 0.5, 0.6]\nstd = [0.2, 0.2, 0.2]\n[train]\n\
+                      steps = 30\nbatch = 2\nlr = 0.05\n";
 
 fn protoseg(folder: &Path, args: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_protoseg"));
@@ -62,6 +63,9 @@ fn a_fitted_model_is_one_like_any_other() {
     assert!(bytes("a.safetensors") == bytes("b.safetensors"), "two fits differ");
     fit(&["--out", "c.safetensors", "--prototypes", "3", "--seed", "5"]);
     assert!(bytes("a.safetensors") != bytes("c.safetensors"), "the seed changes nothing");
+    let file = protoseg::model_file::read(root.join("a.safetensors")).expect("a model");
+    let spec = protoseg::model::read_spec(&file).expect("described");
+    assert_eq!(spec.normalisation.mean, [0.4, 0.5, 0.6], "the backbone sees what it was trained with");
     let few = json(&fit(&[
         "--out",
         "d.safetensors",

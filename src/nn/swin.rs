@@ -7,6 +7,7 @@ use crate::tape::ValueId;
 
 use super::backbone::Tap;
 use super::layers::Builder;
+use super::transformer::STD;
 use super::weights::{Init, Layout};
 
 /// Under the root of the norms.
@@ -124,7 +125,7 @@ impl Builder<'_> {
         let qkv = self.dense(&format!("{name}.qkv"), x, 3 * width)?;
         let table = [(2 * size - 1) * (2 * size - 1), heads];
         let name_of_table = format!("{name}.relative_position_bias_table");
-        let table = self.param(&name_of_table, &table, Layout::Same, Init::Normal(0.02));
+        let table = self.param(&name_of_table, &table, Layout::Same, Init::Normal(STD));
         let window = Window { size, shift, grid: cut.grid([map[1], map[2]]) };
         let x = ops::window_attention(self.tape, qkv, table, heads, window)?;
         let x = self.dense(&format!("{name}.proj"), x, width)?;

@@ -8,7 +8,7 @@ use super::layers::{Builder, ConvBn, Mode};
 use super::weights::{Init, Layout};
 
 /// Standard deviation of new weights and embeddings, as all of these networks have it (timm's `trunc_normal_` cuts at 100 of them).
-const STD: f32 = 0.02;
+pub(super) const STD: f32 = 0.02;
 
 /// Whether the weight called `name` is an embedding of positions or of tokens that are in no image: recipes decay none of them.
 #[must_use]

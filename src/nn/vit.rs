@@ -22,7 +22,7 @@ const MIDDLE_LEVEL: usize = 2;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Vit {
     /// Side of a patch in pixels.
-    pub patch: usize,
+    patch: usize,
     /// Rows and columns of the grid that positions are stored for.
     grid: usize,
     width: usize,

@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::head::{HeadOptions, LogitKind, ProjNorm};
 use crate::model::{
-    FeatureStep, ModelSpec, NetOptions, PROTOTYPES, Provenance, load_backbone, record_network,
+    FeatureStep, ModelSpec, NetOptions, PROTOTYPES, Provenance, load_backbone, read_spec, record_network,
     usual_normalisation, write_model,
 };
 use crate::model_file::{self, Tensor, Tensors};
@@ -45,7 +45,7 @@ pub struct FitOptions {
     pub backbone: PathBuf,
     /// Their architecture.
     pub arch: Arch,
-    /// How an HRNet enlarges its coarse branches.
+    /// How an HRNet enlarges its coarse branches; a model's backbone does as in the model.
     pub hrnet_upsampling: Upsampling,
     /// The data set's folder.
     pub data: PathBuf,
@@ -145,12 +145,14 @@ pub async fn fit(
 fn describe(options: &FitOptions, data: &Dataset) -> Result<ModelSpec> {
     let weights = model_file::read(&options.backbone)?;
     let taps = options.arch.strides(|name| weights.contains(name));
+    // What its backbone was trained with, where the weights are a model's.
+    let of_model = read_spec(&weights).ok().filter(|model| model.net.arch == options.arch);
     let output_stride = if options.arch == Arch::Scratch { 16 } else { 32 };
     let classes = data.classes().clone();
     let embedding = options.embedding.unwrap_or_else(|| classes.len().clamp(EMBEDDING[0], EMBEDDING[1]));
     let net = NetOptions {
         arch: options.arch,
-        hrnet_upsampling: options.hrnet_upsampling,
+        hrnet_upsampling: of_model.as_ref().map_or(options.hrnet_upsampling, |m| m.net.hrnet_upsampling),
         output_stride,
         taps,
         neck: Neck::Linear,
@@ -188,7 +190,8 @@ fn describe(options: &FitOptions, data: &Dataset) -> Result<ModelSpec> {
         crop,
         ..Provenance::default()
     };
-    Ok(ModelSpec { net, head, classes, normalisation: usual_normalisation(options.arch), provenance })
+    let normalisation = of_model.map_or_else(|| usual_normalisation(options.arch), |m| m.normalisation);
+    Ok(ModelSpec { net, head, classes, normalisation, provenance })
 }
 
 fn number_of_images(options: &FitOptions, data: &Dataset) -> usize {

@@ -131,7 +131,8 @@ pub struct FitArgs {
     /// Their architecture, as model.arch names it; `protoseg train --help` lists them
     #[arg(long)]
     pub arch: String,
-    /// How an HRNet enlarges its coarse branches: align, half, or nearest, which the published ImageNet weights are trained with
+    /// How an HRNet enlarges its coarse branches: align, half, or nearest, which the published ImageNet weights are trained with; a
+    /// model file says it itself
     #[arg(long, value_name = "KIND", default_value = "align")]
     pub hrnet_upsampling: String,
     /// Data set folder

@@ -7,8 +7,8 @@ use super::reader::Reader;
 use super::value::{Global, Graph, Id, Node, Storage, View};
 use super::{Read, Refusal};
 
-/// Most objects of one pickle, counted with the items of every list and dictionary: a hundred times what the largest
-/// checkpoints have. The stack, its marks and the memo hold no more each.
+/// Most objects of one pickle, counted with the items of every list and dictionary and the axes of tensors: a hundred times what
+/// the largest checkpoints have. The stack, its marks and the memo hold no more each.
 const MAX_OBJECTS: usize = 4_000_000;
 
 /// Longest name that is repeated in a message.
@@ -174,6 +174,7 @@ impl Machine<'_> {
         let items = match &node {
             Node::List(items) | Node::Tuple(items) => items.len(),
             Node::Dict(pairs) => pairs.len(),
+            Node::Tensor(view) => view.shape.len() + view.strides.len(),
             _ => 0,
         };
         self.objects += 1 + items;
@@ -373,12 +374,8 @@ impl Machine<'_> {
                     Node::Global(Global::Storage(dtype)) if whole => Some(*dtype),
                     _ => None,
                 };
-                let (key, elements) = (self.graph.text(key), self.graph.size(elements));
-                dtype.zip(key).zip(elements).map(|((dtype, key), elements)| Storage {
-                    key: key.to_owned(),
-                    dtype,
-                    elements,
-                })
+                let elements = self.graph.size(elements).filter(|_| self.graph.text(key).is_some());
+                dtype.zip(elements).map(|(dtype, elements)| Storage { key, dtype, elements })
             }
             _ => None,
         };

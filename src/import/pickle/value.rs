@@ -54,10 +54,10 @@ pub enum Global {
 }
 
 /// Numbers in a row, outside the pickle.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Storage {
-    /// Its name in the file.
-    pub key: String,
+    /// The text that is its name in the file; another node, since any number of storages may refer to one long text.
+    pub key: Id,
     /// The type of its elements, if they are plain numbers.
     pub dtype: Option<Dtype>,
     /// How many there are, as the pickle claims.

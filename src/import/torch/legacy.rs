@@ -64,9 +64,9 @@ fn is_big_endian(system: &Pickle) -> bool {
 }
 
 /// Bytes per element of every storage that the pickle mentions.
-fn element_sizes(graph: &Graph) -> BTreeMap<String, usize> {
+fn element_sizes(graph: &Graph) -> BTreeMap<&str, usize> {
     let storages = graph.nodes().filter_map(|node| match node {
-        Node::Storage(storage) => Some((storage.key.clone(), storage.dtype?.bitsize() / 8)),
+        Node::Storage(storage) => Some((graph.text(storage.key)?, storage.dtype?.bitsize() / 8)),
         _ => None,
     });
     storages.collect()

@@ -71,7 +71,7 @@ impl TorchFile {
         })?;
         let span = span(view).filter(|span| span.end <= storage.elements);
         let span = span.ok_or_else(|| {
-            let (shape, elements, key) = (&view.shape, storage.elements, &storage.key);
+            let (shape, elements, key) = (&view.shape, storage.elements, self.key(storage));
             Refusal::damaged(format!(
                 "`{name}` of shape {shape:?} reaches beyond the {elements} numbers of its storage `{key}`"
             ))
@@ -80,9 +80,14 @@ impl TorchFile {
         Ok(gather(view, span.start, values))
     }
 
+    /// The name of a storage.
+    fn key(&self, storage: &Storage) -> &str {
+        self.graph.text(storage.key).unwrap_or_default()
+    }
+
     /// Some of the numbers of a storage.
     fn numbers(&self, storage: &Storage, dtype: Dtype, span: &Range<usize>) -> Read<Vec<f32>> {
-        let Storage { key, elements, .. } = storage;
+        let (key, elements) = (self.key(storage), storage.elements);
         let held = self.storages.get(key).and_then(|range| self.bytes.get(range.clone()));
         let size = dtype.bitsize() / 8;
         let bytes = held.and_then(|bytes| bytes.get(span.start * size..span.end.checked_mul(size)?));

@@ -85,6 +85,13 @@ fn nests_cycles_and_repeated_copies_cost_no_more_than_their_bytes() {
     let copies = b"h\x01h\0\x85R0".repeat(10_000);
     let bomb = pickled(&[b"}q\0(", &pairs, b"u0ccollections\nOrderedDict\nq\x010", &copies, b"N"]);
     assert!(refused(&bomb).contains("more than 4000000"));
+    // A storage with a name of a megabyte, referred to by every second instruction.
+    let name = [&b"X\0\0\x10\0"[..], &[b'k'; 1 << 20]].concat();
+    let storage = b"(X\x07\0\0\0storagectorch\nFloatStorage\n";
+    let references = b"h\0Q0".repeat(500_000);
+    let bomb = pickled(&[storage, &name, b"NK\x01tq\0", &references, b"N"]);
+    let whole = unpickle(&bomb).expect("a value");
+    assert_eq!(whole.graph.nodes().filter(|node| matches!(node, Node::Storage(_))).count(), 500_000);
 }
 
 #[test]
