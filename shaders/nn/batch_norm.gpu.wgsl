@@ -81,7 +81,9 @@ fn batch_norm_stats(
         let p0 = pair_if(f.real.x, d0, d0 * d0); let p1 = pair_if(f.real.y, d1, d1 * d1);
         let p2 = pair_if(f.real.z, d2, d2 * d2); let p3 = pair_if(f.real.w, d3, d3 * d3);
         sum = plus(sum, plus(plus(p0, p1), plus(p2, p3)));
-        count += dot(select(vec4<f32>(0.0), vec4<f32>(1.0), f.real), vec4<f32>(1.0));
+        // No dot(): of constants alone DXC makes one in f64, which it then refuses.
+        let ones = select(vec4<f32>(0.0), vec4<f32>(1.0), f.real);
+        count += (ones.x + ones.y) + (ones.z + ones.w);
     }
     // mean = shift + offset, and sum (x - mean)^2 = squares - sum * offset. Rounding may leave that slightly below 0; NaN
     // must stay. An invocation without a row has the moments of nothing, which change no others.
