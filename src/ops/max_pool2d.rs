@@ -21,7 +21,7 @@ uniform! {
     }
 }
 
-/// Largest window: the gradient of one pixel looks at up to `kernel^4` places, which an invocation's loops have to bear.
+/// Largest window: a place in one is a byte for the gradient, and one of the bytes says that it has none.
 pub const MAX_WINDOW: usize = 15;
 
 /// Windows of a pooling; the same in both directions.
@@ -77,7 +77,7 @@ pub struct MaxPool2d {
     pub pool: Pool,
 }
 
-/// Inputs `x`, `y` (the forward output) and `dy`; output `dx`. Of equal maxima the first in the order of rows has the
+/// Inputs `x` and `dy`; output `dx`. Of equal maxima the first in the order of rows has the
 /// gradient, as in PyTorch; a window whose maximum is NaN passes none on.
 #[derive(Clone, Copy, Debug)]
 pub struct MaxPool2dGrad {
@@ -123,8 +123,7 @@ impl Op for MaxPool2d {
 
     fn gradient(&self, tape: &mut Tape, node: &Gradient<'_>) -> Result<Vec<Option<ValueId>>> {
         let Some(g) = node.grads[0] else { return Ok(vec![None]) };
-        let inputs = [node.inputs[0], node.outputs[0], g];
-        Ok(vec![Some(tape.push1(MaxPool2dGrad { pool: self.pool }, &inputs)?)])
+        Ok(vec![Some(tape.push1(MaxPool2dGrad { pool: self.pool }, &[node.inputs[0], g])?)])
     }
 
     fn flops(&self, _: &[&Value], outputs: &[&Value]) -> u64 {
@@ -143,22 +142,17 @@ impl Op for MaxPool2dGrad {
 
     fn launch(&self, l: &mut Launch<'_>) {
         let params = self.pool.params(l.input(0), l.input(1));
+        let windows = l.input(1).padded_len() / 4;
+        let places = l.scratch(windows);
+        let bindings = [("x", l.read(0)), ("places_out", places)];
+        l.dispatch("max_pool2d", "max_pool2d_places", &params, &bindings, grid(windows, 64));
+        let bindings = [("places", places), ("dy", l.read(1)), ("out", l.write(0))];
         let groups = grid(l.output(0).padded_len() / 4, 64);
-        if l.caps.variant.is_parallel() {
-            let windows = l.input(1).padded_len() / 4;
-            let places = l.scratch(windows);
-            let bindings = [("x", l.read(0)), ("places_out", places)];
-            l.dispatch("max_pool2d.gpu", "max_pool2d_places", &params, &bindings, grid(windows, 64));
-            let bindings = [("places", places), ("dy", l.read(2)), ("out", l.write(0))];
-            l.dispatch("max_pool2d.gpu", "max_pool2d_grad", &params, &bindings, groups);
-            return;
-        }
-        let bindings = [("x", l.read(0)), ("y", l.read(1)), ("dy", l.read(2)), ("out", l.write(0))];
         l.dispatch("max_pool2d", "max_pool2d_grad", &params, &bindings, groups);
     }
 
     fn oracle(&self, inputs: &[&Array]) -> Vec<Array> {
-        vec![oracle::max_pool2d::grad(inputs[0], inputs[2], self.pool.into())]
+        vec![oracle::max_pool2d::grad(inputs[0], inputs[1], self.pool.into())]
     }
 
     fn flops(&self, inputs: &[&Value], _: &[&Value]) -> u64 {
@@ -185,8 +179,8 @@ pub(super) fn cases() -> Vec<Case> {
         let pooled = pool.pooled(&x.shape).expect("it fits");
         let dy = Input::fixed(&pooled, Fill::Uniform(-1.0, 1.0));
         Case::new(name, vec![x, dy], move |t, v| {
-            let y = max_pool2d(t, v[0], pool)?;
-            t.push1(MaxPool2dGrad { pool }, &[v[0], y, v[1]])?;
+            max_pool2d(t, v[0], pool)?;
+            t.push1(MaxPool2dGrad { pool }, &[v[0], v[1]])?;
             Ok(vec![])
         })
     };
