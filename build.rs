@@ -12,7 +12,7 @@ fn main() {
     let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR").expect("cargo sets it")).join("shaders");
     println!("cargo::rerun-if-changed={}", root.display());
     println!("cargo::rerun-if-changed=build.rs");
-    // A browser downloads the table: there it is without comments.
+    // A browser downloads the table: there it is without comments, and without the families that no browser can run.
     let bare = env::var("CARGO_CFG_TARGET_ARCH").is_ok_and(|arch| arch == "wasm32");
     let mut files = Vec::new();
     collect(&root, &mut files);
@@ -25,6 +25,9 @@ fn main() {
             continue;
         }
         let stem = relative.file_stem().and_then(|s| s.to_str()).expect("UTF-8 file name");
+        if bare && is_native(stem) {
+            continue;
+        }
         let whole = compose(&root, &file);
         let entries = entries(stem, &whole);
         let source = if bare { without_comments(&whole) } else { whole };
@@ -67,6 +70,11 @@ fn compose(root: &Path, file: &Path) -> String {
 fn without_comments(source: &str) -> String {
     let lines = source.lines().map(|line| line.split("//").next().unwrap_or_default().trim());
     lines.filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n")
+}
+
+/// Whether a shader is of a family whose features wgpu offers on no web page.
+fn is_native(stem: &str) -> bool {
+    stem.rsplit_once('.').is_some_and(|(_, family)| matches!(family, "software" | "subgroup" | "matrix"))
 }
 
 /// What naga lets the shaders of a family use: the last part of the stem.
