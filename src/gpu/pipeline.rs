@@ -132,8 +132,10 @@ impl Commands {
                 self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
             {
                 let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-                for step in chunk {
-                    record(&mut pass, step);
+                for (index, step) in chunk.iter().enumerate() {
+                    // Neighbours often share a kernel, an optimiser's above all.
+                    let same = index > 0 && Arc::ptr_eq(&chunk[index - 1].kernel, &step.kernel);
+                    record(&mut pass, step, same);
                 }
             }
             self.gpu.queue.submit([encoder.finish()]);
@@ -175,7 +177,7 @@ impl Commands {
                         end_of_pass_write_index: Some(2 * index as u32 + 1),
                     }),
                 });
-                record(&mut pass, step);
+                record(&mut pass, step, false);
             }
             encoder.resolve_query_set(&queries, 0..2 * chunk.len() as u32, &resolved, 0);
             gpu.queue.submit([encoder.finish()]);
@@ -191,8 +193,11 @@ impl Commands {
     }
 }
 
-fn record(pass: &mut wgpu::ComputePass<'_>, step: &Step) {
-    pass.set_pipeline(&step.kernel.pipeline);
+/// `same`: the pipeline is set already.
+fn record(pass: &mut wgpu::ComputePass<'_>, step: &Step, same: bool) {
+    if !same {
+        pass.set_pipeline(&step.kernel.pipeline);
+    }
     pass.set_bind_group(0, &step.bind_group, &[]);
     pass.dispatch_workgroups(step.groups[0], step.groups[1], step.groups[2]);
 }

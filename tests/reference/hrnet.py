@@ -120,24 +120,31 @@ def relus_of(net):
             yield module.fuse_act, norms
 
 
-def away_from_kinks(net, x, relus=relus_of, maps=maps):
-    """Moves the shifts so that no input of a ReLU is near 0 for the images `x`; returns the smallest, in deviations."""
+def away_from_kinks(net, x, relus=relus_of, maps=maps, kinks=(0,)):
+    """Moves the shifts so that no input of a ReLU is near its `kinks` for the images `x`; returns the nearest, in deviations."""
     nearest, handles = [], []
     for act, norms in relus(net):
         calls = iter(norms)
 
         def move(_, inputs, calls=calls):
             z, bias = inputs[0], next(calls).bias
-            values = z.transpose(0, 1).flatten(1).sort(dim=1).values
-            deviation = values.std(dim=1, keepdim=True) + 1e-12
+            inputs = z.transpose(0, 1).flatten(1)
+            deviation = inputs.std(dim=1, keepdim=True) + 1e-12
+            # What a shift must not be, for any of the kinks.
+            values = torch.cat([inputs - kink for kink in kinks], dim=1).sort(dim=1).values
             middle = (values[:, 1:] + values[:, :-1]) / 2
-            far = (middle - values.median(dim=1, keepdim=True).values).abs() > deviation
-            gap = (values[:, 1:] - values[:, :-1]).masked_fill(far, 0)
+            away = (middle - inputs.median(dim=1, keepdim=True).values).abs()
+            gaps = values[:, 1:] - values[:, :-1]
+            gap = gaps.masked_fill(away > deviation, 0)
+            # A channel that is nearly constant but for a pixel has none within a deviation.
+            narrow = gap.amax(dim=1, keepdim=True) < 1e-3 * deviation
+            gap = torch.where(narrow, gaps.masked_fill(away > 4 * deviation, 0), gap)
             wanted = middle.gather(1, gap.argmax(dim=1, keepdim=True))[:, 0]
             new = (bias - wanted).float().double()
             z = z + (new - bias)[:, None, None]
             bias.copy_(new)
-            nearest.append((z.transpose(0, 1).flatten(1).abs().min(dim=1, keepdim=True).values / deviation).min())
+            distance = torch.stack([(z - kink).abs() for kink in kinks]).amin(dim=0)
+            nearest.append((distance.transpose(0, 1).flatten(1).min(dim=1, keepdim=True).values / deviation).min())
             return (z,)
 
         handles.append(act.register_forward_pre_hook(move))

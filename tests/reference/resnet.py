@@ -1,4 +1,4 @@
-"""Reference maps and gradients of the residual networks, of PyTorch in double precision.
+"""Reference maps and gradients of the residual networks and MobileNetV2, of PyTorch in double precision.
 
     python -m venv /tmp/venv && /tmp/venv/bin/pip install torch torchvision timm safetensors
     /tmp/venv/bin/python tests/reference/resnet.py OUT [ARCH ...]
@@ -22,12 +22,19 @@ import hrnet
 def network(name):
     torch.manual_seed(sum(name.encode()))
     net = getattr(torchvision.models, name)().double()
-    net.fc = nn.Identity()
+    net.fc = net.classifier = nn.Identity()
     hrnet.randomise(net, lambda: maps(net, torch.randn(2, 3, 96, 128).double()))
     return net.eval()
 
 
 def maps(net, x):
+    if isinstance(net, torchvision.models.MobileNetV2):
+        found = {}
+        for number, layer in enumerate(net.features[:18]):
+            x = layer(x)
+            if number in (3, 6, 13, 17):
+                found[f"stride{4 << len(found)}"] = x
+        return found
     x = net.maxpool(net.relu(net.bn1(net.conv1(x))))
     found = {}
     for number in range(1, 5):
@@ -38,6 +45,11 @@ def maps(net, x):
 
 def relus(net):
     """Every ReLU with the norms whose shift moves its input: one for each of its calls."""
+    if isinstance(net, torchvision.models.MobileNetV2):
+        for module in net.features[:18].modules():
+            if isinstance(module, nn.Sequential) and len(module) == 3 and isinstance(module[2], nn.ReLU6):
+                yield module[2], [module[1]]
+        return
     yield net.relu, [net.bn1]
     for module in net.modules():
         if isinstance(module, (torchvision.models.resnet.BasicBlock, torchvision.models.resnet.Bottleneck)):
@@ -49,7 +61,8 @@ def main(out, names):
     for name in names:
         net = network(name)
         x = torch.randn(2, 3, 37, 45).float().double()
-        print("no ReLU nearer to 0 than %.1e deviations (%d of them)" % hrnet.away_from_kinks(net, x, relus, maps))
+        kinks = (0, 6) if isinstance(net, torchvision.models.MobileNetV2) else (0,)
+        print("no ReLU nearer to 0 than %.1e deviations (%d of them)" % hrnet.away_from_kinks(net, x, relus, maps, kinks))
         state = {k: v for k, v in net.state_dict().items() if "num_batches_tracked" not in k}
         hrnet.save(out / f"{name}.weights.safetensors", state)
         image = torch.randn(1, 3, 97, 131).float().double()
@@ -58,10 +71,10 @@ def main(out, names):
         found = maps(net, x)
         seeds = [torch.randn_like(v).float().double() for v in found.values()]
         sum((v * seed).sum() for v, seed in zip(found.values(), seeds)).backward()
-        grads = {f"grad.{k}": p.grad for k, p in net.named_parameters()}
+        grads = {f"grad.{k}": p.grad for k, p in net.named_parameters() if p.grad is not None}
         seeds = {f"seed.{i}": seed for i, seed in enumerate(seeds)}
         hrnet.save(out / f"{name}.gradients.safetensors", {"input": x, **seeds, **grads})
 
 
 if __name__ == "__main__":
-    main(pathlib.Path(sys.argv[1]), sys.argv[2:] or ["resnet18", "resnet34", "resnet50", "resnet101"])
+    main(pathlib.Path(sys.argv[1]), sys.argv[2:] or ["resnet18", "resnet34", "resnet50", "resnet101", "mobilenet_v2"])
