@@ -111,7 +111,8 @@ def own_goals(best, facts):
         few, some, many = (step[key] for step in steps)
         slopes = ((some - few) / (150 - 11) * 1e3, (many - some) / (847 - 150) * 1e3)
         flops = [(b["flops"] - a["flops"]) / d for a, b, d in ((steps[0], steps[1], 139), (steps[1], steps[2], 697))]
-        text = f"{slopes[0]:.2f} ms per class from 11 to 150, {slopes[1]:.2f} from 150 to 847"
+        digits = 2 if facts["ours"]["software"] else 4
+        text = f"{slopes[0]:.{digits}f} ms per class from 11 to 150, {slopes[1]:.{digits}f} from 150 to 847"
         text += f" ({flops[0] / slopes[0] / 1e6:.1f} and {flops[1] / slopes[1] / 1e6:.1f} GFLOP/s)"
         unit = "processor time" if key == "cpu_secs" else "time"
         rows.append((f"{unit} of the head's step over C", text, "linear", slopes[1] <= 1.15 * slopes[0]))
@@ -179,7 +180,8 @@ def markdown(best, operations, facts, found, own):
         mine = row.get("ours")
         if not mine:
             continue
-        ms = lambda who, key: number(1e3 * row[who][key] if who in row and row[who].get(key) else None)
+        digits = 2 if software else 3
+        ms = lambda who, key: number(1e3 * row[who][key] if who in row and row[who].get(key) else None, digits)
         cells = [name, *([ms("ours", "cpu_secs")] if software else []), ms("ours", "best_secs")]
         cells.append(number(mine["flops"] / mine[clock] / 1e9 if mine.get(clock) else None, 1))
         for who in peers:

@@ -131,8 +131,8 @@ impl Tiles {
     }
 }
 
-/// The table, from published kernels of this kind (no GPU has been measured): a tile that is filled, as many workgroups
-/// as keep a GPU busy, and then as few readings of workgroup memory as its registers allow.
+/// The table: a tile that is filled, as many workgroups as keep a GPU busy, and then as few readings of workgroup memory as its
+/// registers allow. On the one GPU that was measured (docs/performance.md) no other choice was faster by more than the noise.
 fn by_shape(gemm: &Gemm, discrete: bool) -> Tile {
     /// Workgroups that fill a large GPU: about 2 on each of 128 cores.
     const ENOUGH: u32 = 256;
