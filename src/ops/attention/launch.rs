@@ -113,6 +113,8 @@ fn operands(op: Attention, l: &Launch<'_>) -> [(&'static str, Slot); 4] {
 
 /// Rows of a tile of `shaders/nn/attention.gpu.wgsl`, and the channels of a head that it holds at most.
 const TILE: [u32; 2] = [64, 64];
+/// Terms that one invocation of a tile takes at most: 32 of them are up to 51 iterations.
+const MOST_TILED_TERMS: u32 = 32_768;
 
 /// Whether sums over `terms` for `rows` rows per image and head go by tiles in workgroup memory: on GPUs, where a head fits,
 /// where tiles are filled well enough and keep the device busy, since their sums have no parts, and while loops stay short.
@@ -120,10 +122,9 @@ const TILE: [u32; 2] = [64, 64];
 fn is_tiled(caps: &Caps, params: &Params, rows: u32, terms: u32) -> bool {
     /// Workgroups that keep a large GPU half busy.
     const ENOUGH: u32 = 64;
-    const MOST_TERMS: u32 = 32_768;
     let tiles = params.images * params.heads * rows.div_ceil(TILE[0]);
     let filled = rows >= TILE[0] / 2 && tiles >= ENOUGH;
-    caps.variant.is_parallel() && 4 * params.head_quads <= TILE[1] && filled && terms <= MOST_TERMS
+    caps.variant.is_parallel() && 4 * params.head_quads <= TILE[1] && filled && terms <= MOST_TILED_TERMS
 }
 
 /// Appends a kernel of tiles for `rows` rows per image and head.
@@ -242,7 +243,7 @@ fn table_gradient(l: &mut Launch<'_>, params: Params, scores: Slot) {
 
 #[cfg(test)]
 mod tests {
-    use super::{parts, table_parts};
+    use super::{MOST_TILED_TERMS, TILE, parts, table_parts};
 
     #[test]
     fn loops_stay_short_and_parts_cover_all_terms() {
@@ -259,6 +260,10 @@ mod tests {
             assert!(chunk * count >= length && chunk * (count - 1) < length, "{case}");
             assert!(chunk.is_multiple_of(8) && chunk / 8 * (2 * head_quads + 1) < 65_535, "{case}");
         }
+        // Rounds of 16 channels for the scores and for <d_out, v>, each with 4 steps; then twice 16 terms, each with 4.
+        let rounds = (TILE[1] / 4).div_ceil(4);
+        let turns = 1 + 2 * rounds * (1 + 4) + 2 * (1 + 4);
+        assert!(MOST_TILED_TERMS.div_ceil(32) * turns < 65_535, "{turns}");
         for (images, tokens) in [(1, 49), (648, 49), (1 << 16, 49), (9, 1024), (40_000, 144)] {
             let [chunk, count] = table_parts(images, tokens).map(|n| n as usize);
             assert!(chunk * count >= images && chunk * (count - 1) < images, "{images}, {tokens}");
