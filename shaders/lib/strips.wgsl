@@ -124,12 +124,14 @@ fn pairs_of_parts(s: Strip, lane: u32) -> Pair {
     return folded_pair(lane, sum);
 }
 
-// The sum over the rows of a block of `parts`, in the lanes that store: a finishing kernel has a single block.
-fn sum_of_parts(s: Strip, lane: u32) -> vec4<f32> {
+// The sum over the rows of a block of `parts`, which begin at vec4 `first`, in the lanes that store: a finishing kernel has a
+// single block.
+fn sum_of_parts(s: Strip, lane: u32, first: u32) -> vec4<f32> {
     var sum = vec4<f32>(0.0);
     for (var part = s.row; part < s.end; part += 4u * s.step) {
         let f = four(s, part);
-        sum += sum_if(f, parts[f.at.x], parts[f.at.y], parts[f.at.z], parts[f.at.w]);
+        let i = f.at + vec4<u32>(first);
+        sum += sum_if(f, parts[i.x], parts[i.y], parts[i.z], parts[i.w]);
     }
     return folded(lane, sum);
 }

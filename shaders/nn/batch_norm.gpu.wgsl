@@ -6,6 +6,7 @@
 //!include lib/lanes.wgsl
 //!include lib/limited.wgsl
 //!include lib/strips.wgsl
+//!include lib/strip_store.wgsl
 
 struct Params {
     // See lib/strips.wgsl.
@@ -166,11 +167,13 @@ fn batch_norm(
         let f = four(at, row);
         // All four are loaded before the first is stored, which no later load may overtake.
         let x0 = x[f.at.x]; let x1 = x[f.at.y]; let x2 = x[f.at.z]; let x3 = x[f.at.w];
-        // The first of four is always real.
-        out[f.at.x] = normed(x0, l);
-        if (f.real.y) { out[f.at.y] = normed(x1, l); }
-        if (f.real.z) { out[f.at.z] = normed(x2, l); }
-        if (f.real.w) { out[f.at.w] = normed(x3, l); }
+        store_four(
+            f,
+            normed(x0, l),
+            normed(x1, l),
+            normed(x2, l),
+            normed(x3, l),
+        );
     }
 }
 
@@ -255,9 +258,12 @@ fn batch_norm_grad(
         let d0 = x[f.at.x] - center; let d1 = x[f.at.y] - center;
         let d2 = x[f.at.z] - center; let d3 = x[f.at.w] - center;
         let g0 = dy[f.at.x]; let g1 = dy[f.at.y]; let g2 = dy[f.at.z]; let g3 = dy[f.at.w];
-        out[f.at.x] = pulled(d0, g0, slope, shift, pull, offset);
-        if (f.real.y) { out[f.at.y] = pulled(d1, g1, slope, shift, pull, offset); }
-        if (f.real.z) { out[f.at.z] = pulled(d2, g2, slope, shift, pull, offset); }
-        if (f.real.w) { out[f.at.w] = pulled(d3, g3, slope, shift, pull, offset); }
+        store_four(
+            f,
+            pulled(d0, g0, slope, shift, pull, offset),
+            pulled(d1, g1, slope, shift, pull, offset),
+            pulled(d2, g2, slope, shift, pull, offset),
+            pulled(d3, g3, slope, shift, pull, offset),
+        );
     }
 }

@@ -2,6 +2,7 @@
 // Workgroup: 256 invocations, 8 KiB of its memory at most.
 //!include lib/lanes.wgsl
 //!include lib/strips.wgsl
+//!include lib/strip_store.wgsl
 
 struct Params {
     // See lib/strips.wgsl.
@@ -25,14 +26,6 @@ fn factor_of(column: u32) -> vec4<f32> {
     return masked(gamma[quad], quad, params.channels);
 }
 
-// Four rows, the first of which is always real.
-fn store(f: Four, y0: vec4<f32>, y1: vec4<f32>, y2: vec4<f32>, y3: vec4<f32>) {
-    out[f.at.x] = y0;
-    if (f.real.y) { out[f.at.y] = y1; }
-    if (f.real.z) { out[f.at.z] = y2; }
-    if (f.real.w) { out[f.at.w] = y3; }
-}
-
 @compute @workgroup_size(256)
 fn channel_scale(
     @builtin(workgroup_id) group: vec3<u32>,
@@ -44,7 +37,7 @@ fn channel_scale(
     for (var row = at.row; row < at.end; row += 4u * at.step) {
         let f = four(at, row);
         let x0 = x[f.at.x]; let x1 = x[f.at.y]; let x2 = x[f.at.z]; let x3 = x[f.at.w];
-        store(f, x0 * factor, x1 * factor, x2 * factor, x3 * factor);
+        store_four(f, x0 * factor, x1 * factor, x2 * factor, x3 * factor);
     }
 }
 
@@ -64,7 +57,7 @@ fn channel_scale_grad(
         let x0 = x[f.at.x]; let x1 = x[f.at.y]; let x2 = x[f.at.z]; let x3 = x[f.at.w];
         let g0 = dy[f.at.x]; let g1 = dy[f.at.y]; let g2 = dy[f.at.z]; let g3 = dy[f.at.w];
         sum += sum_if(f, g0 * x0, g1 * x1, g2 * x2, g3 * x3);
-        store(f, g0 * factor, g1 * factor, g2 * factor, g3 * factor);
+        store_four(f, g0 * factor, g1 * factor, g2 * factor, g3 * factor);
     }
     let all = folded(lane, sum);
     if (at.stores) {
@@ -80,7 +73,7 @@ fn channel_scale_finish(
 ) {
     let at = strip(group, groups, lane);
     // Rows are the parts here.
-    let sum = sum_of_parts(at, lane);
+    let sum = sum_of_parts(at, lane, 0u);
     if (at.stores) {
         dgamma[at.quad] = masked(sum, at.quad, params.channels);
     }

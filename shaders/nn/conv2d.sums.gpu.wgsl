@@ -22,7 +22,7 @@ fn conv2d_sums(
 ) {
     let at = strip(group, groups, lane);
     // Padding lanes of dy and of partial results are zero, so they stay zero here.
-    let sum = sum_of_parts(at, lane);
+    let sum = sum_of_parts(at, lane, 0u);
     if (at.stores) {
         parts_out[at.block * params.quads + at.quad] = sum;
     }

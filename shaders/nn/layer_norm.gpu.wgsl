@@ -3,6 +3,7 @@
 // Workgroup: 256 invocations, 8 KiB of its memory at most.
 //!include lib/lanes.wgsl
 //!include lib/strips.wgsl
+//!include lib/strip_store.wgsl
 
 struct Params {
     // See lib/strips.wgsl.
@@ -48,10 +49,13 @@ fn layer_norm(
         let f = four(at, row);
         let s0 = stats[f.row.x]; let s1 = stats[f.row.y]; let s2 = stats[f.row.z]; let s3 = stats[f.row.w];
         let x0 = x[f.at.x]; let x1 = x[f.at.y]; let x2 = x[f.at.z]; let x3 = x[f.at.w];
-        out[f.at.x] = (x0 - s0.x) * s0.y * scale + shift;
-        if (f.real.y) { out[f.at.y] = (x1 - s1.x) * s1.y * scale + shift; }
-        if (f.real.z) { out[f.at.z] = (x2 - s2.x) * s2.y * scale + shift; }
-        if (f.real.w) { out[f.at.w] = (x3 - s3.x) * s3.y * scale + shift; }
+        store_four(
+            f,
+            (x0 - s0.x) * s0.y * scale + shift,
+            (x1 - s1.x) * s1.y * scale + shift,
+            (x2 - s2.x) * s2.y * scale + shift,
+            (x3 - s3.x) * s3.y * scale + shift,
+        );
     }
 }
 
@@ -89,10 +93,13 @@ fn layer_norm_grad(
         let p0 = pair_if(f.real.x, l0.g * xhat(l0), l0.g); let p1 = pair_if(f.real.y, l1.g * xhat(l1), l1.g);
         let p2 = pair_if(f.real.z, l2.g * xhat(l2), l2.g); let p3 = pair_if(f.real.w, l3.g * xhat(l3), l3.g);
         sum = plus(sum, plus(plus(p0, p1), plus(p2, p3)));
-        out[f.at.x] = mask * dx_of(l0, scale);
-        if (f.real.y) { out[f.at.y] = mask * dx_of(l1, scale); }
-        if (f.real.z) { out[f.at.z] = mask * dx_of(l2, scale); }
-        if (f.real.w) { out[f.at.w] = mask * dx_of(l3, scale); }
+        store_four(
+            f,
+            mask * dx_of(l0, scale),
+            mask * dx_of(l1, scale),
+            mask * dx_of(l2, scale),
+            mask * dx_of(l3, scale),
+        );
     }
     store_pair(at, folded_pair(lane, sum));
 }

@@ -78,14 +78,8 @@ fn query_logit_vectors_grad(
     @builtin(local_invocation_index) lane: u32,
 ) {
     let at = strip(group, groups, lane);
-    let image = group.z * params.rows * params.quads;
-    var sum = vec4<f32>(0.0);
-    for (var row = at.row; row < at.end; row += 4u * at.step) {
-        let f = four(at, row);
-        let i = f.at + vec4<u32>(image);
-        sum += sum_if(f, parts[i.x], parts[i.y], parts[i.z], parts[i.w]);
-    }
-    let all = folded(lane, sum);
+    // The blocks of this image.
+    let all = sum_of_parts(at, lane, group.z * params.rows * params.quads);
     let c = at.quad / params.depth;
     // Rows of classes beyond the tile's end hold zeros, which nobody reads.
     if (at.stores && c < params.classes) {
