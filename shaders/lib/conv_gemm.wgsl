@@ -5,21 +5,6 @@
 
 //!include lib/conv_rows.wgsl
 
-// Row `row` of the tile at depth quad k = (tap, q); zeros outside the image and beyond the depth.
-fn left_quad(first: u32, row: u32, k: u32, tap: u32, q: u32, real: bool) -> vec4<f32> {
-    let at = source_quad(first, row, k, tap, q);
-    // A select and not a product: beyond the end of the depth anything may lie.
-    return select(vec4<f32>(0.0), x[max(at, 0)], (at >= 0) & real);
-}
-
-// Number `i` of the round's quads of w: one input channel of one tap. Columns beyond the last repeat it and are not stored.
-fn right_quad(first_quad: u32, round: u32, i: u32, depth: u32) -> vec4<f32> {
-    let row = 4u * STEP * round + i / (COLUMNS / 4u);
-    let at = row * params.quads_out + min(first_quad + i % (COLUMNS / 4u), params.quads_out - 1u);
-    let real = row < 4u * depth;
-    return select(vec4<f32>(0.0), w[select(0u, at, real)], real);
-}
-
 // Stages depth quads 4 * round and on.
 fn stage(first: u32, first_quad: u32, round: u32, place: u32, invocations: u32) {
     let depth = params.kernel_h * params.kernel_w * params.quads_in;

@@ -1,5 +1,6 @@
 // What the GPU kernels of a dense convolution share: bindings, where a row of the implicit product of matrices comes from, and
-// where its results go. ROWS is declared by lib/gemm.wgsl or lib/matrix.wgsl.
+// where its results go. ROWS and COLUMNS are declared by lib/gemm.wgsl or lib/matrix.wgsl, STEP, the depth quads of a
+// round, there or by the includer.
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> w: array<vec4<f32>>;
@@ -42,6 +43,21 @@ fn source_quad(first: u32, row: u32, k: u32, tap: u32, q: u32) -> i32 {
     let inside = (sy >= 0) & (sx >= 0) & (sy < i32(params.in_h)) & (sx < i32(params.in_w));
     let at = ((origin.x * i32(params.in_h) + sy) * i32(params.in_w) + sx) * i32(params.quads_in) + i32(q);
     return select(-1, at, inside);
+}
+
+// Row `row` of the tile at depth quad k = (tap, q); zeros outside the image and beyond the depth.
+fn left_quad(first: u32, row: u32, k: u32, tap: u32, q: u32, real: bool) -> vec4<f32> {
+    let at = source_quad(first, row, k, tap, q);
+    // A select and not a product: beyond the end of the depth anything may lie.
+    return select(vec4<f32>(0.0), x[max(at, 0)], (at >= 0) & real);
+}
+
+// Number `i` of the round's quads of w: one input channel of one tap. Columns beyond the last repeat it and are not stored.
+fn right_quad(first_quad: u32, round: u32, i: u32, depth: u32) -> vec4<f32> {
+    let row = 4u * STEP * round + i / (COLUMNS / 4u);
+    let at = row * params.quads_out + min(first_quad + i % (COLUMNS / 4u), params.quads_out - 1u);
+    let real = row < 4u * depth;
+    return select(vec4<f32>(0.0), w[select(0u, at, real)], real);
 }
 
 // The sums' first term.
